@@ -1,0 +1,119 @@
+"""What a source hands to the decoder: blocks of raw frames, and what it knows about itself.
+
+A source (file, pipe, text, live ring) yields ``FrameBlock``s. Nothing here looks inside a
+frame. All times are capture times in nanoseconds since the Unix epoch (int64).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class FrameBlock:
+    """A run of consecutive frames whose bytes lie in one buffer.
+
+    The arrays all have one entry a frame (shape ``(n,)``). ``data`` may be reused by the
+    source once the consumer asks for the next block: whoever keeps bytes must copy them.
+    """
+
+    data: Bytes
+    """The bytes of the block; frame i is ``data[offset[i] : offset[i] + caplen[i]]``."""
+    offset: Ints
+    """Start of each frame in ``data``."""
+    time_ns: Ints
+    """Capture time, ns since the epoch; 0 where the source has none."""
+    caplen: Ints
+    """Bytes captured of each frame."""
+    wirelen: Ints
+    """Bytes the frame had on the wire (>= caplen; larger when a snaplen cut it)."""
+    linktype: NDArray[np.uint16]
+    """LINKTYPE_/DLT_ number of each frame, as in pcap files."""
+    interface: NDArray[np.int32]
+    """Index into ``SourceInfo.interfaces``."""
+    position: Ints
+    """Where the frame's bytes start in the file (or in the spool), for ``PacketStore``."""
+    first_number: int
+    """1-based number of the block's first frame, as Wireshark numbers frames."""
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureWarning:
+    """Something about the input that a reader of the report must know."""
+
+    code: str
+    """Kebab-case and stable, for programs: ``truncated-file``, ``corrupt-record``, …"""
+    message: str
+    """One line for people, with the numbers."""
+
+
+@dataclass(slots=True)
+class Interface:
+    """One capture interface of the source."""
+
+    linktype: int
+    name: str = ""
+    snaplen: int = 0
+    """0: not limited or not known."""
+    filter: str = ""
+    """Capture filter, where the file tells."""
+
+
+@dataclass(slots=True)
+class SourceInfo:
+    """What is known of a source; grows while it is read, complete when ``blocks()`` ends."""
+
+    path: str
+    format: str
+    """``pcap``, ``pcapng`` or ``tcpdump-text``; live: ``live``."""
+    compression: str = ""
+    """``gzip``, ``xz``, ``zstd`` or empty."""
+    interfaces: list[Interface] = field(default_factory=list)
+    warnings: list[CaptureWarning] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+    lost_kernel: int | None = None
+    """Packets the kernel or interface dropped; None where the source does not say."""
+    lost_queue: int | None = None
+    """Packets our own queue dropped; None where there is none."""
+    assumed: list[str] = field(default_factory=list)
+    """What a text had to be assumed (dates, missing times, roles), one line each."""
+
+    def warn(self, code: str, message: str) -> None:
+        """Add a warning once (same code and message: kept once)."""
+        item = CaptureWarning(code, message)
+        if item not in self.warnings:
+            self.warnings.append(item)
+
+
+class UnreadableInput(Exception):
+    """The input is no capture, does not exist or cannot be read. ``str()`` is one line."""
+
+
+class Source(Protocol):
+    """Anything that yields frames."""
+
+    info: SourceInfo
+
+    def blocks(self) -> Iterator[FrameBlock]:
+        """All frames in order. Cut or corrupt input ends the iteration with a warning in
+        ``info``; only input of which nothing at all can be read raises ``UnreadableInput``."""
+        ...
+
+    def progress(self) -> tuple[int, int | None]:
+        """(bytes consumed, bytes in total or None), safe to call from another thread."""
+        ...
+
+    def close(self) -> None:
+        """Release files; idempotent."""
+        ...

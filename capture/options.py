@@ -1,0 +1,17 @@
+"""Choices of the user that reach the analysis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisOptions:
+    """What ``check`` and the screen pass down."""
+
+    proxies: tuple[tuple[str, int | None], ...] = ()
+    """Hosts (addresses) told to be proxies, with a port or None for any."""
+    keep_other: bool = False
+    """Report flows that are not to a proxy, too (``--all``)."""
+    keep_packets: bool = False
+    """Keep the packet columns (screen); without, memory does not grow with packets."""
