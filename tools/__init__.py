@@ -1,0 +1,1 @@
+"""Programs for developers: the lab that makes the demo captures, the screenshots."""
