@@ -1,0 +1,64 @@
+"""The command palette: every action that a key starts, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.screen import Screen
+
+from tui.keys import BoundAction, actions_of, active_actions
+from tui.screens.base import PaneScreen
+
+__all__ = ["ActionProvider"]
+
+_MOVING = "list."
+"""Actions with these ids move a cursor: a palette is no place for them."""
+
+
+class ActionProvider(Provider):
+    """Offers the actions of the screen below, of all its panes, and of the app."""
+
+    def _actions(self) -> Iterator[BoundAction]:
+        seen = set()
+        for action in self._candidates():
+            if action.id.startswith(_MOVING) or action.id in seen or not action.id:
+                continue
+            seen.add(action.id)
+            yield action
+
+    def _candidates(self) -> Iterator[BoundAction]:
+        yield from active_actions(self.screen)
+        if isinstance(self.screen, PaneScreen):
+            for _, pane in self.screen.panes():
+                yield from actions_of(pane, self.app)
+
+    async def discover(self) -> Hits:
+        for action in self._actions():
+            yield DiscoveryHit(_label(action), self._runner(action), help=action.tooltip or None)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for action in self._actions():
+            label = _label(action)
+            score = matcher.match(label)
+            if score > 0:
+                yield Hit(
+                    score,
+                    matcher.highlight(label),
+                    self._runner(action),
+                    help=action.tooltip or None,
+                )
+
+    def _runner(self, action: BoundAction) -> partial[None]:
+        return partial(_run, self.screen, action)
+
+
+def _label(action: BoundAction) -> str:
+    return f"{action.description}  ({', '.join(action.keys)})"
+
+
+def _run(screen: Screen[object], action: BoundAction) -> None:
+    """Run an action once the palette is gone."""
+    screen.call_later(screen.app.run_action, action.action, action.node)

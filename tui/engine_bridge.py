@@ -1,0 +1,106 @@
+"""Between the engine's thread and the screen: pull a snapshot, fetch a frame, report a death.
+
+The screen asks a few times a second; nothing is ever posted from the engine's thread.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from capture.packets import PacketView
+from capture.snapshot import Snapshot
+
+__all__ = ["EngineBridge", "EngineLike", "FrameStore"]
+
+JOIN_S = 2.0
+"""How long leaving waits for the engine; its thread is a daemon, so it is never longer."""
+
+
+class FrameStore(Protocol):
+    """Gives a frame's bytes back."""
+
+    def frame(self, position: int, caplen: int) -> bytes:
+        """The bytes of the frame stored at ``position``; raises when they are gone."""
+        ...
+
+
+class EngineLike(Protocol):
+    """What the screen needs of an engine (``capture.engine.Engine``, or a test's)."""
+
+    @property
+    def store(self) -> FrameStore | None:
+        """Where frames can be fetched; None until the source is open."""
+        ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def latest(self) -> Snapshot | None: ...
+
+    def is_alive(self) -> bool: ...
+
+    def join(self, timeout: float | None = None) -> None: ...
+
+
+class EngineBridge:
+    """The screen's only handle on the engine. Not thread-safe: for the UI's thread only."""
+
+    def __init__(self, engine: EngineLike) -> None:
+        self._engine = engine
+        self._seen: Snapshot | None = None
+        self._started = False
+
+    def start(self) -> None:
+        """Start reading."""
+        self._started = True
+        self._engine.start()
+
+    def stop(self) -> None:
+        """Stop reading and wait a moment for the thread; safe to call twice."""
+        if self._started:
+            self._engine.stop()
+            self._engine.join(JOIN_S)
+
+    def poll(self) -> Snapshot | None:
+        """The newest snapshot if the screen has not had it yet, else None."""
+        newest = self._engine.latest()
+        if newest is None or newest is self._seen:
+            return None
+        self._seen = newest
+        return newest
+
+    @property
+    def failure(self) -> str | None:
+        """One line when the analysis has ended without finishing, else None."""
+        if self._seen is not None and self._seen.error:
+            return self._seen.error
+        if not self._started or self._engine.is_alive():
+            return None
+        latest = self._engine.latest()
+        if latest is not None and (latest.finished or latest.error):
+            return latest.error
+        return "the analysis stopped before the end of the capture"
+
+    def frame(self, view: PacketView, number: int) -> bytes:
+        """Fetch one frame.
+
+        Args:
+            view: The packet index.
+            number: 1-based frame number.
+
+        Raises:
+            LookupError: There is no such frame, or its bytes cannot be had any more; the
+                message is one line.
+        """
+        store = self._engine.store
+        if not 1 <= number <= len(view):
+            raise LookupError(f"there is no packet {number}")
+        if store is None:
+            raise LookupError("the capture's bytes are not kept")
+        row = view.rows[number - 1]
+        try:
+            return store.frame(int(row["position"]), int(row["caplen"]))
+        except Exception as error:
+            # Whatever the store raises (file replaced, disk gone): a line, not a traceback.
+            raise LookupError(str(error) or type(error).__name__) from error

@@ -1,0 +1,108 @@
+"""Reads key bindings back: for the hint line, the help screen and the command palette.
+
+Nothing here lists a key. Whatever a user remaps is shown as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from textual.app import App
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+__all__ = ["BoundAction", "actions_of", "active_actions", "key_names"]
+
+_NAMES: Final = {
+    "enter": "⏎",
+    "escape": "Esc",
+    "tab": "Tab",
+    "shift+tab": "⇧Tab",
+    "space": "Space",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "backspace": "⌫",
+}
+_ASCII_NAMES: Final = {
+    "enter": "Enter",
+    "shift+tab": "S-Tab",
+    "up": "Up",
+    "down": "Down",
+    "left": "Left",
+    "right": "Right",
+    "backspace": "BkSp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BoundAction:
+    """One action with the keys that start it now."""
+
+    id: str
+    keys: tuple[str, ...]
+    """As shown to people: ``Esc``, ``^P``, ``?``."""
+    action: str
+    description: str
+    tooltip: str
+    node: DOMNode
+    """Namespace that the action runs in."""
+    show: bool
+    """Whether it wants a place in the hint line."""
+
+
+def key_names(app: App[Any], binding: Binding, *, ascii_only: bool = False) -> str:
+    """A binding's key as people read it."""
+    if not binding.key_display:
+        if ascii_only and binding.key in _ASCII_NAMES:
+            return _ASCII_NAMES[binding.key]
+        if binding.key in _NAMES:
+            return _NAMES[binding.key]
+        if binding.key[:1] == "f" and binding.key[1:].isdigit():
+            return binding.key.upper()
+    return app.get_key_display(binding)
+
+
+def actions_of(node: DOMNode, app: App[Any], *, ascii_only: bool = False) -> list[BoundAction]:
+    """Every described action bound on one node, its keys gathered, in order of definition."""
+    return _gather(((node, binding) for _, binding in node._bindings), app, ascii_only)
+
+
+def active_actions(screen: Screen[Any], *, ascii_only: bool = False) -> list[BoundAction]:
+    """What can be done on a screen right now, the focused widget's actions first."""
+    pairs = (
+        (active.node, active.binding)
+        for active in screen.active_bindings.values()
+        if active.enabled
+    )
+    return _gather(pairs, screen.app, ascii_only)
+
+
+def _gather(
+    pairs: Iterator[tuple[DOMNode, Binding]], app: App[Any], ascii_only: bool
+) -> list[BoundAction]:
+    found: dict[tuple[int, str], BoundAction] = {}
+    for node, binding in pairs:
+        if not binding.description:
+            continue
+        key = key_names(app, binding, ascii_only=ascii_only)
+        place = (id(node), binding.action)
+        known = found.get(place)
+        found[place] = BoundAction(
+            id=binding.id or "",
+            keys=(*known.keys, key) if known else (key,),
+            action=binding.action,
+            description=binding.description,
+            tooltip=binding.tooltip,
+            node=node,
+            show=binding.show,
+        )
+    return list(found.values())

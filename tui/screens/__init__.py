@@ -1,0 +1,1 @@
+"""Screens: the panes of a capture, one packet in detail, the keys."""

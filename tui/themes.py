@@ -1,0 +1,91 @@
+"""The names ``--theme`` takes, and which theme fits a terminal that did not say."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from textual.theme import BUILTIN_THEMES, Theme
+
+__all__ = ["HIGH_CONTRAST", "THEME_NAMES", "UnknownTheme", "choose_theme"]
+
+HIGH_CONTRAST: Final = Theme(
+    name="high-contrast",
+    primary="#00FFFF",
+    secondary="#FFFFFF",
+    accent="#FFFF00",
+    warning="#FFD700",
+    error="#FF6060",
+    success="#00FF66",
+    foreground="#FFFFFF",
+    background="#000000",
+    surface="#000000",
+    panel="#000000",
+    dark=True,
+    text_alpha=1.0,
+    variables={
+        "block-cursor-foreground": "#000000",
+        "block-cursor-background": "#FFFF00",
+        "block-cursor-blurred-background": "#444444",
+        "footer-key-foreground": "#FFFF00",
+        "border": "#FFFFFF",
+        "border-blurred": "#AAAAAA",
+        "text-muted": "#DDDDDD",
+    },
+)
+
+_SHORT: Final = {
+    "dark": "textual-dark",
+    "light": "textual-light",
+    "ansi": "ansi-dark",
+    "contrast": "high-contrast",
+}
+THEME_NAMES: Final = (*_SHORT, "high-contrast", *BUILTIN_THEMES)
+"""What ``--theme`` understands."""
+
+LIGHT_BACKGROUNDS: Final = ("7", "15")
+"""Background colours in $COLORFGBG (rxvt's convention) that are light."""
+
+
+class UnknownTheme(Exception):
+    """``--theme`` named none that exists. ``str()`` is one line with near matches."""
+
+
+def choose_theme(name: str | None) -> str:
+    """Turn what the user asked for, or did not, into a theme's name.
+
+    Args:
+        name: Value of ``--theme``; None to go by the terminal.
+
+    Raises:
+        UnknownTheme: There is no such theme.
+    """
+    if name is not None:
+        name = _SHORT.get(name, name)
+        if name not in THEME_NAMES:
+            raise UnknownTheme(_explain(name))
+        return name
+    preset = os.environ.get("TEXTUAL_THEME", "")
+    if preset in THEME_NAMES:
+        return _SHORT.get(preset, preset)
+    light = os.environ.get("COLORFGBG", "").rpartition(";")[2] in LIGHT_BACKGROUNDS
+    if "NO_COLOR" in os.environ or not _many_colours():
+        # The terminal's own sixteen: whatever its owner made of them is readable to them.
+        return "ansi-light" if light else "ansi-dark"
+    return "textual-light" if light else "textual-dark"
+
+
+def _many_colours() -> bool:
+    """Whether the terminal claims 256 colours or more."""
+    term = os.environ.get("TERM", "")
+    return "COLORTERM" in os.environ or any(
+        word in term for word in ("256", "direct", "kitty", "alacritty", "ghostty", "wezterm")
+    )
+
+
+def _explain(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, THEME_NAMES, n=3, cutoff=0.4)
+    hint = f"did you mean {', '.join(near)}?" if near else f"try {', '.join(_SHORT)}"
+    return f"no theme {name!r}: {hint}"
