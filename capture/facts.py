@@ -8,6 +8,7 @@ or ``PROXY`` (towards the client).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -326,3 +327,12 @@ class CaptureFacts:
     """Frames that were not decoded, by reason, most first."""
     fragments_dropped: int = 0
     """First fragments whose later fragments never came."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Printable form of the IPv6 address numbers in ``icmp`` and ``dns`` (here and in the
+    flows); IPv4 numbers are their own value and need no entry."""
+    direct_web: int = 0
+    """Flows that are ordinary web traffic: origin-form HTTP on port 80 or TLS answered in
+    TLS on port 443, without a proxy between."""
+    silent_endpoints: int = 0
+    """Distinct endpoints (address and port) that answered no SYN, or answered with RST;
+    many of them are a port scan, not a broken proxy."""

@@ -78,6 +78,8 @@ class Finding:
     """Verdict it would give the flow; None for findings that give none (not serialised)."""
     raise_by: str = ""
     """What would raise the confidence (not serialised; shown beside the cause)."""
+    symptom: str = ""
+    """What the user's own program will have said: ``curl: (56) …`` (not serialised)."""
 
 
 @dataclass(frozen=True, slots=True)
