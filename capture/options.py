@@ -15,3 +15,7 @@ class AnalysisOptions:
     """Report flows that are not to a proxy, too (``--all``)."""
     keep_packets: bool = False
     """Keep the packet columns (screen); without, memory does not grow with packets."""
+    keep_steps: bool = True
+    """Build the steps of flows without a finding, too; most formats do not show them."""
+    rules: tuple[str, ...] = ()
+    """Directories with the user's own known issues (``--rules``)."""

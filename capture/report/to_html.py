@@ -1,0 +1,215 @@
+"""The report as one self-contained HTML page: no script, no link, no outside resource.
+
+Light and dark follow the reader's system, tables scroll by themselves on a phone. The
+text is pure ASCII with character references, so that no server's or mail program's idea
+of the encoding can change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from typing import Final
+
+from capture import __version__
+from capture.report.model import Finding, FlowReport, Report, Severity, StepState
+from capture.report.prose import (
+    by_gravity,
+    explanation,
+    flows_line,
+    lost_line,
+    needs_block,
+    packet_list,
+    retransmitted,
+    source_line,
+    title,
+    traffic,
+)
+from capture.report.redact import safe
+from capture.report.strip import StripStep, strip
+from capture.units import count, duration, milliseconds, plural, size
+
+BLOCKS: Final = 1000
+ROWS: Final = 5000
+
+_STYLE: Final = """
+:root{color-scheme:light dark;--fg:#1c2128;--dim:#59636e;--bg:#fff;--box:#f3f5f8;--line:#d0d7de;
+--bad:#b3261e;--warn:#8a5300;--good:#1a6b35}
+@media(prefers-color-scheme:dark){:root{--fg:#e6e9ee;--dim:#9aa4b0;--bg:#14171c;--box:#1d2229;
+--line:#3a424d;--bad:#ff8a80;--warn:#ffc266;--good:#7fd99a}}
+*{box-sizing:border-box}
+body{margin:0 auto;padding:1rem;max-width:70rem;color:var(--fg);background:var(--bg);
+font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
+h1{font-size:1.4rem}h2{font-size:1.15rem;margin:0 0 .5rem}h3{font-size:1rem;margin:1rem 0 .25rem}
+p{margin:.25rem 0}.dim{color:var(--dim)}
+code,.mono{font-family:ui-monospace,monospace;font-size:.9em;unicode-bidi:isolate}
+section.flow{background:var(--box);border:1px solid var(--line);border-left:.4rem solid var(--line);
+border-radius:.4rem;padding:1rem;margin:1rem 0}
+section.problem{border-left-color:var(--bad)}section.warning{border-left-color:var(--warn)}
+.problem h2 b{color:var(--bad)}.warning h2 b{color:var(--warn)}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.5rem 0}
+dt{color:var(--dim)}dd{margin:0}
+ol.steps{list-style:none;display:flex;flex-wrap:wrap;gap:.4rem;padding:0;margin:.75rem 0}
+ol.steps li{border:1px solid var(--line);border-radius:.3rem;padding:.1rem .5rem;background:var(--bg)}
+li.done{color:var(--good)}li.failed{color:var(--bad);border-color:var(--bad)!important;font-weight:700}
+li.missing,li.pending{color:var(--dim)}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line);white-space:nowrap}
+td.n,th.n{text-align:right}
+@media(max-width:30rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}body{padding:.6rem}}
+@media print{section.flow{break-inside:avoid}}
+"""
+
+_WORDS: Final = {
+    StepState.DONE: "ok",
+    StepState.FAILED: "failed",
+    StepState.MISSING: "not seen",
+    StepState.PENDING: "open",
+}
+
+
+def html_chunks(reports: Iterable[Report], *, many: bool, others: bool = False) -> Iterator[str]:
+    """Yield the page; several files become several parts of it."""
+    for chunk in _page(reports, others):
+        yield chunk.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def _text(text: str | None) -> str:
+    return escape(safe(text or ""))
+
+
+def _code(text: str | None) -> str:
+    return f"<code>{_text(text)}</code>" if text else '<span class="dim">not seen</span>'
+
+
+def _prose(text: str) -> str:
+    """Escaped text whose back-quoted parts are code."""
+    parts = safe(text).split("`")
+    if len(parts) % 2 == 0:  # a back-quote without its partner is only a character
+        return escape(safe(text))
+    return "".join(
+        f"<code>{escape(part)}</code>" if index % 2 else escape(part)
+        for index, part in enumerate(parts)
+    )
+
+
+def _page(reports: Iterable[Report], others: bool) -> Iterator[str]:
+    yield (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        '<meta name="referrer" content="no-referrer">\n'
+        f"<title>tunnelscope report</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+    )
+    for report in reports:
+        yield "<main>\n"
+        yield from _document(report, others)
+        yield "</main>\n"
+    yield f'<footer class="dim"><p>tunnelscope {escape(__version__)}</p></footer>\n</body>\n</html>\n'
+
+
+def _document(report: Report, others: bool) -> Iterator[str]:
+    why = explanation(report)
+    yield f"<h1>{_code(report.source.path)}</h1>\n"
+    yield f'<p class="dim">{_text(source_line(report))}</p>\n<p>{_text(why or flows_line(report))}</p>\n'
+    grave = by_gravity([flow for flow in report.flows if needs_block(flow)])
+    fine = [flow for flow in report.flows if not needs_block(flow)]
+    for flow in grave[:BLOCKS]:
+        yield _block(flow)
+    if grave[BLOCKS:]:
+        yield f"<h2>More flows with a problem or a warning ({count(len(grave) - BLOCKS)})</h2>\n"
+        yield from _table(grave[BLOCKS:], None)
+    if fine:
+        yield f"<h2>Flows without a problem ({count(len(fine))})</h2>\n"
+        yield from _table(fine, ROWS)
+    if others and report.others:
+        yield f"<h2>Other TCP flows ({count(len(report.others))})</h2>\n"
+        yield from _table(report.others, ROWS)
+    if report.findings:
+        yield "<h2>Capture</h2>\n"
+        for finding in report.findings:
+            name = finding.severity.value
+            yield f'<section class="flow {name}">\n{_finding(finding)}</section>\n'
+    lost = lost_line(report)
+    if report.source.warnings or lost:
+        yield "<h2>Capture warnings</h2>\n<ul>\n"
+        for item in report.source.warnings:
+            yield f"<li>{_code(item.code)} {_prose(item.message)}</li>\n"
+        if lost:
+            yield f"<li>{_text(lost)}</li>\n"
+        yield "</ul>\n"
+
+
+def _block(flow: FlowReport) -> str:
+    severity = flow.severity or Severity.INFO
+    facts = [
+        ("Client", _code(flow.client)),
+        ("Proxy", _code(flow.proxy)),
+        ("Target", _code(flow.target)),
+        ("Verdict", _code(flow.verdict)),
+    ]
+    if flow.tls is not None and flow.tls.sni:
+        facts.append(("SNI", _code(flow.tls.sni)))
+    facts.append(("Traffic", _text(", ".join(filter(None, (traffic(flow), retransmitted(flow)))))))
+    rows = "".join(f"<dt>{label}</dt><dd>{value}</dd>\n" for label, value in facts)
+    steps = "".join(_step(item) for item in strip(flow))
+    findings = "".join(_finding(item) for item in flow.findings)
+    return (
+        f'<section class="flow {severity.value}" id="flow-{flow.id}">\n'
+        f"<h2><b>{severity.value.upper()}</b> {_text(title(flow))} "
+        f'<span class="dim">flow {flow.id}</span></h2>\n'
+        f'<dl>\n{rows}</dl>\n<ol class="steps">\n{steps}</ol>\n{findings}</section>\n'
+    )
+
+
+def _step(item: StripStep) -> str:
+    timed = item.elapsed_ms is not None and item.state in (StepState.DONE, StepState.FAILED)
+    time = f" {milliseconds(item.elapsed_ms)}" if timed and item.elapsed_ms is not None else ""
+    hint = f' title="packet {item.packet}"' if item.packet is not None else ""
+    return (
+        f'<li class="{item.state.value}"{hint}>'
+        f"{escape(item.label)} {_WORDS[item.state]}{escape(time)}</li>\n"
+    )
+
+
+def _finding(finding: Finding) -> str:
+    seen = _prose(finding.observation)
+    if finding.packets and "#" not in finding.observation:
+        seen += f' <span class="dim">({escape(packet_list(finding))})</span>'
+    parts = [
+        f"<h3>{_text(finding.title)} "
+        f'<span class="dim">{finding.severity.value}, {_text(finding.rule)}</span></h3>\n',
+        f"<p><b>Seen:</b> {seen}</p>\n",
+    ]
+    if finding.cause:
+        parts.append(
+            f"<p><b>Cause</b> ({finding.confidence.value}): {_prose(finding.cause)}</p>\n"
+        )
+    if finding.raise_by:
+        parts.append(f'<p class="dim">To be surer: {_prose(finding.raise_by)}</p>\n')
+    if finding.next_steps:
+        items = "".join(f"<li>{_prose(step)}</li>\n" for step in finding.next_steps)
+        parts.append(f"<p><b>Next:</b></p>\n<ol>\n{items}</ol>\n")
+    return "".join(parts)
+
+
+def _table(flows: Sequence[FlowReport], limit: int | None) -> Iterator[str]:
+    yield (
+        '<div class="scroll"><table>\n<thead><tr><th class="n">#</th><th>client</th><th>proxy</th>'
+        '<th>target</th><th class="n">status</th><th>verdict</th><th class="n">data</th>'
+        '<th class="n">time</th></tr></thead>\n<tbody>\n'
+    )
+    for flow in flows[:limit]:
+        status = "" if flow.status is None else str(flow.status)
+        total = size(flow.bytes_to_proxy + flow.bytes_to_client)
+        yield (
+            f'<tr><td class="n">{flow.id}</td><td>{_code(flow.client)}</td>'
+            f"<td>{_code(flow.proxy)}</td><td>{_code(flow.target)}</td>"
+            f'<td class="n">{status}</td><td>{_text(flow.verdict)}</td>'
+            f'<td class="n">{escape(total)}</td><td class="n">{escape(duration(flow.duration_s))}</td>'
+            "</tr>\n"
+        )
+    yield "</tbody></table></div>\n"
+    if limit is not None and len(flows) > limit:
+        yield f"<p>and {plural(len(flows) - limit, 'more flow')}</p>\n"

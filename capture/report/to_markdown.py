@@ -1,0 +1,157 @@
+"""The report as GitHub-flavoured Markdown, for issues, wikis and tickets.
+
+Nothing from the network can become markup, a link, a mention or a reference to another
+issue: whatever could is put into a code span, the rest is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from capture.report.model import Finding, FlowReport, Report, Severity
+from capture.report.prose import (
+    by_gravity,
+    explanation,
+    flows_line,
+    lost_line,
+    needs_block,
+    packet_list,
+    retransmitted,
+    source_line,
+    title,
+    traffic,
+)
+from capture.report.redact import safe
+from capture.report.strip import step_words
+from capture.units import count, duration, plural, size
+
+BLOCKS: Final = 200
+ROWS: Final = 1000
+
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~^$&:=\"'])")
+_BOUNDARY: Final = re.compile(r"(`[^`]*`|\s+)")
+_LINKED: Final = re.compile(r"@|://|^www\.|#\d|^\S+\.\S+/|[<>]")
+"""What renderers turn into links, mentions or HTML by themselves."""
+
+
+def markdown_chunks(
+    reports: Iterable[Report], *, many: bool, others: bool = False
+) -> Iterator[str]:
+    """Yield one section a file."""
+    for index, report in enumerate(reports):
+        if index:
+            yield "\n---\n\n"
+        yield from _document(report, others)
+
+
+def prose(text: str) -> str:
+    """Escape ``text`` for a paragraph or a table cell; keep its own code spans."""
+    out = []
+    for part in _BOUNDARY.split(safe(text)):
+        if len(part) > 2 and part[0] == part[-1] == "`":
+            out.append(code(part[1:-1]))
+        elif _LINKED.search(part):
+            core = part.rstrip(".,;:)")
+            out.append(code(core) + _SPECIAL.sub(r"\\\1", part[len(core) :]))
+        else:
+            out.append(_SPECIAL.sub(r"\\\1", part))
+    return "".join(out).strip()
+
+
+def code(text: str | None) -> str:
+    """A code span that ``text`` cannot leave, in a table either."""
+    text = safe(text or "")
+    if not text.strip():
+        return "\\-"
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    pad = " " if text[0] in "` " or text[-1] in "` " else ""
+    # GFM splits table cells before it looks at code spans: a bar needs its backslash.
+    inner = text.replace("|", "\\|")
+    return f"{fence}{pad}{inner}{pad}{fence}"
+
+
+def _document(report: Report, others: bool) -> Iterator[str]:
+    why = explanation(report)
+    yield f"# tunnelscope: {code(report.source.path)}\n\n"
+    yield f"{prose(source_line(report))}\n\n{prose(why or flows_line(report))}\n"
+    grave = by_gravity([flow for flow in report.flows if needs_block(flow)])
+    fine = [flow for flow in report.flows if not needs_block(flow)]
+    for flow in grave[:BLOCKS]:
+        yield "\n" + _block(flow)
+    if grave[BLOCKS:]:
+        yield f"\n## More flows with a problem or a warning ({count(len(grave) - BLOCKS)})\n\n"
+        yield from _table(grave[BLOCKS:], None)
+    if fine:
+        yield f"\n## Flows without a problem ({count(len(fine))})\n\n"
+        yield from _table(fine, ROWS)
+    if others and report.others:
+        yield f"\n## Other TCP flows ({count(len(report.others))})\n\n"
+        yield from _table(report.others, ROWS)
+    if report.findings:
+        yield "\n## Capture\n\n"
+        for finding in report.findings:
+            yield _finding(finding) + "\n"
+    lost = lost_line(report)
+    if report.source.warnings or lost:
+        yield "\n## Capture warnings\n\n"
+        for item in report.source.warnings:
+            yield f"- {code(item.code)}: {prose(item.message)}\n"
+        if lost:
+            yield f"- {prose(lost)}\n"
+
+
+def _block(flow: FlowReport) -> str:
+    severity = flow.severity or Severity.INFO
+    facts = [
+        ("Client", code(flow.client)),
+        ("Proxy", code(flow.proxy)),
+        ("Target", code(flow.target) if flow.target else "not seen"),
+        ("Verdict", code(flow.verdict)),
+    ]
+    if flow.tls is not None and flow.tls.sni:
+        facts.append(("SNI", code(flow.tls.sni)))
+    facts.append(("Traffic", prose(", ".join(filter(None, (traffic(flow), retransmitted(flow)))))))
+    lines = [f"## {severity.value.upper()}: {prose(title(flow))} (flow {flow.id})", ""]
+    lines += ["| | |", "|---|---|", *[f"| {label} | {value} |" for label, value in facts], ""]
+    lines += [code(" > ".join(step_words(flow))), ""]
+    return "\n".join(lines) + "\n" + "\n".join(_finding(item) for item in flow.findings)
+
+
+def _finding(finding: Finding) -> str:
+    seen = prose(finding.observation)
+    if finding.packets and "#" not in finding.observation:
+        seen += f" ({code(packet_list(finding))})"
+    lines = [
+        f"**{prose(finding.title)}** ({finding.severity.value}, rule {code(finding.rule)})",
+        "",
+        f"- Seen: {seen}",
+    ]
+    if finding.cause:
+        lines.append(f"- Cause ({finding.confidence.value}): {prose(finding.cause)}")
+    if finding.raise_by:
+        lines.append(f"- To be surer: {prose(finding.raise_by)}")
+    if finding.next_steps:
+        lines.append("- Next:")
+        lines += [f"  {index}. {prose(step)}" for index, step in enumerate(finding.next_steps, 1)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(flows: Sequence[FlowReport], limit: int | None) -> Iterator[str]:
+    yield "| # | client | proxy | target | status | verdict | data | time |\n"
+    yield "|--:|---|---|---|--:|---|--:|--:|\n"
+    for flow in flows[:limit]:
+        columns = (
+            str(flow.id),
+            code(flow.client),
+            code(flow.proxy),
+            code(flow.target),
+            "" if flow.status is None else str(flow.status),
+            code(flow.verdict),
+            size(flow.bytes_to_proxy + flow.bytes_to_client),
+            duration(flow.duration_s),
+        )
+        yield f"| {' | '.join(columns)} |\n"
+    if limit is not None and len(flows) > limit:
+        yield f"\nand {plural(len(flows) - limit, 'more flow')}\n"

@@ -1,0 +1,216 @@
+"""The text report: readable in 80 columns, made to be pasted into a ticket.
+
+Plain text without colour or boxes. Problems first, then warnings, each flow in a block;
+then the flows without a problem in a table; then what is to be known of the capture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from capture.report.model import Finding, FlowReport, Report, Severity
+from capture.report.prose import (
+    by_gravity,
+    explanation,
+    flows_line,
+    lost_line,
+    needs_block,
+    packet_list,
+    retransmitted,
+    source_line,
+    title,
+    traffic,
+)
+from capture.report.redact import safe
+from capture.report.strip import step_words
+from capture.report.wrap import cells, fit_middle, wrap
+from capture.units import count, duration, plural, size
+
+WIDTH: Final = 80
+BLOCKS: Final = 200
+"""Flows described in full; the ones after them get a line each."""
+ROWS: Final = 1000
+"""Rows of the table of flows without a problem; the ones after them are only counted."""
+
+_LABEL: Final = 10
+_BODY: Final = WIDTH - _LABEL
+
+
+def text_chunks(reports: Iterable[Report], *, many: bool, others: bool = False) -> Iterator[str]:
+    """Yield the report of each file, with a line between them when there are several."""
+    for index, report in enumerate(reports):
+        if many and index:
+            yield "\n" + "=" * WIDTH + "\n\n"
+        yield from _document(report, others)
+
+
+def _document(report: Report, others: bool) -> Iterator[str]:
+    yield "\n".join(_head(report)) + "\n"
+    grave = by_gravity([flow for flow in report.flows if needs_block(flow)])
+    fine = [flow for flow in report.flows if not needs_block(flow)]
+    for flow in grave[:BLOCKS]:
+        yield "\n" + "\n".join(_block(flow)) + "\n"
+    if grave[BLOCKS:]:
+        yield f"\nMore flows with a problem or a warning ({count(len(grave) - BLOCKS)})\n"
+        yield from _table(grave[BLOCKS:], limit=None)
+    if fine:
+        yield f"\nFlows without a problem ({count(len(fine))})\n"
+        yield from _table(fine, limit=ROWS)
+    if others and report.others:
+        yield f"\nOther TCP flows ({count(len(report.others))})\n"
+        yield from _table(report.others, limit=ROWS)
+    if report.findings:
+        yield "\nCapture\n"
+        for finding in report.findings:
+            yield "\n".join(_finding(finding, heading=True)) + "\n"
+    warnings = _warnings(report)
+    if warnings:
+        yield "\nCapture warnings\n" + "\n".join(warnings) + "\n"
+
+
+def _head(report: Report) -> list[str]:
+    lines = [
+        *wrap(f"tunnelscope: {safe(report.source.path)}", WIDTH),
+        *wrap(source_line(report), WIDTH),
+    ]
+    why = explanation(report)
+    return [*lines, *wrap(why or flows_line(report), WIDTH)]
+
+
+def _block(flow: FlowReport) -> list[str]:
+    """Everything an engineer needs of one failing flow."""
+    severity = flow.severity or Severity.INFO
+    number = f"flow {flow.id}"
+    heading = wrap(
+        f"{severity.value.upper()}  {title(flow)} ({flow.verdict})", WIDTH - len(number) - 2
+    )
+    heading[0] = heading[0] + " " * (WIDTH - cells(heading[0]) - len(number)) + number
+    lines = [
+        *heading,
+        *_field("Client", safe(flow.client)),
+        *_field("Proxy", safe(flow.proxy)),
+        *_field("Target", safe(flow.target) if flow.target else "not seen"),
+    ]
+    for text in _tls_words(flow):
+        lines += _field("TLS", text)
+    lines += _steps(flow)
+    lines += _field("Traffic", ", ".join(filter(None, (traffic(flow), retransmitted(flow)))))
+    for index, finding in enumerate(flow.findings):
+        lines += _finding(finding, heading=index > 0)
+    return lines
+
+
+def _tls_words(flow: FlowReport) -> list[str]:
+    tls = flow.tls
+    if tls is None:
+        return []
+    parts = [f"SNI {safe(tls.sni)}" if tls.sni else "no SNI", tls.version or "", tls.cipher or ""]
+    if tls.alert_name:
+        parts.append(f"alert {tls.alert_name} ({tls.alert_code}) from the {tls.alert_from}")
+    if tls.certificate_issuer:
+        parts.append(f"certificate issued by {safe(tls.certificate_issuer)}")
+    return [", ".join(filter(None, parts))]
+
+
+def _steps(flow: FlowReport) -> list[str]:
+    """The step line, broken only between steps."""
+    lines, line = [], ""
+    for word in step_words(flow):
+        longer = f"{line} > {word}" if line else word
+        if line and cells(longer) > _BODY - 2:
+            lines.append(f"{line} >")
+            line = word
+        else:
+            line = longer
+    lines.append(line)
+    return _labelled("Steps", lines)
+
+
+def _finding(finding: Finding, *, heading: bool) -> list[str]:
+    lines = []
+    if heading:
+        lines += _field(finding.severity.value.capitalize(), safe(finding.title))
+    seen = safe(finding.observation)
+    if finding.packets and "#" not in seen:
+        seen = f"{seen} (packets {packet_list(finding)})"
+    lines += _field("Seen", seen)
+    if finding.cause:
+        lines += _field("Cause", f"({finding.confidence.value}) {safe(finding.cause)}")
+    if finding.raise_by:
+        lines += _field("", f"To be surer: {safe(finding.raise_by)}")
+    for index, step in enumerate(finding.next_steps, 1):
+        first, *rest = wrap(safe(step), _BODY - 3)
+        body = [f"{index}. {first}", *[f"   {line}" for line in rest]]
+        lines += _labelled("Next" if index == 1 else "", body)
+    return lines
+
+
+def _field(label: str, text: str) -> list[str]:
+    return _labelled(label, wrap(text, _BODY))
+
+
+def _labelled(label: str, body: Sequence[str]) -> list[str]:
+    lead = f"  {label:<{_LABEL - 2}}"
+    return [f"{lead if not index else ' ' * _LABEL}{line}" for index, line in enumerate(body)]
+
+
+def _table(flows: Sequence[FlowReport], *, limit: int | None) -> Iterator[str]:
+    """One line a flow. Columns are as wide as they need to be, and share what there is."""
+    shown = flows[:limit]
+    rows = [_HEADINGS, *[_cells(flow) for flow in shown]]
+    widths = _widths(rows)
+    for row, flow in zip(rows, (None, *shown), strict=True):
+        columns = [
+            fit_middle(text, width) if align == "<" else f"{text:>{width}}"
+            for text, width, align in zip(row, widths, _ALIGN, strict=True)
+        ]
+        yield " ".join(columns).rstrip() + "\n"
+        for finding in flow.findings if flow is not None else ():
+            if finding.severity is Severity.INFO:
+                for line in wrap(f"info: {safe(finding.title)}", WIDTH - widths[0] - 1):
+                    yield f"{'':{widths[0] + 1}}{line}\n"
+    if len(flows) > len(shown):
+        left = plural(len(flows) - len(shown), "more flow")
+        yield f"and {left}; --format csv lists them all\n"
+
+
+_HEADINGS: Final = ("#", "client", "target", "verdict", "data", "time")
+_ALIGN: Final = "><<<>>"
+_CLIENT, _TARGET = 1, 2
+
+
+def _cells(flow: FlowReport) -> tuple[str, ...]:
+    return (
+        str(flow.id),
+        safe(flow.client),
+        safe(flow.target) if flow.target else "-",
+        flow.verdict,
+        size(flow.bytes_to_proxy + flow.bytes_to_client),
+        duration(flow.duration_s),
+    )
+
+
+def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
+    """Natural widths; where they do not fit, the target gives way first, then the client."""
+    widths = [max(cells(text) for text in column) for column in zip(*rows, strict=True)]
+    for column, least in ((_TARGET, 16), (_CLIENT, 13)):
+        excess = sum(widths) + len(widths) - 1 - WIDTH
+        if excess > 0:
+            widths[column] = max(min(widths[column], least), widths[column] - excess)
+    return widths
+
+
+def _warnings(report: Report) -> list[str]:
+    lines = []
+    for item in report.source.warnings:
+        lines += _bullet(f"{item.code}: {safe(item.message)}")
+    lost = lost_line(report)
+    if lost:
+        lines += _bullet(lost)
+    return lines
+
+
+def _bullet(text: str) -> list[str]:
+    first, *rest = wrap(text, WIDTH - 4)
+    return [f"  - {first}", *[f"    {line}" for line in rest]]
