@@ -58,8 +58,7 @@ def _clean(text: str) -> str:
     """Replace what must not be shown, character by character (bounded by the limit)."""
     if not text.isprintable():
         text = "".join(
-            char if char.isprintable() else " " if _is_blank(char) else REPLACEMENT
-            for char in text
+            char if char.isprintable() else " " if _is_blank(char) else REPLACEMENT for char in text
         )
     if text.isascii():
         return text
@@ -89,9 +88,9 @@ def _limit_marks(text: str) -> str:
 
 
 SECRET_NAME: Final = re.compile(
-    r"auth(?!or|entic(?:ate|ation-info))|cookie|token|secret|passw|passwd|passphrase|\bpwd|\bpass\b"
-    r"|api[-_.]?key|access[-_.]?key|private[-_.]?key|subscription[-_.]?key|credential|session"
-    r"|signature|\bsig\b|\bsid\b|\bjwt\b|bearer|assertion|saml|\botp\b|\bpin\b|\bkey\b|x-amz-sec",
+    r"auth(?!or(?!i[sz])|enticate|entication-info)|cookie|token|secret|passw|passphrase"
+    r"|\bpwd|\bpass\b|api[-_.]?key|access[-_.]?key|private[-_.]?key|subscription[-_.]?key|\bkey\b"
+    r"|credential|session|signature|\bsig\b|\bsid\b|jwt|bearer|assertion|saml|ticket|\botp\b|\bpin\b",
     re.IGNORECASE,
 )
 """Names of header fields and query parameters whose values are secrets (``search`` it)."""
@@ -156,7 +155,9 @@ def _mask_userinfo(target: str) -> str:
 
 
 def _mask_parameter(match: re.Match[str]) -> str:
-    name = match["name"]
-    if not SECRET_NAME.search(name.replace("_", "-")):
-        return match[0]
-    return f"{name}={MASK}"
+    name, value = match["name"], match["value"]
+    # An OAuth authorisation code (RFC 6749 section 4.1.2) is a secret, an error code is not.
+    secret = SECRET_NAME.search(name.replace("_", "-")) or (
+        name.lower() == "code" and len(value) > 8
+    )
+    return f"{name}={MASK}" if secret else match[0]
