@@ -73,6 +73,9 @@ class Segments:
     """Where the frame's bytes start in the file or spool."""
     caplen: Ints
     """Captured length of the whole frame."""
+    fragmented: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """Whether the segment came in IP fragments (``number`` is the last one's). Empty where
+    a source of segments knows of none; the decoder always fills it."""
 
     def __len__(self) -> int:
         return len(self.number)
