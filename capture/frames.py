@@ -88,6 +88,11 @@ class SourceInfo:
     """Packets our own queue dropped; None where there is none."""
     assumed: list[str] = field(default_factory=list)
     """What a text had to be assumed (dates, missing times, roles), one line each."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Address -> the name that the source itself has for it. A text that prints host names
+    gives them made-up addresses, which must never be shown."""
+    times_known: bool = True
+    """False: the source has no times at all (``tcpdump -t``); every ``time_ns`` is 0."""
 
     def warn(self, code: str, message: str) -> None:
         """Add a warning once (same code and message: kept once)."""

@@ -1,0 +1,7 @@
+"""Where frames come from: files, pipes and text. ``open_source`` finds out which."""
+
+from __future__ import annotations
+
+from capture.sources.opening import FileSource, open_source
+
+__all__ = ["FileSource", "open_source"]

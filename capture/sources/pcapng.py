@@ -1,0 +1,422 @@
+"""The pcapng file format (draft-ietf-opsawg-pcapng).
+
+Packet blocks are turned into columns all at once; what describes them (sections,
+interfaces, statistics) is rare and read one by one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.frames import FrameBlock, Interface, Ints, SourceInfo, UnreadableInput
+from capture.sources.recorded import RecordedSource
+from capture.sources.streams import Stream
+from capture.sources.walk import MAX_RECORD, Guess, Layout, walk
+from capture.sources.windows import Window
+from capture.store import PacketStore, Spool
+
+_SECTION: Final = 0x0A0D0D0A
+_INTERFACE, _PACKET, _SIMPLE, _STATISTICS, _ENHANCED = 1, 2, 3, 5, 6
+_BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
+
+_OPT_COMMENT: Final = 1
+_IF_NAME, _IF_TSRESOL, _IF_FILTER, _IF_TSOFFSET = 2, 9, 11, 14
+_ISB_IFDROP, _ISB_OSDROP = 5, 7
+
+_DATA_AT: Final = {_ENHANCED: 28, _PACKET: 28, _SIMPLE: 12}
+"""Where a packet block's frame begins."""
+_AROUND: Final = {_ENHANCED: 32, _PACKET: 32, _SIMPLE: 16}
+"""Bytes of a packet block that are not frame, padding or options."""
+
+_UNKNOWN_LINKTYPE: Final = 0xFFFF
+_PLAUSIBLE_LENGTH: Final = 262_144 + 4096
+_TRIES: Final = 64
+_MAX_COMMENTS: Final = 100
+_NANO: Final = 1_000_000_000
+_SHORTEST: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """How an interface counts time (if_tsresol, if_tsoffset)."""
+
+    binary: bool = False
+    exponent: int = 6
+    """A tick is 10 or 2 to the power of minus this many seconds."""
+    offset: int = 0
+    """Seconds to add."""
+
+    def nanoseconds(self, ticks: NDArray[np.uint64]) -> Ints:
+        """Time since the epoch; absurd stamps wrap around, as they have no right value."""
+        if not self.binary:
+            if self.exponent <= 9:
+                result = ticks * np.uint64(10 ** (9 - self.exponent))
+            else:
+                result = ticks // np.uint64(10 ** min(19, self.exponent - 9))
+        elif self.exponent >= 64:
+            result = np.zeros_like(ticks)
+        else:
+            bits = self.exponent
+            seconds = ticks >> np.uint64(bits)
+            fraction = ticks & np.uint64((1 << bits) - 1)
+            if bits > 32:  # so that the product below fits into 64 bits
+                fraction = fraction >> np.uint64(bits - 32)
+                bits = 32
+            result = seconds * np.uint64(_NANO) + ((fraction * np.uint64(_NANO)) >> np.uint64(bits))
+        shift = (self.offset * _NANO) % (1 << 64)
+        return (result + np.uint64(shift)).view(np.int64)
+
+
+@dataclass(slots=True)
+class _Section:
+    """State of the section that is being read."""
+
+    order: str
+    first: int
+    """Index of the section's first interface in ``SourceInfo.interfaces``."""
+    clocks: list[_Clock]
+    dropped: dict[int, int]
+    """Interface -> packets it dropped, from its latest statistics block."""
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.order, _SHORTEST, 4, 0)
+
+
+class PcapngSource(RecordedSource):
+    """A pcapng file or stream.
+
+    Args:
+        info: Filled in while reading.
+        stream: Standing at the first section header.
+        position: Offset of the stream's next byte in the file.
+        spool: Where frames are kept when the stream cannot be read twice.
+        store: Fetches frames again; belongs to the source's user.
+    """
+
+    def __init__(
+        self,
+        info: SourceInfo,
+        stream: Stream,
+        position: int,
+        spool: Spool | None = None,
+        store: PacketStore | None = None,
+    ) -> None:
+        super().__init__(info, stream, position, spool, store)
+        self._section: _Section | None = None
+        self._mean = 512
+        self._usual = _ENHANCED
+
+    def _take(self, window: Window) -> Iterator[FrameBlock]:
+        window.used = window.start
+        while not self._ended and self._begin_section(window):
+            section = self._section
+            if section is None:
+                return
+            start = window.used
+            found = walk(
+                window.buffer, start, window.end, section.layout, self._guess(section), self._mean
+            )
+            starts, window.used = found.starts, found.stop
+            if not len(starts):
+                self._look_at(window, section)
+                return
+            self._mean = max(_SHORTEST, (found.stop - start) // len(starts))
+            starts = self._checked(window, starts, section)
+            if len(starts):
+                yield from self._blocks_of(window, starts, section)
+
+    def _begin_section(self, window: Window) -> bool:
+        """Read the section header that stands at ``window.used``, if one does.
+
+        Returns:
+            Whether there is anything (more) to walk in the window.
+        """
+        at, buffer = window.used, window.buffer
+        if window.end - at < _SHORTEST:
+            return False
+        if int.from_bytes(buffer[at : at + 4], "little") != _SECTION:
+            if self._section is None:
+                raise UnreadableInput("is no pcapng file")
+            return True
+        order = next(
+            (
+                mark
+                for mark, name in _ORDERS
+                if int.from_bytes(buffer[at + 8 : at + 12], name) == _BYTE_ORDER_MAGIC
+            ),
+            "",
+        )
+        size = struct.unpack_from(f"{order}I", buffer, at + 4)[0] if order else 0
+        if not order or not 28 <= size <= MAX_RECORD:
+            if self._section is None:
+                raise UnreadableInput("is a damaged pcapng file: its section header makes no sense")
+            self._corrupt(window, at, "is a section header that makes no sense")
+            return False
+        if at + size > window.end:
+            return False
+        self._section = _Section(order, len(self.info.interfaces), [], {})
+        body = bytes(buffer[at + 24 : at + size - 4])
+        self._comments(_options(body, order))
+        window.used = at + size
+        return True
+
+    def _guess(self, section: _Section) -> Guess:
+        """A guess for a block of the usual type whose trailer repeats its length."""
+        pattern = struct.pack(f"{section.order}I", self._usual)
+        length_of = struct.Struct(f"{section.order}I").unpack_from
+        least = _AROUND[self._usual]
+
+        def guess(buffer: bytearray, low: int, high: int) -> int:
+            at = low - 1
+            last = len(buffer)
+            for _ in range(_TRIES):
+                at = buffer.find(pattern, at + 1, high)
+                if at < 0 or at + least > last:
+                    break
+                size = length_of(buffer, at + 4)[0]
+                if (
+                    least <= size <= _PLAUSIBLE_LENGTH
+                    and at + size <= last
+                    and length_of(buffer, at + size - 4)[0] == size
+                ):
+                    return at
+            return -1
+
+        return guess
+
+    def _checked(self, window: Window, starts: Ints, section: _Section) -> Ints:
+        """Cut the walk at the next section header, or where a trailer contradicts."""
+        words: NDArray[np.uint32] = np.ndarray(
+            (window.end - 3,), f"{section.order}u4", window.buffer, 0, (1,)
+        )
+        lengths = words[starts + 4].astype(np.int64)
+        agree = words[starts + lengths - 4] == lengths
+        sections = words[starts] == _SECTION
+        wrong = int(np.argmax(~agree)) if not agree.all() else len(starts)
+        following = int(np.argmax(sections)) if sections.any() else len(starts)
+        # The length of a section header in the other byte order means nothing, so a walk
+        # over one ends there in either case.
+        keep = min(wrong, following)
+        if keep < len(starts):
+            window.used = int(starts[keep])
+            if wrong < following:
+                self._corrupt(window, window.used, "states two different lengths")
+        return starts[:keep]
+
+    def _look_at(self, window: Window, section: _Section) -> None:
+        """Judge the block that the walk stopped at: cut off, or corrupt?"""
+        at = window.used
+        size = struct.unpack_from(f"{section.order}I", window.buffer, at + 4)[0]
+        limit = _PLAUSIBLE_LENGTH * 4 if window.final else MAX_RECORD
+        if not _SHORTEST <= size <= limit:
+            self._corrupt(window, at, f"claims a length of {size} bytes")
+
+    def _blocks_of(self, window: Window, starts: Ints, section: _Section) -> Iterator[FrameBlock]:
+        """Read the describing blocks among ``starts``; yield the frames of the others."""
+        words: NDArray[np.uint32] = np.ndarray(
+            (window.end - 3,), f"{section.order}u4", window.buffer, 0, (1,)
+        )
+        types = words[starts]
+        for index in np.flatnonzero((types == _INTERFACE) | (types == _STATISTICS)).tolist():
+            at = int(starts[index])
+            body = bytes(window.buffer[at + 8 : at + int(words[at + 4]) - 4])
+            if int(types[index]) == _INTERFACE:
+                self._interface(body, section)
+            else:
+                self._statistics(body, section)
+        packets = (types == _ENHANCED) | (types == _SIMPLE) | (types == _PACKET)
+        starts = starts[packets]
+        types = types[packets]
+        if not len(starts):
+            return
+        self._usual = int(types[-1])
+        yield self._frames(window, starts, types, words, section)
+
+    def _frames(
+        self,
+        window: Window,
+        starts: Ints,
+        types: NDArray[np.uint32],
+        words: NDArray[np.uint32],
+        section: _Section,
+    ) -> FrameBlock:
+        room = words[starts + 4].astype(np.int64)
+        simple = types == _SIMPLE
+        old = types == _PACKET
+        plain = bool((types == _ENHANCED).all())
+        # Too short a block holds no such fields: what would be read lies behind it, inside
+        # the window or not.
+        around = np.where(simple, 16, 32)
+        short = room < around
+        at = np.where(short, 0, starts) if short.any() else starts
+        interface = words[at + 8].astype(np.int64)
+        ticks = (words[at + 12].astype(np.uint64) << np.uint64(32)) | words[
+            np.minimum(at + 16, window.end - 4)
+        ]
+        caplen = words[np.minimum(at + 20, window.end - 4)].astype(np.int64)
+        wirelen = words[np.minimum(at + 24, window.end - 4)].astype(np.int64)
+        data_at = starts + 28
+        if not plain:
+            narrow: NDArray[np.uint16] = np.ndarray(
+                (window.end - 1,), f"{section.order}u2", window.buffer, 0, (1,)
+            )
+            interface = np.where(old, narrow[at + 8], interface)
+            wirelen = np.where(simple, interface, wirelen)
+            interface = np.where(simple, 0, interface)
+            snaplen = self._snaplen(section) or MAX_RECORD
+            caplen = np.where(simple, np.minimum(np.minimum(wirelen, snaplen), room - 16), caplen)
+            data_at = starts + np.where(simple, 12, 28)
+        damaged = short | (caplen > room - around)
+        if damaged.any():
+            self._damaged(window, starts, damaged)
+            caplen = np.where(damaged, np.clip(caplen, 0, np.maximum(room - around, 0)), caplen)
+            data_at = np.minimum(data_at, window.end)
+        index, linktype, time_ns = self._described(section, interface, ticks, simple)
+        if plain:
+            self._packet_comments(window, starts, caplen, room, section)
+        return FrameBlock(
+            data=np.frombuffer(window.buffer, np.uint8),
+            offset=data_at,
+            time_ns=time_ns,
+            caplen=caplen,
+            wirelen=np.maximum(wirelen, caplen),
+            linktype=linktype,
+            interface=index,
+            position=data_at + window.position,
+            first_number=0,
+        )
+
+    def _snaplen(self, section: _Section) -> int:
+        if not section.clocks:
+            return 0
+        return self.info.interfaces[section.first].snaplen
+
+    def _described(
+        self,
+        section: _Section,
+        interface: Ints,
+        ticks: NDArray[np.uint64],
+        simple: NDArray[np.bool_],
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint16], Ints]:
+        """Interface index, link type and time of each frame, from its interface."""
+        known = interface < len(section.clocks)
+        if not known.all():
+            self.info.warn(
+                "corrupt-record",
+                f"{int(np.count_nonzero(~known))} packets belong to an interface that the file"
+                " does not describe",
+            )
+            interface = np.where(known, interface, len(section.clocks))
+            section.clocks.append(_Clock())
+            self.info.interfaces.append(Interface(_UNKNOWN_LINKTYPE))
+        linktypes = np.array(
+            [item.linktype for item in self.info.interfaces[section.first :]], np.uint16
+        )
+        if len(section.clocks) == 1 or int(interface.min()) == int(interface.max()):
+            time_ns = section.clocks[int(interface[0])].nanoseconds(ticks)
+        else:
+            time_ns = np.empty(len(ticks), np.int64)
+            for number in np.unique(interface).tolist():
+                of_it = interface == number
+                time_ns[of_it] = section.clocks[number].nanoseconds(ticks[of_it])
+        if simple.any():
+            time_ns = np.where(simple, 0, time_ns)  # simple packet blocks have no time
+            if simple.all():
+                self.info.times_known = False
+        index = (interface + section.first).astype(np.int32)
+        return index, linktypes[interface], time_ns
+
+    def _damaged(self, window: Window, starts: Ints, damaged: NDArray[np.bool_]) -> None:
+        first = int(np.argmax(damaged))
+        self.info.warn(
+            "corrupt-record",
+            f"packet {self._number + first}, at offset {window.position + int(starts[first])},"
+            " claims more bytes than its block holds",
+        )
+
+    def _interface(self, body: bytes, section: _Section) -> None:
+        """Interface description block; its number is its order in the section."""
+        if len(body) < 8:
+            body = body.ljust(8, b"\0")
+        linktype, _, snaplen = struct.unpack_from(f"{section.order}HHI", body)
+        item = Interface(linktype, snaplen=snaplen)
+        binary, exponent, offset = False, 6, 0
+        options = _options(body[8:], section.order)
+        for code, value in options:
+            if code == _IF_NAME:
+                item.name = _text(value)
+            elif code == _IF_FILTER and value[:1] == b"\0":
+                item.filter = _text(value[1:])
+            elif code == _IF_TSRESOL and value:
+                binary, exponent = bool(value[0] & 0x80), value[0] & 0x7F
+            elif code == _IF_TSOFFSET and len(value) == 8:
+                offset = struct.unpack(f"{section.order}q", value)[0]
+        section.clocks.append(_Clock(binary, exponent, offset))
+        self.info.interfaces.append(item)
+        self._comments(options)
+
+    def _statistics(self, body: bytes, section: _Section) -> None:
+        """Interface statistics block: what the interface and the system dropped so far."""
+        if len(body) < 12:
+            return
+        (number,) = struct.unpack_from(f"{section.order}I", body)
+        dropped = None
+        for code, value in _options(body[12:], section.order):
+            if code in (_ISB_IFDROP, _ISB_OSDROP) and len(value) == 8:
+                dropped = (dropped or 0) + struct.unpack(f"{section.order}Q", value)[0]
+        if dropped is not None and number < len(section.clocks):
+            before = section.dropped.get(number, 0)
+            section.dropped[number] = dropped
+            self.info.lost_kernel = (self.info.lost_kernel or 0) + dropped - before
+
+    def _packet_comments(
+        self, window: Window, starts: Ints, caplen: Ints, room: Ints, section: _Section
+    ) -> None:
+        """Comments on single packets, where they come first among a block's options."""
+        padded = (caplen + 3) & ~3
+        at = starts + 28 + padded
+        has = room - 32 - padded >= 8
+        if not has.any() or len(self.info.comments) >= _MAX_COMMENTS:
+            return
+        at, ends = at[has], (starts + room)[has]
+        numbers = np.flatnonzero(has) + self._number
+        codes: NDArray[np.uint16] = np.ndarray(
+            (window.end - 1,), f"{section.order}u2", window.buffer, 0, (1,)
+        )
+        for index in np.flatnonzero(codes[at] == _OPT_COMMENT)[:_MAX_COMMENTS].tolist():
+            options = _options(bytes(window.buffer[at[index] : ends[index] - 4]), section.order)
+            self._comments(options, f"packet {numbers[index]}: ")
+
+    def _comments(self, options: list[tuple[int, bytes]], prefix: str = "") -> None:
+        for code, value in options:
+            if code == _OPT_COMMENT and len(self.info.comments) < _MAX_COMMENTS:
+                self.info.comments.append(prefix + _text(value))
+
+
+_ORDERS: Final[tuple[tuple[str, Literal["little", "big"]], ...]] = (("<", "little"), (">", "big"))
+
+
+def _options(body: bytes, order: str) -> list[tuple[int, bytes]]:
+    """The options of a block, as far as they are whole."""
+    found = []
+    at = 0
+    while at + 4 <= len(body):
+        code, size = struct.unpack_from(f"{order}HH", body, at)
+        if code == 0 or at + 4 + size > len(body):
+            break
+        found.append((code, body[at + 4 : at + 4 + size]))
+        at += 4 + ((size + 3) & ~3)
+    return found
+
+
+def _text(value: bytes) -> str:
+    from capture.protocols.text import printable
+
+    return printable(value.rstrip(b"\0"))

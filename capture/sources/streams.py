@@ -1,0 +1,405 @@
+"""Byte streams a capture is read from: files, pipes and what gzip, xz or zstd packed.
+
+Nothing here knows a capture format. A stream counts what it took from the file, so that
+progress is honest for compressed input too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import stat
+import sys
+from typing import TYPE_CHECKING, Final, Protocol
+
+from capture.frames import UnreadableInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_POLL_SECONDS: Final = 0.25
+"""How often a read that waits on a pipe looks whether it was closed meanwhile."""
+_PACKED_CHUNK: Final = 256 * 1024
+"""Compressed bytes asked of the file at a time."""
+_UNPACKED_LIMIT: Final = 1 << 20
+"""Bytes unpacked in one step at most: a decompression bomb costs time, never memory."""
+_MEMORY_LIMIT: Final = 256 << 20
+"""Dictionary (xz) or window (zstd) that a stream may ask for."""
+
+_MAGIC: Final = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+)
+_ZSTD_SKIPPABLE: Final = b"\x2a\x4d\x18"
+"""Bytes 1-3 of a zstd skippable frame, whose first byte is 0x50-0x5f (RFC 8878 3.1.2)."""
+
+
+class Stream(Protocol):
+    """Bytes in order, read once."""
+
+    total: int | None
+    """Size of the file in bytes; None for a pipe."""
+
+    @property
+    def damage(self) -> str | None:
+        """Why the stream ended before its time; None when it did not."""
+        ...
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill ``view`` from the front; returns the bytes read, 0 only at the end."""
+        ...
+
+    def ready(self, timeout: float) -> bool:
+        """Whether ``readinto`` would return at once, waiting up to ``timeout`` seconds."""
+        ...
+
+    def consumed(self) -> int:
+        """Bytes taken from the file so far; safe to call from another thread."""
+        ...
+
+    def close(self) -> None:
+        """Release the file; idempotent."""
+        ...
+
+
+class FileStream:
+    """A file or pipe by descriptor, unbuffered.
+
+    Args:
+        fd: Open for reading; owned by the stream from now on.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        status = os.fstat(fd)
+        self.regular = stat.S_ISREG(status.st_mode)
+        self.start = 0
+        """Offset of the first byte in a regular file (stdin may stand in its middle)."""
+        if self.regular:
+            self.start = os.lseek(fd, 0, os.SEEK_CUR)
+        self.total: int | None = max(0, status.st_size - self.start) if self.regular else None
+        self._taken = 0
+        self._closed = False
+
+    def peek(self, size: int) -> bytes:
+        """First bytes of a regular file, without taking them."""
+        return os.pread(self._fd, size, self.start)
+
+    @property
+    def damage(self) -> str | None:
+        """See ``Stream``; a file ends where it ends."""
+        return None
+
+    @property
+    def fd(self) -> int:
+        """The descriptor, for a store that wants its own duplicate."""
+        return self._fd
+
+    def readinto(self, view: memoryview) -> int:
+        """See ``Stream``; a pipe that is closed from another thread reads as ended."""
+        while not self.regular and not self.ready(_POLL_SECONDS):
+            if self._closed:
+                return 0
+        if self._closed:
+            return 0
+        count = os.readv(self._fd, [view])
+        self._taken += count
+        return count
+
+    def ready(self, timeout: float) -> bool:
+        """See ``Stream``; a regular file is always ready."""
+        if self.regular or self._closed:
+            return self.regular
+        try:
+            return bool(select.select([self._fd], [], [], timeout)[0])
+        except (OSError, ValueError):
+            # A kind of file that cannot be waited for: reading it blocks, which is all
+            # that is left.
+            return not self._closed
+
+    def consumed(self) -> int:
+        """See ``Stream``."""
+        return self._taken
+
+    def close(self) -> None:
+        """See ``Stream``."""
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(OSError):
+                os.close(self._fd)
+
+
+class Rewound:
+    """A stream with the bytes that were read to recognise it put back in front."""
+
+    def __init__(self, head: bytes, stream: Stream) -> None:
+        self._head = memoryview(head)
+        self._stream = stream
+        self.total = stream.total
+
+    @property
+    def damage(self) -> str | None:
+        """See ``Stream``."""
+        return self._stream.damage
+
+    def readinto(self, view: memoryview) -> int:
+        """See ``Stream``."""
+        if not self._head:
+            return self._stream.readinto(view)
+        count = min(len(view), len(self._head))
+        view[:count] = self._head[:count]
+        self._head = self._head[count:]
+        return count
+
+    def ready(self, timeout: float) -> bool:
+        """See ``Stream``."""
+        return bool(self._head) or self._stream.ready(timeout)
+
+    def consumed(self) -> int:
+        """See ``Stream``."""
+        return max(0, self._stream.consumed() - len(self._head))
+
+    def close(self) -> None:
+        """See ``Stream``."""
+        self._stream.close()
+
+
+class _Decompressor(Protocol):
+    """What lzma's and compression.zstd's decompressors have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+class _Gzip:
+    """zlib's decompressor of one gzip member, with the interface of the others."""
+
+    def __init__(self) -> None:
+        import zlib
+
+        self._inner = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max(0, max_length))
+
+
+def _decompressor(compression: str) -> Callable[[], _Decompressor]:
+    if compression == "gzip":
+        return _Gzip
+    if compression == "xz":
+        import lzma
+
+        return lambda: lzma.LZMADecompressor(memlimit=_MEMORY_LIMIT)
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+
+        return zstd.ZstdDecompressor
+    raise ValueError(compression)
+
+
+class UnpackedStream:
+    """What a gzip, xz or zstd stream holds; several members or frames read as one.
+
+    A damaged or cut tail ends the stream; ``damage`` then says why.
+    """
+
+    def __init__(self, stream: Stream, compression: str) -> None:
+        self._stream = stream
+        self._new = _decompressor(compression)
+        self._unit: _Decompressor | None = None
+        self._packed = b""
+        self._made = memoryview(b"")
+        self._chunk = bytearray(_PACKED_CHUNK)
+        self._compression = compression
+        self._ended = False
+        self.total = stream.total
+        self.damage: str | None = None
+
+    def readinto(self, view: memoryview) -> int:
+        """See ``Stream``."""
+        while not self._made and not self._ended:
+            self._step()
+        count = min(len(view), len(self._made))
+        view[:count] = self._made[:count]
+        self._made = self._made[count:]
+        return count
+
+    def _step(self) -> None:
+        """Unpack a bounded piece, fetching packed bytes when they are needed."""
+        unit = self._unit
+        if not self._packed and (unit is None or unit.needs_input):
+            count = self._stream.readinto(memoryview(self._chunk))
+            if not count:
+                self._ended = True
+                if unit is not None:
+                    self.damage = f"the {self._compression} stream is cut off"
+                return
+            self._packed = bytes(self._chunk[:count])
+        if unit is None:
+            # Zero padding between xz streams and after gzip members is allowed.
+            self._packed = self._packed.lstrip(b"\0")
+            if not self._packed:
+                return
+            unit = self._unit = self._new()
+        packed, self._packed = self._packed, b""
+        try:
+            self._made = memoryview(unit.decompress(packed, _UNPACKED_LIMIT))
+        except Exception as error:  # zlib, lzma and zstd each raise their own
+            self._ended = True
+            self.damage = f"the {self._compression} stream is damaged ({_one_line(error)})"
+            return
+        if unit.eof:
+            self._packed = unit.unused_data
+            self._unit = None
+
+    def ready(self, timeout: float) -> bool:
+        """See ``Stream``."""
+        return bool(self._made or self._ended) or self._stream.ready(timeout)
+
+    def consumed(self) -> int:
+        """See ``Stream``."""
+        return self._stream.consumed()
+
+    def close(self) -> None:
+        """See ``Stream``."""
+        self._stream.close()
+
+
+class ZstandardStream:
+    """The same for zstd with the zstandard package (Python before 3.14).
+
+    The package tells no frame's end while it reads across frames, so a stream cut between
+    two blocks is only noticed by the capture record that it cuts.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        try:
+            import zstandard
+        except ImportError:
+            raise UnreadableInput(
+                "compressed with zstd: install the Python package zstandard, or unpack it first"
+            ) from None
+        self._stream = stream
+        self._chunk = bytearray(_PACKED_CHUNK)
+        # The decompressor's own decompressobj() has no bound on what one call returns; the
+        # reader fills no more than the buffer it is given.
+        self._reader = zstandard.ZstdDecompressor(max_window_size=_MEMORY_LIMIT).stream_reader(
+            self, read_size=_PACKED_CHUNK, read_across_frames=True, closefd=False
+        )
+        self.total = stream.total
+        self.damage: str | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Packed bytes for the reader, at most ``size``."""
+        count = self._stream.readinto(memoryview(self._chunk)[: size if size > 0 else None])
+        return bytes(self._chunk[:count])
+
+    def readinto(self, view: memoryview) -> int:
+        """See ``Stream``."""
+        if self.damage:
+            return 0
+        try:
+            return int(self._reader.readinto(view[:_UNPACKED_LIMIT]))
+        except Exception as error:
+            self.damage = f"the zstd stream is damaged ({_one_line(error)})"
+            return 0
+
+    def ready(self, timeout: float) -> bool:
+        """See ``Stream``; what the reader holds unpacked cannot be seen from here."""
+        return self._stream.ready(timeout)
+
+    def consumed(self) -> int:
+        """See ``Stream``."""
+        return self._stream.consumed()
+
+    def close(self) -> None:
+        """See ``Stream``."""
+        self._stream.close()
+
+
+def unpack(stream: Stream, compression: str) -> UnpackedStream | ZstandardStream:
+    """What a packed stream holds.
+
+    Args:
+        stream: Standing at the first packed byte.
+        compression: As ``compression_of`` names it.
+
+    Raises:
+        UnreadableInput: The library for it is missing.
+    """
+    if compression == "zstd" and sys.version_info < (3, 14):
+        return ZstandardStream(stream)
+    return UnpackedStream(stream, compression)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def compression_of(head: bytes) -> str:
+    """Name of the compression that a file's first bytes show, or an empty string."""
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    if head[1:4] == _ZSTD_SKIPPABLE and head[0] & 0xF0 == 0x50:
+        return "zstd"
+    return ""
+
+
+def open_stream(path: str) -> FileStream:
+    """Open a file, a FIFO or (``-``) the standard input for reading.
+
+    Raises:
+        UnreadableInput: There is no such file, it may not be read, or it is a directory.
+    """
+    try:
+        if path == "-":
+            if os.isatty(0):
+                raise UnreadableInput("standard input is a terminal: pipe a capture into it")
+            return FileStream(os.dup(0))
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0))
+    except ValueError as error:  # a NUL in the name
+        raise UnreadableInput(f"not a file name ({_one_line(error)})") from None
+    except OSError as error:
+        raise UnreadableInput(_reason(error)) from None
+    if stat.S_ISDIR(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise UnreadableInput("is a directory")
+    return FileStream(fd)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def read_exactly(stream: Stream, size: int) -> bytes:
+    """Read ``size`` bytes, fewer only at the stream's end."""
+    buffer = bytearray(size)
+    have = 0
+    view = memoryview(buffer)
+    while have < size:
+        count = stream.readinto(view[have:])
+        if not count:
+            break
+        have += count
+    return bytes(view[:have])
