@@ -29,13 +29,16 @@ START_NS = 1_741_951_812_517_129_000
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 
+_PACKET_OF_STEP = (1, 2, 3, 4, 5, 7, 8, 9, 7)
+
+
 def steps(failed: str | None = None, elapsed: dict[str, float] | None = None) -> tuple[Step, ...]:
     """Nine steps, done up to ``failed`` and missing after it (the close is done)."""
     times = {"syn_ack": 19.717, "ack": 0.067, "connect": 0.076, "response": 176.633}
     times |= elapsed or {}
     made = []
     state = StepState.DONE
-    for number, name in enumerate(STEP_NAMES, 5):
+    for number, name in zip(_PACKET_OF_STEP, STEP_NAMES, strict=True):
         if name == failed:
             made.append(Step(name, StepState.FAILED, number, 0.1, times.get(name)))
             state = StepState.MISSING

@@ -1,0 +1,85 @@
+"""The step strip: the six steps of a tunnel on one line, as much of it as fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
+
+from capture.report.model import FlowReport, StepState
+from capture.units import milliseconds
+from widgets.cells import safe
+from widgets.glyphs import UNICODE, Glyphs
+from widgets.steps import PART_OF_STATE, StripStep, state_glyph, strip_steps
+
+Segments = list[tuple[str, str]]
+
+_SHOWN_FROM_MS = 1.0
+"""Shorter times say nothing of the network and are left out."""
+
+
+def step_strip(flow: FlowReport, width: int, glyphs: Glyphs) -> Segments:
+    """The longest form of the strip that fits.
+
+    From ``SYN ✓ 19.7 ms ━━ CONNECT ✓ ━━ 403 ✗ 3.1 ms ┅┅ TLS · …`` down to
+    ``SYN✓ CON✓ 403✗ TLS· DAT· FIN✓``; the caller cuts what is narrower still.
+
+    Args:
+        flow: Whose steps.
+        width: Cells there are.
+        glyphs: Signs to draw with.
+
+    Returns:
+        (text, part) pairs; a part names a component class of ``LineList``.
+    """
+    steps = strip_steps(flow)
+    for joint, times in ((2, True), (1, True), (2, False), (1, False), (1, None)):
+        segments = _joined(steps, glyphs, joint, times)
+        if sum(cell_len(text) for text, _ in segments) <= width:
+            return segments
+    return _short(steps, glyphs)
+
+
+def _joined(
+    steps: Sequence[StripStep], glyphs: Glyphs, joint: int, all_times: bool | None
+) -> Segments:
+    """Names, signs and times between joints.
+
+    Args:
+        steps: The six steps.
+        glyphs: Signs to draw with.
+        joint: Length of a joint.
+        all_times: Times of all steps; False: only of the failed one; None: of none.
+    """
+    segments: Segments = []
+    for place, step in enumerate(steps):
+        if place:
+            taken = StepState.MISSING not in (steps[place - 1].state, step.state)
+            line = glyphs.heavy if taken else glyphs.heavy_dashed
+            segments.append((f" {line * joint} ", "dim"))
+        segments.extend(_step(step, glyphs, all_times))
+    return segments
+
+
+def _step(step: StripStep, glyphs: Glyphs, all_times: bool | None) -> Iterator[tuple[str, str]]:
+    part = PART_OF_STATE[step.state]
+    yield f"{step.name} {state_glyph(step.state, glyphs)}", part
+    failed = step.state is StepState.FAILED
+    elapsed = step.elapsed_ms
+    if (
+        elapsed is not None
+        and elapsed >= _SHOWN_FROM_MS
+        and (all_times or failed)
+        and (all_times is not None)
+    ):
+        yield f" {safe(milliseconds(elapsed), glyphs.done != UNICODE.done)}", part
+
+
+def _short(steps: Sequence[StripStep], glyphs: Glyphs) -> Segments:
+    segments: Segments = []
+    for place, step in enumerate(steps):
+        name = step.code or step.key
+        gap = " " if place else ""
+        segments.append((gap, ""))
+        segments.append((f"{name}{state_glyph(step.state, glyphs)}", PART_OF_STATE[step.state]))
+    return segments
