@@ -129,7 +129,7 @@ def _in_parallel(
     waiting: deque[tuple[int, Future[Outcome]]] = deque()
     submitted = 0
     try:
-        for index, path in enumerate(paths):
+        for index in range(len(paths)):
             try:
                 while submitted < len(paths) and submitted < index + ahead:
                     future = pool.submit(check_file, paths[submitted], options)

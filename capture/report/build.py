@@ -118,9 +118,7 @@ def _attempt(item: Exchange, timed: bool) -> Attempt:
         request_packet=asked.number if asked else None,
         response_packet=answered.number if answered else None,
         # Division by 1e6 rounds correctly: whole nanoseconds print as themselves.
-        delay_ms=(answered.time_ns - asked.time_ns) / 1e6
-        if asked and answered and timed
-        else None,
+        delay_ms=(answered.time_ns - asked.time_ns) / 1e6 if asked and answered and timed else None,
     )
 
 

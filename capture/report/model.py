@@ -84,6 +84,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
+    """One request and what became of it."""
+
     method: str
     target: str
     status: int | None
@@ -96,6 +98,8 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class TlsReport:
+    """What the handshake inside the tunnel (or on the bare flow) showed."""
+
     sni: str | None
     version: str | None
     cipher: str | None
@@ -114,6 +118,8 @@ class TlsReport:
 
 @dataclass(frozen=True, slots=True)
 class Step:
+    """One step of a tunnel."""
+
     name: str
     """One of ``STEP_NAMES``."""
     state: StepState
@@ -172,12 +178,16 @@ class FlowReport:
 
 @dataclass(frozen=True, slots=True)
 class Warning:
+    """Something about the input that a reader must know."""
+
     code: str
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
+    """The capture that was read."""
+
     path: str
     format: str
     link_types: tuple[str, ...]

@@ -41,12 +41,12 @@ def strip(flow: FlowReport) -> tuple[StripStep, ...]:
     return (
         _merged("SYN", steps, ("syn", "syn_ack", "ack"), timed_by="syn_ack"),
         StripStep(_request_word(flow), connect.state, None, connect.packet),
-        StripStep(_reply_word(flow, response), response.state, response.elapsed_ms, response.packet),
+        StripStep(
+            _reply_word(flow, response), response.state, response.elapsed_ms, response.packet
+        ),
         _merged("TLS", steps, ("client_hello", "server_hello"), timed_by="server_hello"),
         _merged("data", steps, ("data",), timed_by=""),
-        StripStep(
-            "RST" if flow.ended.endswith("_rst") else "FIN", close.state, None, close.packet
-        ),
+        StripStep("RST" if flow.ended.endswith("_rst") else "FIN", close.state, None, close.packet),
     )
 
 

@@ -50,8 +50,10 @@ section.problem{border-left-color:var(--bad)}section.warning{border-left-color:v
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.5rem 0}
 dt{color:var(--dim)}dd{margin:0}
 ol.steps{list-style:none;display:flex;flex-wrap:wrap;gap:.4rem;padding:0;margin:.75rem 0}
-ol.steps li{border:1px solid var(--line);border-radius:.3rem;padding:.1rem .5rem;background:var(--bg)}
-li.done{color:var(--good)}li.failed{color:var(--bad);border-color:var(--bad)!important;font-weight:700}
+ol.steps li{border:1px solid var(--line);border-radius:.3rem;padding:.1rem .5rem;
+background:var(--bg)}
+li.done{color:var(--good)}
+li.failed{color:var(--bad);border-color:var(--bad)!important;font-weight:700}
 li.missing,li.pending{color:var(--dim)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line);white-space:nowrap}
@@ -106,13 +108,15 @@ def _page(reports: Iterable[Report], others: bool) -> Iterator[str]:
         yield "<main>\n"
         yield from _document(report, others)
         yield "</main>\n"
-    yield f'<footer class="dim"><p>tunnelscope {escape(__version__)}</p></footer>\n</body>\n</html>\n'
+    yield f'<footer class="dim"><p>tunnelscope {escape(__version__)}</p></footer>\n'
+    yield "</body>\n</html>\n"
 
 
 def _document(report: Report, others: bool) -> Iterator[str]:
     why = explanation(report)
     yield f"<h1>{_code(report.source.path)}</h1>\n"
-    yield f'<p class="dim">{_text(source_line(report))}</p>\n<p>{_text(why or flows_line(report))}</p>\n'
+    yield f'<p class="dim">{_text(source_line(report))}</p>\n'
+    yield f"<p>{_text(why or flows_line(report))}</p>\n"
     grave = by_gravity([flow for flow in report.flows if needs_block(flow)])
     fine = [flow for flow in report.flows if not needs_block(flow)]
     for flow in grave[:BLOCKS]:
@@ -183,9 +187,7 @@ def _finding(finding: Finding) -> str:
         f"<p><b>Seen:</b> {seen}</p>\n",
     ]
     if finding.cause:
-        parts.append(
-            f"<p><b>Cause</b> ({finding.confidence.value}): {_prose(finding.cause)}</p>\n"
-        )
+        parts.append(f"<p><b>Cause</b> ({finding.confidence.value}): {_prose(finding.cause)}</p>\n")
     if finding.raise_by:
         parts.append(f'<p class="dim">To be surer: {_prose(finding.raise_by)}</p>\n')
     if finding.next_steps:
@@ -207,8 +209,8 @@ def _table(flows: Sequence[FlowReport], limit: int | None) -> Iterator[str]:
             f'<tr><td class="n">{flow.id}</td><td>{_code(flow.client)}</td>'
             f"<td>{_code(flow.proxy)}</td><td>{_code(flow.target)}</td>"
             f'<td class="n">{status}</td><td>{_text(flow.verdict)}</td>'
-            f'<td class="n">{escape(total)}</td><td class="n">{escape(duration(flow.duration_s))}</td>'
-            "</tr>\n"
+            f'<td class="n">{escape(total)}</td>'
+            f'<td class="n">{escape(duration(flow.duration_s))}</td></tr>\n'
         )
     yield "</tbody></table></div>\n"
     if limit is not None and len(flows) > limit:

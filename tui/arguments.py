@@ -1,0 +1,245 @@
+"""What the command line understands. Letters as tcpdump and tshark users know them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+from capture import __version__
+from capture.protocols.text import printable
+from capture.report.render import FORMATS
+
+COMMANDS: Final = ("check", "demo")
+FAIL_ON: Final = ("problem", "warning", "info", "never")
+
+_NOT_YET_FLAGS: Final = {
+    ("-p", "-D"): 0,
+    ("-i", "-f", "-w", "-Y", "-c", "-a", "-b", "-s", "-B", "-Z"): "?",
+    ("--resolve", "--no-redact"): 0,
+    ("--ssh", "--tls-keylog", "--config"): "?",
+}
+"""Letters that are kept free for what live capture and filters will mean by them, with
+the number of words they take. Whoever types them is told so, and --help does not."""
+
+_VALUED: Final = frozenset({
+    "-r", "--read", "--format", "--fail-on", "--jobs", "-j", "-o", "--output", "--proxy",
+    "--iprep-proxy-conf", "--rules", "--theme",
+})  # fmt: skip
+"""Options followed by a value (a test compares them with the parsers)."""
+
+_MAIN_EPILOG: Final = """\
+commands:
+  tunnelscope FILE             show a capture on the screen (also -r FILE; -r - reads a pipe)
+  tunnelscope check FILE...    judge captures without a screen; check -h for its options
+  tunnelscope demo [NAME]      show a capture that comes with the program; demo --list names them
+
+Reads pcap, pcapng, both compressed with gzip, xz or zstd, and tcpdump's text. Without a
+terminal the report is printed instead of the screen.
+"""
+
+_CHECK_EPILOG: Final = """\
+exit status:
+  0  nothing at or above --fail-on      3  cannot capture
+  1  something at or above it           4  a file could not be read (the others are judged)
+  2  usage or configuration           130  interrupted
+"""
+
+
+class UsageError(Exception):
+    """The command line or a configuration is wrong. ``str()`` is one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(printable(f"{message} ({self.prog} -h shows the options)"))
+
+
+class _NotYet(argparse.Action):
+    """Answers an option that a coming version will know."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        raise UsageError(not_yet(str(option_string)))
+
+
+def not_yet(what: str) -> str:
+    """One line for a thing of the future, with the way to get there today."""
+    return (
+        f"{printable(what)}: this version reads captures and does not capture or filter; record "
+        "with `tcpdump -s 0 -w FILE host PROXY`, then `tunnelscope FILE`"
+    )
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Understand a command line. The result's ``command`` is ``screen``, ``check`` or ``demo``.
+
+    Raises:
+        UsageError: It cannot be understood.
+        SystemExit: After ``-h`` and ``-V``.
+    """
+    words = list(argv)
+    position = _first_word(words)
+    word = words[position] if position is not None else ""
+    if position is not None and word in COMMANDS:
+        del words[position]
+        parser = _check_parser() if word == "check" else _demo_parser()
+        return parser.parse_args(words, argparse.Namespace(command=word))
+    if word == "interfaces":
+        raise UsageError(not_yet(word))
+    arguments = _screen_parser().parse_args(words, argparse.Namespace(command="screen"))
+    return _one_file(arguments)
+
+
+def _first_word(words: Sequence[str]) -> int | None:
+    """Index of the first word that is neither an option nor an option's value."""
+    skip = False
+    for index, word in enumerate(words):
+        if skip:
+            skip = False
+        elif word == "--":
+            return None
+        elif word.startswith("-") and word != "-":
+            skip = word in _VALUED
+        else:
+            return index
+    return None
+
+
+def _one_file(arguments: argparse.Namespace) -> argparse.Namespace:
+    files = [name for name in (arguments.read, *arguments.file) if name is not None]
+    if not files:
+        raise UsageError(
+            "name a capture: tunnelscope FILE; or see tunnelscope demo, tunnelscope -h"
+        )
+    if len(files) > 1:
+        raise UsageError("the screen shows one capture; tunnelscope check FILE... reads several")
+    arguments.read = files[0]
+    return arguments
+
+
+def _base(prog: str, description: str, epilog: str, usage: str) -> _Parser:
+    parser = _Parser(
+        prog=prog,
+        description=description,
+        epilog=epilog,
+        usage=usage,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"tunnelscope {__version__}")
+    for names, words in _NOT_YET_FLAGS.items():
+        for name in names:
+            parser.add_argument(name, action=_NotYet, nargs=words, help=argparse.SUPPRESS)
+    return parser
+
+
+def _add_analysis(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what counts as a proxy, what counts as an issue")
+    group.add_argument(
+        "--proxy",
+        action="append",
+        default=[],
+        metavar="HOST[:PORT]",
+        help="treat as a proxy even where no request is seen; repeatable "
+        "($http_proxy and $https_proxy count, too)",
+    )
+    group.add_argument(
+        "--iprep-proxy-conf",
+        metavar="FILE",
+        help="take the proxy from an appliance's iprep_proxy.conf",
+    )
+    group.add_argument(
+        "--rules", action="append", default=[], metavar="DIR", help="own known issues (*.toml)"
+    )
+    group.add_argument(
+        "-n", action="store_true", help="numbers, no names: always so, accepted from habit"
+    )
+
+
+def _add_screen(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("screen")
+    group.add_argument("--ascii", action="store_true", help="draw with ASCII only")
+    group.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
+    group.add_argument("--theme", metavar="NAME", help="dark, light, ansi, high-contrast, ...")
+    group.add_argument(
+        "--slow-link", action="store_true", help="draw seldom, for links of a few kB/s"
+    )
+
+
+def _screen_parser() -> _Parser:
+    parser = _base(
+        "tunnelscope",
+        "Why does the tunnel through the proxy fail? Reads a capture and names the known issue.",
+        _MAIN_EPILOG,
+        "tunnelscope [options] FILE\n       tunnelscope check [options] FILE...\n"
+        "       tunnelscope demo [options] [NAME]",
+    )
+    parser.add_argument("file", nargs="*", metavar="FILE", help="a capture; - is standard input")
+    parser.add_argument("-r", "--read", metavar="FILE", help="the same, as tcpdump has it")
+    _add_analysis(parser)
+    _add_screen(parser)
+    return parser
+
+
+def _check_parser() -> _Parser:
+    parser = _base(
+        "tunnelscope check",
+        "Judges captures without a screen: the report on stdout, all else on stderr.",
+        _CHECK_EPILOG,
+        "tunnelscope check [options] FILE...",
+    )
+    parser.add_argument("file", nargs="*", metavar="FILE", help="captures; - is standard input")
+    parser.add_argument(
+        "-r", "--read", action="append", default=[], metavar="FILE", help="the same, for the habit"
+    )
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", help="text (default), %(choices)s"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the report there")
+    parser.add_argument(
+        "--fail-on",
+        choices=FAIL_ON,
+        default="problem",
+        help="exit with 1 for findings from this severity on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "-j", "--jobs", type=_positive, metavar="N", help="files read at the same time"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="list the TCP flows that are not to a proxy, too"
+    )
+    parser.add_argument("--ascii", action="store_true", help="write ASCII only")
+    _add_analysis(parser)
+    return parser
+
+
+def _demo_parser() -> _Parser:
+    parser = _base(
+        "tunnelscope demo",
+        "Shows a capture that comes with the program: a healthy tunnel or a known issue.",
+        "",
+        "tunnelscope demo [options] [NAME]",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="which one; see --list")
+    parser.add_argument("--list", action="store_true", help="list them")
+    _add_analysis(parser)
+    _add_screen(parser)
+    return parser
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 0 < number <= 1024:
+        raise argparse.ArgumentTypeError(f"not a number from 1 to 1024: {text!r}")
+    return number

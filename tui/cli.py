@@ -1,0 +1,265 @@
+"""The entry point ``tunnelscope``: reads the command line and starts what it asks for.
+
+``check`` has to start fast, so everything is imported where it is used: neither textual
+nor rich nor scapy is touched unless the screen opens.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from tui.arguments import UsageError, parse
+from tui.output import OutputFailed, ReaderLeft, narrate, prepare, write_chunks
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from capture.check import Outcome
+    from capture.options import AnalysisOptions
+    from capture.report.model import Report
+    from tui.progress import ProgressBar
+
+EXIT_OK: Final = 0
+EXIT_FINDING: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_UNREADABLE: Final = 4
+EXIT_INTERRUPTED: Final = 130
+
+_STDIN: Final = "-"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``tunnelscope`` and return its exit code."""
+    prepare(sys.stdout)
+    prepare(sys.stderr)
+    try:
+        return _run(parse(sys.argv[1:] if argv is None else argv))
+    except SystemExit as done:  # argparse, after -h and -V
+        return _flushed(done.code if isinstance(done.code, int) else EXIT_OK)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except (UsageError, OutputFailed) as error:
+        narrate(str(error))
+        return EXIT_USAGE
+    except ReaderLeft:
+        return EXIT_OK
+
+
+def _run(arguments: Namespace) -> int:
+    if arguments.command == "check":
+        return _check(arguments)
+    if arguments.command == "demo":
+        return _demo(arguments)
+    options = _options(arguments)
+    if _has_terminal(arguments.read):
+        return _screen(arguments, arguments.read, options, title=None)
+    return _report([arguments.read], options, ascii_only=arguments.ascii)
+
+
+def _check(arguments: Namespace) -> int:
+    from capture.report.render import needs_steps
+
+    paths = [*arguments.read, *arguments.file]
+    if not paths:
+        raise UsageError("check needs a capture: tunnelscope check FILE...")
+    if paths.count(_STDIN) > 1:
+        raise UsageError("standard input (-) can be read only once")
+    options = _options(
+        arguments, keep_other=arguments.all, keep_steps=needs_steps(arguments.format)
+    )
+    return _report(
+        paths,
+        options,
+        format=arguments.format,
+        fail_on=arguments.fail_on,
+        jobs=arguments.jobs,
+        output=arguments.output,
+        ascii_only=arguments.ascii,
+    )
+
+
+def _demo(arguments: Namespace) -> int:
+    from capture.demo import DEFAULT, UnknownDemo, find_demo
+
+    if arguments.list:
+        write_chunks(_demo_list(), None, ascii_only=arguments.ascii)
+        return EXIT_OK
+    try:
+        demo = find_demo(arguments.name or DEFAULT)
+    except UnknownDemo as error:
+        raise UsageError(str(error)) from None
+    path, options = str(demo.path), _options(arguments)
+    if _has_terminal(path):
+        return _screen(arguments, path, options, title=f"demo: {demo.name}")
+    # A demo shows problems on purpose: they are no failure of the command.
+    return _report([path], options, fail_on="never", ascii_only=arguments.ascii)
+
+
+def _demo_list() -> Iterator[str]:
+    from capture.demo import list_demos
+
+    demos = list_demos()
+    width = max((len(demo.name) for demo in demos), default=0)
+    for demo in demos:
+        yield f"{demo.name:<{width}}  {demo.title}\n"
+
+
+def _screen(arguments: Namespace, path: str, options: AnalysisOptions, title: str | None) -> int:
+    from tui.app import run
+
+    return run(
+        path,
+        options=options,
+        title=title,
+        ascii=arguments.ascii,
+        mouse=not arguments.no_mouse,
+        theme=arguments.theme,
+        slow_link=arguments.slow_link,
+    )
+
+
+def _has_terminal(path: str) -> bool:
+    """Whether a screen can be drawn and keys can be read (from /dev/tty when stdin is data)."""
+    out, keys = sys.stdout, sys.stdin
+    if out is None or not out.isatty() or os.environ.get("TERM") == "dumb":
+        return False
+    return path == _STDIN or (keys is not None and keys.isatty())
+
+
+def _options(
+    arguments: Namespace, *, keep_other: bool = False, keep_steps: bool = True
+) -> AnalysisOptions:
+    """What the user said about the analysis.
+
+    Raises:
+        UsageError: A proxy or a directory of rules is not one.
+    """
+    from capture.options import AnalysisOptions
+    from tui import proxies
+
+    told = []
+    try:
+        for text in arguments.proxy:
+            told.append(proxies.parse_proxy(text))
+        if arguments.iprep_proxy_conf:
+            told.append(proxies.from_iprep_conf(arguments.iprep_proxy_conf))
+    except proxies.BadProxy as error:
+        raise UsageError(str(error)) from None
+    for host, _ in told:
+        if not proxies.is_address(host):
+            narrate(f"{host}: names are not looked up; unless the capture is text, give an address")
+    for directory in arguments.rules:
+        if not os.path.isdir(directory):
+            raise UsageError(f"--rules {directory}: no such directory")
+    return AnalysisOptions(
+        proxies=proxies.unique((*told, *proxies.from_environment())),
+        keep_other=keep_other,
+        keep_steps=keep_steps,
+        rules=tuple(arguments.rules),
+    )
+
+
+class _Tally:
+    """Passes reports on to the renderer and remembers what the exit code needs."""
+
+    def __init__(self, *, warnings_on_stderr: bool) -> None:
+        self.unreadable = False
+        self.rank = -1
+        """Rank of the gravest finding so far."""
+        self._warnings_on_stderr = warnings_on_stderr
+
+    def readable(self, outcomes: Iterable[Outcome]) -> Iterator[Report]:
+        from capture.check import Unreadable
+
+        for outcome in outcomes:
+            if isinstance(outcome, Unreadable):
+                self.unreadable = True
+                narrate(_about(outcome.path, outcome.message))
+                continue
+            self._count(outcome)
+            yield outcome
+
+    def _count(self, report: Report) -> None:
+        for finding in report.findings:
+            self.rank = max(self.rank, finding.severity.rank)
+        for flow in report.flows:
+            if flow.findings:
+                self.rank = max(self.rank, flow.findings[0].severity.rank)
+        if self._warnings_on_stderr:
+            for warning in report.source.warnings:
+                narrate(_about(report.source.path, f"warning: {warning.message}"))
+
+    def exit_code(self, fail_on: str) -> int:
+        """The gravest counts: a file that could not be read outweighs any finding."""
+        from capture.report.model import Severity
+
+        if self.unreadable:
+            return EXIT_UNREADABLE
+        if fail_on != "never" and self.rank >= Severity(fail_on).rank:
+            return EXIT_FINDING
+        return EXIT_OK
+
+
+def _about(path: str, message: str) -> str:
+    """``FILE: message``; without the file where the message begins with it already."""
+    name = "standard input" if path == _STDIN else path
+    return message if message.startswith((path + ":", name + ":")) else f"{name}: {message}"
+
+
+def _report(
+    paths: Sequence[str],
+    options: AnalysisOptions,
+    *,
+    format: str = "text",
+    fail_on: str = "problem",
+    jobs: int | None = None,
+    output: str | None = None,
+    ascii_only: bool = False,
+) -> int:
+    """Judge captures and write the report."""
+    from capture.check import check_files
+    from capture.report.redact import safe
+    from capture.report.render import render
+    from tui.progress import ProgressBar as Bar
+
+    bar = Bar()
+    tally = _Tally(warnings_on_stderr=format in ("csv", "ndjson"))
+    outcomes = check_files(
+        paths,
+        options,
+        jobs=jobs,
+        progress=(lambda part, label: bar(part, safe(label))) if bar.enabled else None,
+    )
+    reports = tally.readable(_cleared(outcomes, bar))
+    chunks = render(format, reports, many=len(paths) > 1, others=options.keep_other)
+    try:
+        write_chunks(chunks, output, ascii_only=ascii_only, bar=bar, inputs=paths)
+    except ReaderLeft:
+        pass  # what was found until then still counts
+    finally:
+        bar.clear()
+    return tally.exit_code(fail_on)
+
+
+def _cleared(outcomes: Iterator[Outcome], bar: ProgressBar) -> Iterator[Outcome]:
+    """Erase the bar before anything is said about a file."""
+    for outcome in outcomes:
+        bar.clear()
+        yield outcome
+
+
+def _flushed(code: int) -> int:
+    """Flush what argparse has printed; a reader that has left is no error."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        return EXIT_OK
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
