@@ -18,7 +18,7 @@ from typing import BinaryIO, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.traffic import CLIENT, TEMPLATES, Rows, slices
+from bench.traffic import CLIENT, SYN, TEMPLATES, Rows, slices
 
 HEADERS: Final = 66
 """Ethernet 14, IPv4 20, TCP 32 with the timestamps option."""
@@ -83,6 +83,8 @@ def headers(rows: Rows, first: int) -> NDArray[np.uint8]:
     _put(table, 48, rows.window, 2)
     table[:, 54:58] = (1, 1, 8, 10)
     _put(table, 58, (rows.time * 1000).astype(np.int64) & 0xFFFFFFFF, 4)
+    # A SYN carries MSS 1460, window scale 7 and SACK permitted in the same twelve bytes.
+    table[rows.flags & SYN != 0, 54:66] = (2, 4, 5, 180, 1, 3, 3, 7, 4, 2, 1, 1)
     return table
 
 

@@ -47,7 +47,7 @@ class Rows(NamedTuple):
 
     def take(self, index: NDArray[np.intp] | slice) -> Rows:
         """The rows at ``index``."""
-        return Rows(*(column[index] for column in self))
+        return Rows._make(column[index] for column in self)
 
 
 TEMPLATES: list[bytes] = []
@@ -100,7 +100,8 @@ _CONNECT = [
 _CLIENT_HELLO = [_template(_client_hello(host)) for host in HOSTS]
 _ESTABLISHED = _reply("200 Connection established")
 _NO_BODY = ("Content-Length: 0", "Connection: close")
-_AUTH = _reply("407 Proxy Authentication Required", 'Proxy-Authenticate: Basic realm="p"', *_NO_BODY)
+_CHALLENGE = 'Proxy-Authenticate: Basic realm="p"'
+_AUTH = _reply("407 Proxy Authentication Required", _CHALLENGE, *_NO_BODY)
 _BAD_GATEWAY = _reply("502 Bad Gateway", *_NO_BODY)
 _SERVER_FLIGHT = _template(_server_flight(), noise=1164)
 _FINISHED = _template(_record(20, 1) + b"\x01" + _record(23, 53), noise=53)
@@ -260,9 +261,9 @@ def _work(tunnel: _Tunnel, mean: float) -> None:
     tunnel.exchange()
     dice = tunnel.dice
     if mean > 30:
-        tunnel.download(int(min(dice.expovariate(1 / (mean * 1.17)), mean * 12)) + 2)
+        tunnel.download(int(min(dice.expovariate(1 / (mean * 1.10)), mean * 12)) + 2)
     else:
-        while len(tunnel.rows) < mean and dice.random() < 0.86:
+        while len(tunnel.rows) < mean and dice.random() < 0.73:
             tunnel.exchange()
     if dice.random() < 0.04:
         tunnel.send(PROXY, RST | ACK, window=0)
@@ -270,12 +271,16 @@ def _work(tunnel: _Tunnel, mean: float) -> None:
         tunnel.close(notify=True)
 
 
+def _joined(parts: list[Rows]) -> Rows:
+    return Rows._make(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
 def _gather(tunnels: list[_Tunnel]) -> Rows:
     rows = [row for tunnel in tunnels for row in tunnel.rows]
     columns = zip(*rows, strict=True)
     small = [np.array(c, np.float64 if i == 0 else np.int64) for i, c in enumerate(columns)]
-    parts = [Rows(*small), *(rows for tunnel in tunnels for rows in tunnel.bulk)]
-    return Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    parts = [Rows._make(small), *(rows for tunnel in tunnels for rows in tunnel.bulk)]
+    return _joined(parts)
 
 
 def slices(packets: int, tunnels: int, seconds: float, seed: int) -> Iterator[Rows]:
@@ -301,7 +306,7 @@ def slices(packets: int, tunnels: int, seconds: float, seed: int) -> Iterator[Ro
             flow += 1
         rows = _gather(batch)
         if carried:
-            rows = Rows(*(np.concatenate(pair) for pair in zip(carried, rows, strict=True)))
+            rows = _joined([carried, rows])
         rows = rows.take(np.argsort(rows.time, kind="stable"))
         cut = int(np.searchsorted(rows.time, end))
         yield rows.take(slice(0, min(cut, packets)))

@@ -38,6 +38,7 @@ coredump_dir {directory}
 netdb_filename none
 hosts_file {directory}/hosts
 dns_nameservers 127.0.0.1
+err_page_stylesheet {directory}/empty.css
 shutdown_lifetime 0 seconds
 connect_timeout 4 seconds
 forward_timeout 5 seconds
@@ -123,13 +124,12 @@ class Lab:
         return self.start(namespace, sys.executable, "-m", *arguments)
 
     def curl(self, port: int, *arguments: str, proxy: int | None = 80, wait: bool = True) -> None:
-        """curl from the client's ``port``, by default through the proxy."""
+        """Run curl from the client's ``port``, by default through the proxy."""
         through = ["--proxy", f"http://10.10.10.1:{proxy}"] if proxy else []
-        resolve = [f"--resolve={name}:443:{address}" for name, address in ORIGINS.items()]
         process = self.start(
             CLIENT, "curl", "--silent", "--show-error", "--output", "/dev/null",
             "--cacert", str(self.directory / "ca.pem"), "--local-port", str(port),
-            *through, *([] if proxy else resolve), *arguments,
+            *through, *arguments,
         )  # fmt: skip
         if wait:
             process.wait()
@@ -152,7 +152,17 @@ class Lab:
         if path.suffix == ".pcapng":
             command = ["dumpcap", "-q", "-i", "eth0", "-s", "0", "-w", str(path)]
         else:
-            command = ["tcpdump", "-q", "--immediate-mode", "-i", "eth0", "-s", "0", "-U", "-w", str(path)]
+            command = [
+                "tcpdump",
+                "--immediate-mode",
+                "-i",
+                "eth0",
+                "-s",
+                "0",
+                "-U",
+                "-w",
+                str(path),
+            ]
         process = self.start(CLIENT, *command)
         for _ in range(100):
             if path.exists() and path.stat().st_size >= 24:
@@ -215,24 +225,36 @@ class Lab:
         run("ip", "netns", "exec", ROUTER, "sysctl", "-qw", "net.ipv4.ip_forward=1")
 
     def _make_certificates(self) -> None:
+        curve = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        here = self.directory
         for ca, name in (("ca", "Example Root CA"), ("gateway", "Example Inspection Gateway CA")):
-            run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                "-nodes", "-days", "30", "-subj", f"/O=Example/CN={name}",
-                "-keyout", f"{self.directory}/{ca}.key", "-out", f"{self.directory}/{ca}.pem")  # fmt: skip
-        names = ",".join(f"DNS:{name}" for name in ORIGINS)
-        (self.directory / "leaf.ext").write_text(f"subjectAltName={names}\n")
-        for leaf, ca, subject, days in (
-            ("good", "ca", "tools.cisco.com", "30"),
-            ("expired", "ca", "expired.example.com", "-1"),
-            ("private", "gateway", "reputation.example.net", "30"),
+            run(
+                *("openssl", "req", "-x509", "-nodes", "-days", "30", "-newkey", *curve),
+                *("-subj", f"/O=Example/CN={name}"),
+                *("-keyout", f"{here}/{ca}.key", "-out", f"{here}/{ca}.pem"),
+            )
+        (here / "leaf.ext").write_text(
+            f"subjectAltName={','.join(f'DNS:{name}' for name in ORIGINS)}\n"
+        )
+        for leaf, ca, subject, days, key in (
+            ("good", "ca", "tools.cisco.com", "30", curve),
+            ("large", "ca", "www.example.com", "30", ["rsa:4096"]),
+            ("expired", "ca", "expired.example.com", "-1", curve),
+            ("private", "gateway", "reputation.example.net", "30", ["rsa:2048"]),
         ):
-            base = str(self.directory / leaf)
-            run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/O=Example/CN={subject}",
-                "-keyout", f"{base}.key", "-out", f"{base}.csr")  # fmt: skip
-            run("openssl", "x509", "-req", "-in", f"{base}.csr", "-days", days,
-                "-CA", f"{self.directory}/{ca}.pem", "-CAkey", f"{self.directory}/{ca}.key",
-                "-CAcreateserial", "-extfile", f"{self.directory}/leaf.ext", "-out", f"{base}.crt")  # fmt: skip
-            Path(f"{base}.pem").write_text(Path(f"{base}.key").read_text() + Path(f"{base}.crt").read_text())
+            base = f"{here}/{leaf}"
+            run(
+                *("openssl", "req", "-nodes", "-newkey", *key),
+                *("-subj", f"/O=Example/CN={subject}"),
+                *("-keyout", f"{base}.key", "-out", f"{base}.csr"),
+            )
+            run(
+                *("openssl", "x509", "-req", "-in", f"{base}.csr", "-days", days),
+                *("-CA", f"{here}/{ca}.pem", "-CAkey", f"{here}/{ca}.key", "-CAcreateserial"),
+                *("-extfile", f"{here}/leaf.ext", "-out", f"{base}.crt"),
+            )
+            parts = (f"{base}.key", f"{base}.crt", f"{here}/{ca}.pem")
+            Path(f"{base}.pem").write_text("".join(Path(part).read_text() for part in parts))
 
     def _start_servers(self) -> None:
         self.directory.chmod(0o755)
@@ -242,6 +264,8 @@ class Lab:
         password = run("openssl", "passwd", "-apr1", "not-a-secret").strip()
         (self.directory / "passwd").write_text(f"demo:{password}\n")
         (self.directory / "squid.conf").write_text(_SQUID.format(directory=self.directory))
+        # squid's own style sheet would be a third of every error page.
+        (self.directory / "empty.css").touch()
         (self.directory / "squid.log").touch()
         (self.directory / "squid.log").chmod(0o666)
         self.python(PROXY, "tools.servers", "--dns")

@@ -6,12 +6,13 @@ network did; ``capture/demos/index.toml`` says what the tool must make of it.
 
 from __future__ import annotations
 
+import re
 import signal
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from tools.lab import PROXY, ROOT, ROUTER, Lab, run
 from tools.wire import Fault, drop_all, drop_larger, reset_larger
@@ -35,7 +36,7 @@ def nft(lab: Lab, *rules: str) -> None:
     table = "flush ruleset\n"
     if rules:
         table += "table ip lab { chain forward { type filter hook forward priority 0; "
-        table += "; ".join(rules) + "; } }\n"
+        table += "\n".join(rules) + "\n}\n}\n"
     run("ip", "netns", "exec", ROUTER, "nft", "-f", "-", text=table)
 
 
@@ -102,7 +103,7 @@ def captive_redirect(lab: Lab) -> None:
 
 @demo
 def bad_request(lab: Lab) -> None:
-    lab.send(40716, b"CONNECT tools.cisco.com:443 HTTP/9.9\r\nHost : tools.cisco.com:443\r\n\r\n")
+    lab.send(40716, b"CONNECT tools.cisco.com:99999 HTTP/1.1\r\nHost: tools.cisco.com\r\n\r\n")
 
 
 @demo
@@ -131,7 +132,7 @@ def service_unavailable(lab: Lab) -> None:
 @demo
 def gateway_timeout(lab: Lab) -> None:
     scripted(lab, "504 Gateway Timeout", "Via: 1.1 proxy.example", "Content-Type: text/html",
-             body="<h1>Gateway Timeout</h1><p>The server did not answer in time.</p>\n")  # fmt: skip
+             body="<h1>Gateway Timeout</h1><p>No answer from the server.</p>\n")  # fmt: skip
     lab.curl(40716, "-I", CISCO, proxy=8080)
 
 
@@ -255,11 +256,11 @@ def tour(lab: Lab) -> None:
     """An appliance's half minute: what works, what does not, side by side."""
     lab.curl(40716, "-I", CISCO)
     time.sleep(0.7)
-    lab.curl(40718, "https://updates.example.com/pause/9000", "--max-time", "24", wait=False)
+    lab.curl(40718, "https://updates.example.com/pause/3000", "--max-time", "24", wait=False)
     time.sleep(0.5)
     lab.curl(40720, "-I", "https://blocked.example.com/")
     lab.access.fault = only(40722, drop_larger(1300, from_near=True))
-    _upload(lab, 40722, 2600, "22", wait=False)
+    _upload(lab, 40722, 1500, "14", wait=False)
     time.sleep(0.8)
     lab.curl(40724, "-I", "https://reputation.example.net/")
     lab.curl(40726, "-I", "https://dead.example.com/")
@@ -268,14 +269,16 @@ def tour(lab: Lab) -> None:
     lab.curl(40730, "--proxy-anyauth", "--proxy-user", "demo:not-a-secret", "-I", CISCO, proxy=3128)
     time.sleep(2.1)
     lab.curl(40732, "https://silent.example.com/", "--max-time", "14", wait=False)
-    lab.curl(40734, "https://www.example.com/bytes/3000")
+    lab.curl(40734, "https://updates.example.com/bytes/1000")
     time.sleep(20)
 
 
 def _upload(lab: Lab, port: int, size: int, limit: str, *, wait: bool = True) -> None:
     body = lab.directory / f"body{port}"
     body.write_bytes(bytes(size))
-    lab.curl(port, "--max-time", limit, "-H", "Expect:", "--data-binary", f"@{body}", CISCO, wait=wait)
+    lab.curl(
+        port, "--max-time", limit, "-H", "Expect:", "--data-binary", f"@{body}", CISCO, wait=wait
+    )
 
 
 def make(lab: Lab, name: str) -> None:
@@ -292,11 +295,53 @@ def make(lab: Lab, name: str) -> None:
     target = DEMOS / raw.name
     target.unlink(missing_ok=True)
     if raw.suffix == ".pcapng":
-        note = "made in a lab of network namespaces with squid, curl and OpenSSL"
-        run("editcap", "--capture-comment", note, str(raw), str(target))
+        target.write_bytes(_without_machine(raw.read_bytes()))
     else:
         target.write_bytes(raw.read_bytes())
-    print(f"{target.name}: {target.stat().st_size} bytes")
+    packets = len(run("tcpdump", "-n", "-q", "-r", str(target)).splitlines())
+    _note_packets(name, packets)
+    print(f"{target.name}: {packets} packets, {target.stat().st_size} bytes")
+
+
+def _without_machine(pcapng: bytes) -> bytes:
+    """A pcapng file without the options that tell hardware, system and program."""
+    out, at = b"", 0
+    while at < len(pcapng):
+        kind, length = struct.unpack_from("<II", pcapng, at)
+        block = pcapng[at : at + length]
+        if kind in _FIXED:
+            start = _FIXED[kind]
+            options = _kept_options(block[start:-4], _PRIVATE[kind])
+            length = start + len(options) + 4
+            size = struct.pack("<I", length)
+            block = block[:4] + size + block[8:start] + options + size
+        out += block
+        at += struct.unpack_from("<I", pcapng, at + 4)[0]
+    return out
+
+
+_SECTION, _INTERFACE = 0x0A0D0D0A, 1
+_FIXED = {_SECTION: 24, _INTERFACE: 16}
+"""Where the options of a block begin."""
+_PRIVATE = {_SECTION: {2, 3, 4}, _INTERFACE: {12, 15}}
+"""shb_hardware, shb_os, shb_userappl; if_os, if_hardware."""
+
+
+def _kept_options(options: bytes, private: set[int]) -> bytes:
+    out, at = b"", 0
+    while at + 4 <= len(options):
+        code, length = struct.unpack_from("<HH", options, at)
+        end = at + 4 + (length + 3) // 4 * 4
+        if code not in private:
+            out += options[at:end]
+        at = end
+    return out
+
+
+def _note_packets(name: str, packets: int) -> None:
+    index = DEMOS / "index.toml"
+    pattern = rf'(name = "{name}"\n(?:\w+ = .*\n)*?packets = )\d+'
+    index.write_text(re.sub(pattern, rf"\g<1>{packets}", index.read_text()))
 
 
 def main(names: list[str]) -> int:

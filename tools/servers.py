@@ -164,7 +164,7 @@ def main(arguments: list[str]) -> None:
         old, new = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
         handlers = {
             "tools.cisco.com": tls(keys / "good.pem", web),
-            "www.example.com": tls(keys / "good.pem", web, maximum_version=old),
+            "www.example.com": tls(keys / "large.pem", web, maximum_version=old),
             "updates.example.com": tls(keys / "good.pem", web),
             "expired.example.com": tls(keys / "expired.pem", web),
             "reputation.example.net": tls(keys / "private.pem", web, maximum_version=old),

@@ -45,7 +45,9 @@ def _open_tap(namespace: str, device: str) -> int:
                 if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), _CLONE_NEWNET):
                     raise OSError(ctypes.get_errno(), f"cannot enter {namespace}")
             tap = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-            fcntl.ioctl(tap, _TUNSETIFF, struct.pack("16sH", device.encode(), _IFF_TAP | _IFF_NO_PI))
+            fcntl.ioctl(
+                tap, _TUNSETIFF, struct.pack("16sH", device.encode(), _IFF_TAP | _IFF_NO_PI)
+            )
             result.append(tap)
         except OSError as error:
             result.append(error)
@@ -77,7 +79,8 @@ class Wire:
         ends = (_open_tap(*self.near), _open_tap(*self.far))
         for namespace, device in (self.near, self.far):
             subprocess.run(
-                ["ip", "-n", namespace, "link", "set", device, "up", "txqueuelen", "5000"], check=True
+                ["ip", "-n", namespace, "link", "set", device, "up", "txqueuelen", "5000"],
+                check=True,
             )
         self._thread = threading.Thread(target=self._carry, args=(ends,), daemon=True)
         self._thread.start()
@@ -152,7 +155,9 @@ def _reset_for(frame: bytes) -> bytes:
     segment = tcp[2:4] + tcp[0:2] + tcp[8:12] + bytes(4) + b"\x50\x04\0\0" + bytes(4)
     addresses = frame[30:34] + frame[26:30]
     segment = _with_checksum(segment, 16, addresses + struct.pack(">HH", 6, len(segment)))
-    header = b"\x45\0" + struct.pack(">H", 20 + len(segment)) + b"\0\0\x40\0\x40\x06\0\0" + addresses
+    header = (
+        b"\x45\0" + struct.pack(">H", 20 + len(segment)) + b"\0\0\x40\0\x40\x06\0\0" + addresses
+    )
     return frame[6:12] + frame[0:6] + b"\x08\x00" + _with_checksum(header, 10, b"") + segment
 
 
