@@ -273,6 +273,10 @@ class FlowFacts:
     """Stream bytes of each side inside the tunnel."""
     tunnel_protocol: str = ""
     """``tls``, ``ssh``, ``http``, ``http2``, ``other`` or empty (nothing was said)."""
+    tunnel_language: tuple[str, str] = ("", "")
+    """What each side said first inside the tunnel, named as in ``first_language``."""
+    tunnel_start: tuple[bytes, bytes] = (b"", b"")
+    """First bytes of each side inside the tunnel (at most 64), credentials masked."""
     early_data: bool = False
     """The client sent tunnel bytes before the 2xx."""
     first_bytes: tuple[bytes, bytes] = (b"", b"")

@@ -1,0 +1,338 @@
+"""TCP sequence analysis of a block, by columns.
+
+The classes and their precedence are Wireshark's (``tcp_analyze_sequence_number`` in
+packet-tcp.c, 4.0), so that counts match ``tcp.analysis.*``. What depends only on the last
+packet of each side and on the highest sequence number is computed for all segments at
+once; only segments that do not advance the stream, or jump beyond it, are looked at one by
+one (``events.py``). Copies of one packet in a capture are taken out first and counted as
+duplicates, where Wireshark calls them retransmissions.
+
+Sequence numbers are relative to the direction's first (a SYN is 0, the first byte 1) and
+unwrapped to 64 bits, so that streams may be longer than 4 GiB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capture import packets as mark
+from capture.decode.columns import ACK, FIN, RST, SYN, Segments
+from capture.frames import Ints
+from capture.tracking.table import UNKNOWN, FlowTable, Runs
+
+Mask = NDArray[np.bool_]
+
+DUPLICATE_NS: Final = 2_000_000
+"""Copies of a packet (mirror ports, ``any``) come within 2 ms."""
+
+_HALF: Final = 1 << 31
+_MOD: Final = (1 << 32) - 1
+_LIFT: Final = 1 << 42
+"""Distance between runs when one running maximum serves all: streams under 2 TiB."""
+_BELOW: Final = -(1 << 33)
+"""Below any relative sequence number: no packet of that side yet."""
+
+
+@dataclass(slots=True)
+class Analysed:
+    """A block's segments in flow order with what the analysis found.
+
+    Every array has one entry a kept segment, sorted by flow, in capture order within it.
+    """
+
+    index: Ints
+    """Index into the block's ``Segments``."""
+    run: Ints
+    flow: Ints
+    side: Ints
+    row: Ints
+    """Row of the sender's per-direction columns: ``2 * flow + side``."""
+    number: Ints
+    time_ns: Ints
+    flags: Ints
+    length: Ints
+    seq: Ints
+    """Relative and unwrapped."""
+    end: Ints
+    """``seq`` after this segment; SYN and FIN count one."""
+    ack: Ints
+    """Relative acknowledgement number; ``UNKNOWN`` without ACK."""
+    raw_ack: Ints
+    window: Ints
+    before: Ints
+    """The sender's next expected sequence number before this segment (below 0: none)."""
+    before_other: Ints
+    """The same of the other side."""
+    previous: Ints
+    """Position of the sender's previous segment in this run, or -1."""
+    previous_other: Ints
+    """Position of the other side's last segment before, or -1."""
+    analysis: NDArray[np.uint16]
+    """``capture.packets`` analysis bits; retransmission kinds are filled by events."""
+    run_start: Ints
+    """First position of each run; shape (runs,)."""
+    run_flow: Ints
+    duplicates: Ints
+    """Segment indices that were copies."""
+    duplicate_row: Ints
+    """Row of the per-direction columns of each copy."""
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def analyse(table: FlowTable, segments: Segments, runs: Runs) -> Analysed:
+    """Sort, orient and analyse a block; learns base sequence numbers and SYN options.
+
+    The per-direction columns still hold the state before the block: ``state.commit``
+    brings them up to date once the events are classified.
+    """
+    order, start, flows = runs.order, runs.start, runs.flow
+    lengths = np.diff(start, append=len(order))
+    run = np.repeat(np.arange(len(start)), lengths)
+    source = (segments.src << 16 | segments.sport)[order]
+    side = (source != table.flows.client[flows[run]]).astype(np.int64)
+    copies = _duplicates(segments, order, start[run], side)
+    if copies is not None:
+        kept = ~copies
+        dropped = order[copies]
+        dropped_row = 2 * flows[run[copies]] + side[copies]
+        np.add.at(table.sides.duplicates, dropped_row, 1)
+        np.add.at(table.sides.packets, dropped_row, 1)
+        order, run, side = order[kept], run[kept], side[kept]
+        start = np.searchsorted(run, np.arange(len(flows)))
+    else:
+        dropped = dropped_row = np.zeros(0, np.int64)
+    flow = flows[run]
+    row = 2 * flow + side
+    flags = segments.flags[order]
+    count = np.arange(len(order))
+    head = start[run]
+    client_before = _last_before(side == 0, count, head)
+    proxy_before = _last_before(side == 1, count, head)
+    previous = np.where(side == 0, client_before, proxy_before)
+    previous_other = np.where(side == 0, proxy_before, client_before)
+    raw_seq, raw_ack = segments.seq[order], segments.ack[order]
+    acks = flags & ACK != 0
+    _learn_bases(table, raw_seq, raw_ack, flags, run, side, flows)
+    sides = table.sides
+    known = np.maximum(sides.next_seq, 0)
+    seq = _unwrap(raw_seq - sides.base[row], known[row])
+    ack = _unwrap(raw_ack - sides.base[row ^ 1], known[row ^ 1])
+    ack[~acks | (sides.base[row ^ 1] == UNKNOWN)] = UNKNOWN
+    length = segments.length[order]
+    end = seq + length + (flags & (SYN | FIN) != 0)
+    _learn_options(table, segments, order, row, flags)
+    a = Analysed(
+        order, run, flow, side, row, segments.number[order], segments.time_ns[order], flags,
+        length, seq, end, ack, raw_ack, segments.window[order], count, count, previous,
+        previous_other, np.zeros(len(order), np.uint16), start, flows, dropped,
+        dropped_row,
+    )  # fmt: skip
+    _expected(table, a, end)
+    probe = _probes(table, a)
+    if probe.any():  # a probe's byte does not advance the stream
+        _expected(table, a, np.where(probe, seq, end))
+        probe = _probes(table, a)
+    a.analysis[probe] |= mark.ZERO_WINDOW_PROBE
+    _classify(table, a, ~probe)
+    return a
+
+
+def _last_before(mask: Mask, count: Ints, head: Ints) -> Ints:
+    """Position of the last masked segment strictly before each one in its run, or -1."""
+    last = np.maximum.accumulate(np.where(mask, count, -1))
+    before = np.concatenate(([-1], last[:-1])) if len(last) else last
+    before[before < head] = -1
+    return before
+
+
+def _unwrap(offset: Ints, near: Ints) -> Ints:
+    """32-bit sequence offsets as 64-bit ones, each the nearest to what is expected."""
+    return near + ((offset - near + _HALF & _MOD) - _HALF)
+
+
+def _duplicates(segments: Segments, order: Ints, head: Ints, side: Ints) -> Mask | None:
+    """Segments that are copies of an earlier one of the same side, or None without any.
+
+    A copy has the same sequence and acknowledgement numbers, flags, length, window,
+    checksum and IP identification, and follows within ``DUPLICATE_NS``. Without an
+    identification (IPv6, or 0 with DF) a segment without payload proves nothing: real
+    duplicate ACKs, and a SYN-ACK to a SYN that came twice, look the same.
+    """
+    count = np.arange(len(order))
+    previous = np.where(
+        side == 0, _last_before(side == 0, count, head), _last_before(side == 1, count, head)
+    )
+    signature = (
+        segments.seq << 32 ^ segments.checksum << 16 ^ segments.ip_id & 0xFFFF
+    )[order] ^ segments.ack[order] << 7  # fmt: skip
+    found = None
+    earlier = previous
+    for _ in range(3):  # copies of a burst interleave: A B A' B'
+        near = np.flatnonzero((earlier >= 0) & (signature == signature[earlier]))
+        if len(near):
+            left, right = order[near], order[earlier[near]]
+            same = (
+                (segments.seq[left] == segments.seq[right])
+                & (segments.ack[left] == segments.ack[right])
+                & (segments.flags[left] == segments.flags[right])
+                & (segments.length[left] == segments.length[right])
+                & (segments.window[left] == segments.window[right])
+                & (segments.checksum[left] == segments.checksum[right])
+                & (segments.ip_id[left] == segments.ip_id[right])
+                & (segments.time_ns[left] - segments.time_ns[right] <= DUPLICATE_NS)
+                & (
+                    (segments.ip_id[left] > 0) | (segments.length[left] > 0)
+                )
+            )
+            if same.any():
+                found = np.zeros(len(order), np.bool_) if found is None else found
+                found[near[same]] = True
+        if found is None and earlier is not previous:
+            break
+        earlier = np.where(earlier >= 0, previous[earlier], -1)
+    return found
+
+
+def _first_of(rows: Ints, keys: Ints, size: int, none: int) -> Ints:
+    """First of the (ascending) positions ``rows`` for each key."""
+    first = np.full(size, none, np.int64)
+    first[keys[::-1]] = rows[::-1]
+    return first
+
+
+def _learn_bases(
+    table: FlowTable,
+    raw_seq: Ints,
+    raw_ack: Ints,
+    flags: Ints,
+    run: Ints,
+    side: Ints,
+    flows: Ints,
+) -> None:
+    """Set the sequence number that counts as 0 for directions that have none yet: the
+    SYN's, else one below the first seen or first acknowledged (as Wireshark does)."""
+    columns = table.sides
+    rows = (2 * flows[:, None] + np.arange(2)).ravel()
+    unset = columns.base[rows] == UNKNOWN
+    if not unset.any():
+        return
+    lane = 2 * run + side
+    total, none = len(rows), len(run)
+    own = _first_of(np.arange(none), lane, total, none)
+    acks = np.flatnonzero(flags & ACK != 0)
+    other = _first_of(acks, lane[acks] ^ 1, total, none)
+    syn = flags & SYN != 0
+    for lanes, take_own in (
+        (np.flatnonzero(unset & (own <= other) & (own < none)), True),
+        (np.flatnonzero(unset & (other < own)), False),
+    ):
+        at = (own if take_own else other)[lanes]
+        base = raw_seq[at] - ~syn[at] if take_own else raw_ack[at] - 1
+        columns.base[rows[lanes]] = base & _MOD
+
+
+def _learn_options(
+    table: FlowTable, segments: Segments, order: Ints, row: Ints, flags: Ints
+) -> None:
+    """MSS and window scale of the SYNs."""
+    syn = np.flatnonzero(flags & SYN != 0)
+    if not len(syn):
+        return
+    at, rows = order[syn], row[syn]
+    sides = table.sides
+    sides.mss[rows] = segments.mss[at]
+    scale = segments.wscale[at]
+    sides.wscale[rows] = np.where(scale < 0, -2, np.minimum(scale, 14))
+    sides.options[rows] = segments.options[at]
+
+
+def _expected(table: FlowTable, a: Analysed, end: Ints) -> None:
+    """Fill ``before`` and ``before_other``: highest sequence number seen so far."""
+    lift = a.run * _LIFT
+    advancing = a.flags & RST == 0
+    before: list[Ints] = []
+    for side in (0, 1):
+        value = np.where((a.side == side) & advancing, end, _BELOW) + lift
+        top = np.maximum.accumulate(value)
+        top = np.concatenate(([_BELOW], top[:-1])) if len(top) else top
+        top[a.run_start[a.run_start < len(top)]] = _BELOW
+        rest = np.maximum(top - lift, _BELOW)
+        # A run's first entry has no lift yet: _BELOW minus lift is clipped just above.
+        carried = table.sides.next_seq[2 * a.flow + side]
+        before.append(np.where(rest > carried, rest, np.where(carried < 0, _BELOW, carried)))
+    a.before = np.where(a.side == 0, before[0], before[1])
+    a.before_other = np.where(a.side == 0, before[1], before[0])
+
+
+def _last(a: Analysed, values: Ints, position: Ints, carried: Ints) -> Ints:
+    """A value of an earlier segment in the run, or what the state carries."""
+    return np.where(position >= 0, values[position], carried)
+
+
+def _probes(table: FlowTable, a: Analysed) -> Mask:
+    """Zero window probes: one byte at the expected place into a closed window."""
+    window = _last(a, a.window, a.previous_other, table.sides.last_window[a.row ^ 1])
+    return (a.length == 1) & (a.seq == a.before) & (window == 0)
+
+
+def _classify(table: FlowTable, a: Analysed, plain: Mask) -> None:
+    """All classes that follow from each side's last packet."""
+    sides = table.sides
+    special = a.flags & (SYN | FIN | RST) != 0
+    last_window = _last(a, a.window, a.previous, sides.last_window[a.row])
+    last_ack = _last(a, a.raw_ack, a.previous, sides.last_ack[a.row])
+    quiet = plain & ~special
+    empty = quiet & (a.length == 0)
+    zero = a.window == 0
+    bits = a.analysis
+    bits[quiet & zero] |= mark.ZERO_WINDOW
+    beyond = plain & (a.before >= 0) & (a.seq > a.before) & (a.flags & RST == 0)
+    bits[beyond] |= mark.LOST_SEGMENT
+    alive = quiet & (a.length <= 1) & (a.before > 0) & (a.seq == a.before - 1)
+    bits[alive] |= mark.KEEP_ALIVE
+    still = empty & (a.seq == a.before)
+    same_ack = a.raw_ack == last_ack
+    bits[still & ~zero & (a.window != last_window) & same_ack] |= mark.WINDOW_UPDATE
+    _mark_full(table, a, quiet & (a.length > 0))
+    other = a.analysis[a.previous_other]
+    carried = sides.last_analysis[a.row ^ 1]
+    other = np.where(a.previous_other >= 0, other, carried)
+    same = still & (a.window == last_window)
+    alive_ack = same & ~zero & same_ack & (other & mark.KEEP_ALIVE != 0)
+    bits[alive_ack] |= mark.KEEP_ALIVE_ACK
+    probe_ack = (
+        same & zero & (same_ack | (a.raw_ack == (last_ack + 1 & _MOD)))
+        & (other & mark.ZERO_WINDOW_PROBE != 0)
+    )  # fmt: skip
+    bits[probe_ack] |= mark.ZERO_WINDOW_PROBE_ACK
+    bits[same & ~zero & same_ack & ~alive_ack] |= mark.DUP_ACK
+    unseen = (a.ack > a.before_other) & (a.before_other > 0) & (a.flags & ACK != 0)
+    bits[unseen] |= mark.ACKED_UNSEEN
+
+
+def _mark_full(table: FlowTable, a: Analysed, data: Mask) -> None:
+    """Segments that fill the window the receiver offered last."""
+    rows = np.flatnonzero(data)
+    if not len(rows):
+        return
+    sides = table.sides
+    row, other = a.row[rows], a.row[rows] ^ 1
+    position = a.previous_other[rows]
+    inside = position >= 0
+    window = np.where(inside, a.window[position], sides.last_window[other])
+    ack = np.where(inside, a.ack[position], sides.max_ack[other])
+    unscaled = np.where(inside, a.flags[position] & SYN != 0, sides.unscaled[other])
+    both = (sides.wscale[row] >= 0) & (sides.wscale[other] >= 0) & ~unscaled
+    shift = np.where(both, np.maximum(sides.wscale[other], 0), 0).astype(np.int64)
+    full = (
+        (sides.wscale[other] != UNKNOWN)
+        & (window >= 0) & (ack >= 0)
+        & (a.end[rows] == ack + (np.maximum(window, 0) << shift))
+    )  # fmt: skip
+    a.analysis[rows[full]] |= mark.WINDOW_FULL
