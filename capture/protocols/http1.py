@@ -96,7 +96,7 @@ def _parse_request(head: bytes, complete: bool) -> Request | None:
     if not method.isupper() and method.upper() in KNOWN_METHODS:
         odd.append("lower-case method")
         method = method.upper()
-    headers, raw = _headers(rest, odd)
+    headers, raw = _headers(rest if complete else _whole_lines(rest), odd)
     form, authority = _target(method, target, odd)
     _check_host(form, authority, version, headers, complete, odd)
     return Request(
@@ -246,7 +246,7 @@ def _parse_response(head: bytes, complete: bool) -> Response | None:
     if rest is None and complete:
         return None
     status = int(match[2])
-    headers, raw = _headers(rest or "", odd)
+    headers, raw = _headers(_whole_lines(rest or "") if not complete else rest or "", odd)
     challenges: tuple[Challenge, ...] = ()
     if status in (401, 407):
         ours, other = "proxy-authenticate", "www-authenticate"
@@ -283,6 +283,11 @@ def _split(head: bytes) -> tuple[str, str | None, int, list[str]]:
     line, newline, rest = raw.decode("utf-8", "backslashreplace").partition("\n")
     line = line.removesuffix("\r")
     return line, rest if newline else None, length, odd
+
+
+def _whole_lines(text: str) -> str:
+    """Leave out a last line that was cut: half a value proves nothing."""
+    return text[: text.rfind("\n") + 1]
 
 
 def _headers(text: str, odd: list[str]) -> tuple[Headers, dict[str, list[str]]]:
