@@ -38,7 +38,7 @@ _AUTHORIZATION: Final = re.compile(
 """The one field that is covered wherever it stands, also where the line's start was lost."""
 _USERINFO: Final = (
     re.compile(rb"://(?P<value>[^\s\"'<>@]*)@"),
-    re.compile(rb"^[A-Z]{3,16} (?P<value>[^\s/@:]+:[^\s@]*)@", re.MULTILINE),
+    re.compile(rb"^[A-Z]{3,16} (?P<value>[^\s/@:]+:(?!//)[^\s@]*)@", re.MULTILINE),
 )
 _PARAMETER: Final = re.compile(
     rb"(?P<name>[A-Za-z][\w.\-\[\]]{0,79})=(?P<value>[^\s&;,\"'<>]+)", re.ASCII
@@ -46,6 +46,11 @@ _PARAMETER: Final = re.compile(
 _JSON: Final = re.compile(
     rb"\"(?P<name>[A-Za-z][\w.-]{0,79})\"\s*:\s*\"(?P<value>(?:[^\"\\]|\\.)*)", re.ASCII
 )
+_TOKEN: Final = re.compile(
+    rb"\b(?:basic|bearer) (?!realm|charset|error|scope)(?P<value>[\w+/=.~-]{4,})",
+    re.ASCII | re.IGNORECASE,
+)
+"""Where the field's name was lost (the capture begins inside a head), its scheme tells."""
 _JWT: Final = re.compile(rb"(?P<value>eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*)", re.ASCII)
 _LOGIN: Final = re.compile(rb"^(?:PASS|AUTH (?:PLAIN|LOGIN)) (?P<value>[^\r\n]+)", re.MULTILINE)
 """FTP, POP3, IRC and SMTP, should one of them run in the tunnel."""
@@ -80,7 +85,7 @@ def _secrets(data: bytes) -> Iterator[tuple[int, int]]:
         for match in pattern.finditer(data):
             if _is_secret(match["name"]):
                 yield match.span("value")
-    for pattern in (_AUTHORIZATION, _JWT, _LOGIN, *_USERINFO):
+    for pattern in (_AUTHORIZATION, _TOKEN, _JWT, _LOGIN, *_USERINFO):
         for match in pattern.finditer(data):
             yield match.span("value")
 

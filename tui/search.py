@@ -8,6 +8,7 @@ screen breathe in between. The first slices lie where the cursor is.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 
@@ -44,9 +45,9 @@ def _flow_texts(flow: FlowReport) -> Iterable[str]:
         yield f"{finding.rule} {finding.title}"
 
 
-def search_flows(flows: Iterable[FlowReport], needle: str) -> list[int]:
-    """Uids of the tunnels that have the words, in the order given."""
-    return [flow.uid for flow in flows if flow_matches(flow, needle)]
+def search_flows(flows: Iterable[FlowReport], needle: str) -> set[int]:
+    """Uids of the tunnels that have the words (see ``flow_matches``)."""
+    return {flow.uid for flow in flows if flow_matches(flow, needle)}
 
 
 def next_in(hits: Sequence[int], place: int, step: int) -> int | None:
@@ -69,33 +70,44 @@ def next_in(hits: Sequence[int], place: int, step: int) -> int | None:
 class PacketSearch:
     """Looks for words in the lines of a packet list, a slice of time at a time."""
 
-    def __init__(
-        self, needle: str, count: int, text_of: Callable[[int], str], *, start: int = 0
-    ) -> None:
+    def __init__(self, needle: str, text_of: Callable[[int], str]) -> None:
         """Prepare; nothing is searched yet.
 
         Args:
             needle: Case-folded text.
-            count: Rows there are.
             text_of: The line of a row; called once a row.
-            start: Row to begin at; the search goes round from there.
         """
         self.hits: list[int] = []
         """Rows that match, in rising order."""
         self._needle = needle
-        self._count = count
         self._text_of = text_of
-        self._start = min(start, max(0, count - 1))
+        self._count = 0
         self._done = 0
+        self._ranges: deque[range] = deque()
 
     @property
     def finished(self) -> bool:
-        return self._done >= self._count
+        """Whether every row has been looked at."""
+        return not self._ranges
 
     @property
     def progress(self) -> float:
         """From 0 to 1."""
         return self._done / self._count if self._count else 1.0
+
+    def extend(self, count: int, *, near: int = 0) -> None:
+        """Let there be more rows.
+
+        Args:
+            count: Rows there are now.
+            near: Row to begin at; the search goes round from there.
+        """
+        if count <= self._count:
+            return
+        middle = min(max(near, self._count), count)
+        parts = (range(middle, count), range(self._count, middle))
+        self._ranges.extend(part for part in parts if part)
+        self._count = count
 
     def run(self, seconds: float) -> bool:
         """Search on for about that long.
@@ -105,12 +117,15 @@ class PacketSearch:
         """
         until = perf_counter() + seconds
         before = len(self.hits)
-        while not self.finished:
-            for _ in range(min(SLICE_ROWS, self._count - self._done)):
-                row = (self._start + self._done) % self._count
+        while self._ranges:
+            part = self._ranges.popleft()
+            now, later = part[:SLICE_ROWS], part[SLICE_ROWS:]
+            if later:
+                self._ranges.appendleft(later)
+            for row in now:
                 if self._needle in self._text_of(row).casefold():
                     insort(self.hits, row)
-                self._done += 1
+            self._done += len(now)
             if perf_counter() >= until:
                 break
         return len(self.hits) > before

@@ -10,7 +10,14 @@ import os
 import sys
 from typing import Final
 
-__all__ = ["NoTerminal", "is_remote", "prepare_environment", "speaks_utf8", "take_stdin"]
+__all__ = [
+    "NoTerminal",
+    "is_remote",
+    "open_terminal",
+    "prepare_environment",
+    "read_keys_from",
+    "speaks_utf8",
+]
 
 LOCAL_FPS: Final = 30
 REMOTE_FPS: Final = 10
@@ -47,25 +54,25 @@ def speaks_utf8() -> bool:
     return encoding.lower().replace("-", "").replace("_", "") in {"utf8", "utf8sig"}
 
 
-def take_stdin() -> int:
-    """Give the packets on standard input a descriptor of their own; keys come from the tty.
-
-    Afterwards descriptor 0 is the controlling terminal, which is where Textual's driver
-    looks for keys, and ``sys.stdin`` reads the packets as before.
-
-    Returns:
-        The descriptor that carries the packets.
+def open_terminal() -> int:
+    """Open the controlling terminal, for keys while packets come on standard input.
 
     Raises:
         NoTerminal: The process has no controlling terminal (a service, a build).
     """
     try:
-        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+        return os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
     except OSError as error:
         raise NoTerminal("no terminal to read keys from (/dev/tty)") from error
-    packets = os.dup(0)
-    os.set_inheritable(packets, False)
+
+
+def read_keys_from(terminal: int) -> None:
+    """Put a terminal in the place of standard input, where Textual's driver reads keys.
+
+    Whoever reads packets there must hold a duplicate of descriptor 0 already.
+
+    Args:
+        terminal: Its descriptor; closed here.
+    """
     os.dup2(terminal, 0)
     os.close(terminal)
-    sys.stdin = os.fdopen(packets, "r", encoding="utf-8", errors="replace", closefd=False)
-    return packets

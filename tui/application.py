@@ -1,0 +1,142 @@
+"""The Textual application: themes, signals, output guards, and the one line it dies with."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Final
+
+from rich.text import Text
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.command import Provider
+from textual.filter import LineFilter
+from textual.screen import Screen
+
+from capture.protocols.text import printable
+from tui.engine_bridge import EngineBridge
+from tui.guard import AsciiFilter, ControlFilter
+from tui.screens.main import MainScreen
+from tui.themes import HIGH_CONTRAST
+
+__all__ = ["TunnelscopeApp"]
+
+LAST_RESORT_S: Final = 3.0
+"""After a signal: how long an orderly exit may take. A terminal that is gone can block the
+writer for good, and a process must not outlive its session."""
+
+
+def _action_provider() -> type[Provider]:
+    from tui.actions import ActionProvider
+
+    return ActionProvider
+
+
+class TunnelscopeApp(App[int]):
+    """Shows what an engine finds."""
+
+    TITLE = "tunnelscope"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    ESCAPE_TO_MINIMIZE = False
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_action_provider}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,f1", "help", "Help", id="app.help"),
+        Binding("ctrl+p", "command_palette", "Commands", show=False, id="app.palette"),
+        Binding("ctrl+t", "change_theme", "Theme", show=False, id="app.theme"),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend"),
+        Binding("ctrl+c,ctrl+q", "leave", "Quit", show=False, priority=True, id="app.quit"),
+    ]
+
+    def __init__(
+        self,
+        bridge: EngineBridge,
+        *,
+        title: str,
+        ascii_only: bool = False,
+        theme: str = "textual-dark",
+        period_s: float = 0.25,
+    ) -> None:
+        """Prepare the application; nothing runs yet.
+
+        Args:
+            bridge: Gives snapshots and frames; started when the first screen is drawn.
+            title: Name of the capture.
+            ascii_only: Draw with ASCII only.
+            theme: A registered theme's name (see ``tui.themes``).
+            period_s: Seconds between two looks for a new snapshot.
+        """
+        # NO_COLOR: leave the terminal its own colours, rather than shades of grey.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
+        self.bridge = bridge
+        self.capture_title = printable(title, 200)
+        self.ascii_only = ascii_only
+        self.period_s = period_s
+        self._guards: list[LineFilter] = [ControlFilter()]
+        if ascii_only:
+            self._guards.append(AsciiFilter())
+        self.register_theme(HIGH_CONTRAST)
+        self.theme = theme
+        if ascii_only:
+            self.add_class("-ascii")
+
+    def get_default_screen(self) -> Screen[Any]:
+        return MainScreen(
+            self.bridge,
+            title=self.capture_title,
+            ascii_only=self.ascii_only,
+            period_s=self.period_s,
+        )
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's filters, then ours: nothing is drawn around them."""
+        return [*super().get_line_filters(), *self._guards]
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """None: the palette lists this program's actions instead."""
+        return ()
+
+    # Leaving
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            try:
+                loop.add_signal_handler(number, self._terminate, number)
+            except (NotImplementedError, RuntimeError, ValueError):
+                return  # not the main thread: whoever runs us there minds the signals
+
+    def _terminate(self, number: signal.Signals) -> None:
+        """Restore the terminal and go, at once."""
+        code = 128 + number
+        timer = threading.Timer(LAST_RESORT_S, os._exit, (code,))
+        timer.daemon = True
+        timer.start()
+        self.exit(return_code=code)
+
+    def action_leave(self) -> None:
+        self.exit(return_code=0)
+
+    def _fatal_error(self) -> None:
+        """Textual's last word, in one line: a traceback with locals could tell secrets.
+
+        With ``TEXTUAL=debug`` in the environment, developers get the traceback.
+        """
+        if "debug" in self.features:
+            super()._fatal_error()
+            return
+        error = self._exception
+        said = printable(f"{type(error).__name__}: {error}", 200)
+        self._exit_renderables.append(Text(f"tunnelscope: internal error: {said}"))
+        self._close_messages_no_wait()
+
+    # Actions
+
+    def action_help(self) -> None:
+        from tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.screen, ascii_only=self.ascii_only))

@@ -1,0 +1,395 @@
+"""The screen of a capture: tunnels, timeline and packets, and the known issue beside them."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Static
+
+from capture.describe import Describer
+from capture.ladder import build_ladder
+from capture.packets import EMPTY
+from capture.protocols.text import printable
+from capture.report.model import FlowReport
+from capture.snapshot import Snapshot
+from capture.units import plural
+from tui.engine_bridge import EngineBridge
+from tui.finder import Finder, FindLine
+from tui.footline import Footline
+from tui.screens.base import PaneScreen
+from widgets.glyphs import glyphs
+from widgets.header import CaptureHeader
+from widgets.issue_panel import IssuePanel
+from widgets.packet_list import PacketList
+from widgets.timeline import Timeline
+from widgets.tunnel_list import TunnelList
+
+__all__ = ["MainScreen"]
+
+SETTLE_S: Final = 0.03
+"""A held cursor key crosses many tunnels; the panes are filled where it comes to rest."""
+
+
+class MainScreen(PaneScreen):
+    """Pulls snapshots, shows them, and carries messages from pane to pane."""
+
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-narrow"),
+        (100, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (30, "-tall")]
+    AUTO_FOCUS = "#tunnels"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "find", "Find", id="main.find"),
+        Binding("right_square_bracket", "problem(1)", "Next problem", id="main.next-problem"),
+        Binding("left_square_bracket", "problem(-1)", "Previous problem", show=False,
+                id="main.previous-problem"),
+        Binding("3", "zoom('packets')", "Packets", id="main.zoom-packets"),
+        Binding("4", "zoom('issue')", "Issue", id="main.zoom-issue"),
+        Binding("y", "copy", "Copy command", id="main.copy"),
+        Binding("n", "hit(1)", "Next hit", show=False, id="main.next-hit"),
+        Binding("N", "hit(-1)", "Previous hit", show=False, id="main.previous-hit"),
+        Binding("tab", "pane(1)", "Next pane", show=False, id="main.next-pane"),
+        Binding("shift+tab", "pane(-1)", "Previous pane", show=False, id="main.previous-pane"),
+        Binding("1", "zoom('tunnels')", "Tunnels", show=False, id="main.zoom-tunnels"),
+        Binding("2", "zoom('timeline')", "Timeline", show=False, id="main.zoom-timeline"),
+        Binding("t", "time_format", "Time format", show=False, id="main.time-format"),
+        Binding("a", "all_packets", "Packets of all / of the tunnel", show=False,
+                id="main.all-packets"),
+        Binding("o", "problems_only", "Problems only", show=False, id="main.problems-only"),
+        Binding("escape", "back", "Back", show=False, id="main.back"),
+        Binding("q", "leave", "Quit", id="main.leave"),
+    ]  # fmt: skip
+
+    def __init__(
+        self, bridge: EngineBridge, *, title: str, ascii_only: bool, period_s: float
+    ) -> None:
+        """Prepare the screen.
+
+        Args:
+            bridge: Gives snapshots; started when the screen has been drawn once.
+            title: Name of the capture, safe to print.
+            ascii_only: Draw with ASCII only.
+            period_s: Seconds between two looks for a new snapshot.
+        """
+        super().__init__()
+        self._bridge = bridge
+        self._period_s = period_s
+        signs = glyphs(ascii_only)
+        self._header = CaptureHeader(title, glyphs=signs, id="header")
+        self._tunnels = TunnelList(glyphs=signs, id="tunnels")
+        self._timeline = Timeline(glyphs=signs, id="timeline")
+        self._packets = PacketList(glyphs=signs, id="packets")
+        self._issue = IssuePanel(glyphs=signs, id="issue")
+        self._brief = IssuePanel(glyphs=signs, id="brief")
+        self._banner = Static(id="banner", markup=False)
+        self._footline = Footline(ascii_only=ascii_only, id="footline")
+        self._finder = Finder(self._tunnels, self._packets, self._tell_found)
+        self._find_line = FindLine(id="find")
+        self._snapshot: Snapshot | None = None
+        self._describer = Describer(EMPTY, {})
+        self._shown: FlowReport | None = None
+        self._every_packet = False
+        self._shown_rows = -1
+        self._settle: Timer | None = None
+        self._before_zoom: Widget | None = None
+        self._before_find: Widget | None = None
+
+    def compose(self) -> ComposeResult:
+        yield self._header
+        yield self._banner
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                yield self._tunnels
+                yield self._timeline
+                yield self._brief
+                yield self._packets
+            yield self._issue
+        yield self._find_line
+        yield self._footline
+
+    def on_mount(self) -> None:
+        self._brief.compact = True
+        self._tunnels.border_title = "Tunnels"
+        self._issue.border_title = "Known issue"
+        self._title_panes()
+        self._tunnels.empty_text = "Reading …"
+        # The first screen is on the terminal before the first byte of the file is read.
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        self._bridge.start()
+        self.set_interval(self._period_s, self._pull)
+
+    def panes(self) -> list[tuple[str, Widget]]:
+        return [
+            ("Tunnels", self._tunnels),
+            ("Timeline", self._timeline),
+            ("Packets", self._packets),
+            ("Known issue", self._issue),
+        ]
+
+    # Snapshots
+
+    def _pull(self) -> None:
+        """Take the newest snapshot, if there is one."""
+        snapshot = self._bridge.poll()
+        failure = self._bridge.failure
+        if failure is not None:
+            self._show_failure(failure)
+        if snapshot is not None:
+            self._take(snapshot)
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._describer.update(snapshot.packets, snapshot.facts)
+        with self.app.batch_update():
+            self._header.show(snapshot)
+            self._tunnels.empty_text = empty_text(snapshot)
+            self._tunnels.show(snapshot.report.flows)
+            self._finder.tunnels_changed()
+            self._fill()
+
+    def _show_failure(self, failure: str) -> None:
+        self._banner.update(printable(failure, 300))
+        self.add_class("-failed")
+
+    def _fill(self) -> None:
+        """Show the selected tunnel in the other panes."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            return
+        flow = self._tunnels.selected
+        facts = snapshot.facts.get(flow.uid) if flow is not None else None
+        rows = np.zeros(0, np.int64) if flow is None else snapshot.packets.of_flow(flow.uid)
+        if flow is None or facts is None:
+            self._timeline.show(flow)
+        elif flow is not self._shown or len(rows) != self._shown_rows:
+            self._timeline.show(flow, build_ladder(flow, facts, snapshot.packets, rows))
+        findings = snapshot.report.findings
+        self._issue.show(flow, findings, self._explain)
+        self._brief.show(flow, findings)
+        same = flow is not None and self._shown is not None and flow.uid == self._shown.uid
+        self._shown, self._shown_rows = flow, len(rows)
+        self._fill_packets(snapshot, rows, same=same)
+        self._title_panes()
+
+    def _explain(self, number: int) -> str:
+        """A packet in a few words, beside its number in the evidence."""
+        snapshot = self._snapshot
+        if snapshot is None or not 1 <= number <= len(snapshot.packets):
+            return ""
+        return self._describer(number - 1).info
+
+    def _fill_packets(self, snapshot: Snapshot, rows: NDArray[np.int64], *, same: bool) -> None:
+        every = self._every_packet or self._shown is None
+        index = None if every else rows
+        labels = {flow.uid: str(flow.id) for flow in snapshot.report.flows} if every else None
+        self._packets.show(snapshot.packets, index, self._describer, labels)
+        self._finder.scope(snapshot.packets, index, self._describer, same=same or every)
+
+    def _title_panes(self) -> None:
+        flow = self._shown
+        number = "" if flow is None else f" {flow.id}"
+        self._timeline.border_title = f"Timeline{number}"
+        every = self._every_packet or flow is None
+        self._packets.border_title = "Packets" if every else f"Packets of{number}"
+
+    # Messages from the panes
+
+    def on_tunnel_list_selected(self, message: TunnelList.Selected) -> None:
+        message.stop()
+        if self._settle is None:
+            self._settle = self.set_timer(SETTLE_S, self._settled)
+        else:
+            self._settle.reset()
+
+    def _settled(self) -> None:
+        self._settle = None
+        self._every_packet = False
+        self._fill()
+
+    def on_tunnel_list_opened(self, message: TunnelList.Opened) -> None:
+        message.stop()
+        self._reveal(self._timeline)
+
+    def on_timeline_line_opened(self, message: Timeline.LineOpened) -> None:
+        message.stop()
+        self._go_to_packet(message.first_number)
+
+    def on_issue_panel_evidence(self, message: IssuePanel.Evidence) -> None:
+        message.stop()
+        self._go_to_packet(message.number)
+
+    def on_issue_panel_copy_requested(self, message: IssuePanel.CopyRequested) -> None:
+        message.stop()
+        self.app.copy_to_clipboard(message.text)
+        self.tell(f"copied: {message.text}")
+
+    def on_packet_list_opened(self, message: PacketList.Opened) -> None:
+        message.stop()
+        self._open_packet(message.number)
+
+    # Moving between panes
+
+    def _open_packet(self, number: int) -> None:
+        from tui.screens.packet import PacketScreen
+
+        snapshot = self._snapshot
+        if snapshot is not None:
+            self.app.push_screen(PacketScreen(self._bridge, snapshot, number, self._describer))
+
+    def _go_to_packet(self, number: int) -> None:
+        """Show a packet in the packet pane; of all packets when it is not the tunnel's."""
+        if not self._packets.go_to(number) and not self._every_packet:
+            self.action_all_packets()
+        self._reveal(self._packets)
+        # A pane that was hidden knows only now how many rows it has.
+        self.call_after_refresh(self._packets.go_to, number)
+
+    def _reveal(self, pane: Widget) -> None:
+        """Focus a pane; where there is no room for it, let it take the screen."""
+        if pane in self.focus_chain:
+            pane.focus()
+        else:
+            self._zoom(pane)
+
+    @property
+    def _zoomed(self) -> Widget | None:
+        """The pane that has the screen for itself."""
+        return next((pane for _, pane in self.panes() if self.has_class(_zoom_class(pane))), None)
+
+    def _zoom(self, pane: Widget | None) -> None:
+        """Give the screen to one pane, or (None) to all of them again."""
+        if pane is not None and self._zoomed is None:
+            self._before_zoom = self.focused
+        for _, other in self.panes():
+            self.set_class(other is pane, _zoom_class(other))
+        target = pane or self._before_zoom or self._tunnels
+        # The style is applied first: what is not displayed cannot be focused.
+        self.call_after_refresh(self._settle_focus, target)
+
+    def _settle_focus(self, target: Widget | None = None) -> None:
+        """Focus a pane that is displayed, and keep every cursor on screen."""
+        chain = self.focus_chain
+        if target is not None and target in chain:
+            target.focus()
+        elif self.focused is None or self.focused not in chain:
+            (self._zoomed or self._tunnels).focus()
+        for pane in (self._tunnels, self._timeline, self._packets):
+            if pane in chain:
+                pane.bring_on_screen(pane.cursor, center=True)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._settle_focus)
+
+    def action_zoom(self, name: str) -> None:
+        pane = self.query_one(f"#{name}")
+        self._zoom(None if pane is self._zoomed else pane)
+
+    def action_pane(self, step: int) -> None:
+        panes = [pane for _, pane in self.panes()]
+        zoomed = self._zoomed
+        if zoomed is not None:
+            self._zoom(panes[(panes.index(zoomed) + step) % len(panes)])
+            return
+        chain = self.focus_chain
+        panes = [pane for pane in panes if pane in chain]
+        at = panes.index(self.focused) if self.focused in panes else -step
+        panes[(at + step) % len(panes)].focus()
+
+    def action_back(self) -> None:
+        """One step back: from the search, from a zoomed pane, to the tunnels."""
+        if self._finder.query:
+            self._finder.clear()
+            self._footline.clear()
+        elif self._zoomed is not None:
+            self._zoom(None)
+        else:
+            self._footline.clear()
+            self._tunnels.focus()
+
+    def action_leave(self) -> None:
+        if self._zoomed is not None:
+            self._zoom(None)
+        else:
+            self.app.exit(return_code=0)
+
+    # Search
+
+    def action_find(self) -> None:
+        self._before_find = self.focused
+        self._find_line.open()
+
+    def on_find_line_closed(self, message: FindLine.Closed) -> None:
+        message.stop()
+        target = self._before_find or self._tunnels
+        if self.focused is None or self.focused is self._find_line:
+            target.focus()
+        query = message.query
+        if query is None:
+            return
+        if query[0] == "#" and query[1:].isdecimal() and len(query) < 12:
+            self._go_to_packet(int(query[1:]))
+            return
+        self._finder.find(query)
+        self._finder.step(1, in_packets=target is self._packets)
+
+    def action_hit(self, direction: int) -> None:
+        self._finder.step(direction, in_packets=self.focused is self._packets)
+
+    def _tell_found(self, text: str, stay: bool) -> None:
+        self.tell(text, stay=stay)
+
+    # Other actions
+
+    def action_problem(self, direction: int) -> None:
+        found = self._tunnels.next_problem() if direction > 0 else self._tunnels.previous_problem()
+        if not found:
+            self.tell("no failing tunnel")
+
+    def action_problems_only(self) -> None:
+        self._tunnels.problems_only = not self._tunnels.problems_only
+        only = self._tunnels.problems_only
+        self._tunnels.border_title = "Tunnels with a problem" if only else "Tunnels"
+
+    def action_time_format(self) -> None:
+        self._timeline.action_time_format()
+        self._packets.action_time_format()
+
+    def action_all_packets(self) -> None:
+        self._every_packet = not self._every_packet
+        self._fill()
+
+    def action_copy(self) -> None:
+        self._issue.action_copy()
+
+
+def _zoom_class(pane: Widget) -> str:
+    return f"-zoom-{pane.id}"
+
+
+def empty_text(snapshot: Snapshot) -> str:
+    """Why there are no tunnels: an empty list has to explain itself."""
+    report = snapshot.report
+    if not snapshot.finished:
+        return "Reading …"
+    packets = report.source.packets
+    if not packets:
+        return "The capture holds no packets."
+    lines = [f"No connection to a proxy in {plural(packets, 'packet')}."]
+    if report.other_flows:
+        lines.append(f"{plural(report.other_flows, 'other TCP connection')} (--all lists them).")
+    elif report.not_understood:
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in report.not_understood[:4])
+        lines.append(f"None of them was read as TCP: {reasons}.")
+    else:
+        lines.append("None of them is TCP.")
+    return "\n".join(lines)
