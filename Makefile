@@ -22,12 +22,14 @@ help:
 
 # A venv that was cut short, or whose interpreter went away, is made again.
 $(VENV)/.made: Makefile
-	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-		{ echo 'tunnelscope needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.12 …' >&2; exit 1; }
-	@$(PY) -m pip --version >/dev/null 2>&1 || { \
+	@python="$(PYTHON)"; \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'tunnelscope needs Python 3.11 or newer; name one: make PYTHON=python3.12 …' >&2; exit 1; }; \
+	$(PY) -m pip --version >/dev/null 2>&1 || { \
 		echo 'making $(VENV) …' >&2; \
-		"$(PYTHON)" -m venv --clear $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
-		echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)" >&2; exit 1; }; }
+		"$$python" -m venv --clear $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
+			echo "$$python cannot make a virtual environment (on Debian: apt install python3-venv)" >&2; \
+			exit 1; }; }
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.made pyproject.toml constraints.txt
