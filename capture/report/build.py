@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
-from capture.facts import CLIENT, PROXY, SENDERS, CaptureFacts, Exchange, FlowFacts, TlsFacts
+from capture.facts import SENDERS, CaptureFacts, Exchange, FlowFacts, TlsFacts
+from capture.protocols.tls_names import alert_name, cipher_name, version_name
 from capture.report.model import Attempt, Finding, FlowReport, Step, TlsReport
 from capture.report.steps import build_steps
+
+ALWAYS_STEPS: Final = 20
+"""The first flows have their steps in any case: short reports show healthy ones, too."""
 
 
 class Judged(Protocol):
@@ -39,8 +43,9 @@ def flow_report(
         capture: The capture it was seen in.
         id: Number in the report, from 1.
         kind: ``tunnel``, ``plain``, ``unknown`` or ``other``; None: told by the requests.
-        steps: Build the steps of flows without a finding, too. Nine objects a flow count
-            when there are 50,000 flows and the output (CSV) has no place for them.
+        steps: Build the steps of all flows. Without, only those with a finding and the
+            first few have them: nine objects a flow count when there are 50,000 flows and
+            the output has no place for them.
         rev: See ``FlowReport.rev``.
     """
     exchanges = facts.exchanges
@@ -51,7 +56,7 @@ def flow_report(
     closes = tuple([name for name, _ in facts.closes])
     timed = capture.times_known
     built: tuple[Step, ...] = ()
-    if steps or judgement.findings:
+    if steps or judgement.findings or id <= ALWAYS_STEPS:
         built = build_steps(facts, judgement.verdict, judgement.findings, capture)
     return FlowReport(
         id=id,
@@ -123,8 +128,6 @@ def _attempt(item: Exchange, timed: bool) -> Attempt:
 
 
 def _tls(tls: TlsFacts) -> TlsReport:
-    from capture.protocols.tls_names import alert_name, cipher_name, version_name
-
     hello, answer = tls.client_hello, tls.server_hello
     offered = hello.alpn if hello else ()
     if answer and answer.alpn:
@@ -147,6 +150,3 @@ def _tls(tls: TlsFacts) -> TlsReport:
         certificate_not_after=expiry.strftime("%Y-%m-%dT%H:%M:%SZ") if expiry else None,
         offered_versions=tuple([version_name(item) for item in hello.versions]) if hello else (),
     )
-
-
-__all__ = ["CLIENT", "PROXY", "Judged", "final_exchange", "flow_report", "kind_of"]

@@ -40,6 +40,7 @@ VERDICT_TITLES: Final = {
 """Shown where a flow has no finding whose title says it better."""
 
 _MOST_REASONS: Final = 5
+_MOST_ATTEMPTS: Final = 6
 
 
 def needs_block(flow: FlowReport) -> bool:
@@ -120,6 +121,19 @@ def explanation(report: Report) -> str | None:
         reasons.append(f"{left} more kinds")
     told = ", ".join(reasons) if reasons else "nothing in them that belongs to a TCP connection"
     return f"{plural(packets, 'packet')}, none TCP: {told}."
+
+
+def attempts(flow: FlowReport) -> str | None:
+    """``CONNECT 407 (#8, #10), CONNECT 403 (#12, #14)``; None for a single attempt."""
+    if len(flow.attempts) < 2:
+        return None
+    words = []
+    for item in flow.attempts[:_MOST_ATTEMPTS]:
+        numbers = [f"#{n}" for n in (item.request_packet, item.response_packet) if n is not None]
+        answer = "no reply" if item.status is None else str(item.status)
+        words.append(f"{safe(item.method)} {answer} ({', '.join(numbers)})")
+    left = len(flow.attempts) - len(words)
+    return ", ".join(words) + (f" and {left} more" if left > 0 else "")
 
 
 def packet_list(finding: Finding) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from capture.facts import CLIENT, PROXY, CaptureFacts, Exchange, FlowFacts, Mark, TlsFacts
+from capture.protocols.tls_names import alert_name, version_name
 from capture.report.model import STEP_NAMES, Finding, Severity, Step, StepState
 from capture.units import plural, size
 
@@ -190,8 +191,6 @@ def _server_hello(facts: FlowFacts, verdict: str) -> _Seen:
     tls = _tunnel_tls(facts)
     if tls is None:
         return _Seen()
-    from capture.protocols.tls_names import alert_name, version_name
-
     alert = next((item for item in tls.alerts if item.code not in (0, 90)), None)
     refusal = ""
     if alert is not None and verdict in _HANDSHAKE_VERDICTS:

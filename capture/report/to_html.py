@@ -14,6 +14,7 @@ from typing import Final
 from capture import __version__
 from capture.report.model import Finding, FlowReport, Report, Severity, StepState
 from capture.report.prose import (
+    attempts,
     by_gravity,
     explanation,
     flows_line,
@@ -155,6 +156,9 @@ def _block(flow: FlowReport) -> str:
     ]
     if flow.tls is not None and flow.tls.sni:
         facts.append(("SNI", _code(flow.tls.sni)))
+    tried = attempts(flow)
+    if tried:
+        facts.append(("Tried", _text(tried)))
     facts.append(("Traffic", _text(", ".join(filter(None, (traffic(flow), retransmitted(flow)))))))
     rows = "".join(f"<dt>{label}</dt><dd>{value}</dd>\n" for label, value in facts)
     steps = "".join(_step(item) for item in strip(flow))

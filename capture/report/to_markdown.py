@@ -12,6 +12,7 @@ from typing import Final
 
 from capture.report.model import Finding, FlowReport, Report, Severity
 from capture.report.prose import (
+    attempts,
     by_gravity,
     explanation,
     flows_line,
@@ -30,8 +31,11 @@ from capture.units import count, duration, plural, size
 BLOCKS: Final = 200
 ROWS: Final = 1000
 
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~^$&:=\"'])")
-_BOUNDARY: Final = re.compile(r"(`[^`]*`|\s+)")
+_SPECIAL: Final = re.compile(r"([\\`*_\[\]<>#|~$&])")
+_AT_START: Final = re.compile(r"^(\d+(?=[.)])|[-+=:])")
+"""What makes a list, a heading or a rule of a paragraph that begins with it."""
+_PARTS: Final = re.compile(r"((?<!\S)`[^`]+`(?![^\s.,;:)])|\s+)")
+"""Code spans of our own texts, and blanks; what is between them are words."""
 _LINKED: Final = re.compile(r"@|://|^www\.|#\d|^\S+\.\S+/|[<>]")
 """What renderers turn into links, mentions or HTML by themselves."""
 
@@ -49,15 +53,19 @@ def markdown_chunks(
 def prose(text: str) -> str:
     """Escape ``text`` for a paragraph or a table cell; keep its own code spans."""
     out = []
-    for part in _BOUNDARY.split(safe(text)):
-        if len(part) > 2 and part[0] == part[-1] == "`":
+    for part in _PARTS.split(safe(text)):
+        if len(part) > 2 and part[0] == part[-1] == "`" and "`" not in part[1:-1]:
             out.append(code(part[1:-1]))
         elif _LINKED.search(part):
             core = part.rstrip(".,;:)")
             out.append(code(core) + _SPECIAL.sub(r"\\\1", part[len(core) :]))
         else:
             out.append(_SPECIAL.sub(r"\\\1", part))
-    return "".join(out).strip()
+    return _AT_START.sub(_escape_start, "".join(out).strip())
+
+
+def _escape_start(match: re.Match[str]) -> str:
+    return f"{match[0]}\\" if match[0].isdigit() else f"\\{match[0]}"
 
 
 def code(text: str | None) -> str:
@@ -112,6 +120,9 @@ def _block(flow: FlowReport) -> str:
     ]
     if flow.tls is not None and flow.tls.sni:
         facts.append(("SNI", code(flow.tls.sni)))
+    tried = attempts(flow)
+    if tried:
+        facts.append(("Tried", prose(tried)))
     facts.append(("Traffic", prose(", ".join(filter(None, (traffic(flow), retransmitted(flow)))))))
     lines = [f"## {severity.value.upper()}: {prose(title(flow))} (flow {flow.id})", ""]
     lines += ["| | |", "|---|---|", *[f"| {label} | {value} |" for label, value in facts], ""]

@@ -11,6 +11,7 @@ from typing import Final
 
 from capture.report.model import Finding, FlowReport, Report, Severity
 from capture.report.prose import (
+    attempts,
     by_gravity,
     explanation,
     flows_line,
@@ -32,6 +33,9 @@ BLOCKS: Final = 200
 """Flows described in full; the ones after them get a line each."""
 ROWS: Final = 1000
 """Rows of the table of flows without a problem; the ones after them are only counted."""
+
+BASELINES: Final = 10
+"""Up to so many flows without a problem are shown with their steps."""
 
 _LABEL: Final = 10
 _BODY: Final = WIDTH - _LABEL
@@ -83,7 +87,7 @@ def _block(flow: FlowReport) -> list[str]:
     severity = flow.severity or Severity.INFO
     number = f"flow {flow.id}"
     heading = wrap(
-        f"{severity.value.upper()}  {title(flow)} ({flow.verdict})", WIDTH - len(number) - 2
+        f"{severity.value.upper()}: {title(flow)} ({flow.verdict})", WIDTH - len(number) - 2
     )
     heading[0] = heading[0] + " " * (WIDTH - cells(heading[0]) - len(number)) + number
     lines = [
@@ -92,6 +96,9 @@ def _block(flow: FlowReport) -> list[str]:
         *_field("Proxy", safe(flow.proxy)),
         *_field("Target", safe(flow.target) if flow.target else "not seen"),
     ]
+    tried = attempts(flow)
+    if tried:
+        lines += _field("Tried", tried)
     for text in _tls_words(flow):
         lines += _field("TLS", text)
     lines += _steps(flow)
@@ -114,17 +121,20 @@ def _tls_words(flow: FlowReport) -> list[str]:
 
 
 def _steps(flow: FlowReport) -> list[str]:
+    return _labelled("Steps", _step_lines(flow, _BODY))
+
+
+def _step_lines(flow: FlowReport, width: int) -> list[str]:
     """The step line, broken only between steps."""
     lines, line = [], ""
     for word in step_words(flow):
         longer = f"{line} > {word}" if line else word
-        if line and cells(longer) > _BODY - 2:
+        if line and cells(longer) > width - 2:
             lines.append(f"{line} >")
             line = word
         else:
             line = longer
-    lines.append(line)
-    return _labelled("Steps", lines)
+    return [*lines, line]
 
 
 def _finding(finding: Finding, *, heading: bool) -> list[str]:
@@ -166,6 +176,9 @@ def _table(flows: Sequence[FlowReport], *, limit: int | None) -> Iterator[str]:
             for text, width, align in zip(row, widths, _ALIGN, strict=True)
         ]
         yield " ".join(columns).rstrip() + "\n"
+        if flow is not None and flow.steps and len(flows) <= BASELINES:
+            for line in _step_lines(flow, WIDTH - widths[0] - 1):
+                yield f"{'':{widths[0] + 1}}{line}\n"
         for finding in flow.findings if flow is not None else ():
             if finding.severity is Severity.INFO:
                 for line in wrap(f"info: {safe(finding.title)}", WIDTH - widths[0] - 1):

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+
+from capture.report.model import Report
+from capture.report.render import render
+from tests.capture.report.data import SECRET, empty, hostile, mixed, report
+
+VOID = {"meta"}
+
+
+class Page(HTMLParser):
+    """Checks that tags nest, and collects what a browser would load or run."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes.update(name for name, _ in attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def page(*reports: Report) -> tuple[Page, str]:
+    source = "".join(render("html", reports, many=len(reports) > 1))
+    parsed = Page()
+    parsed.feed(source)
+    parsed.close()
+    assert parsed.open == []
+    return parsed, source
+
+
+@pytest.mark.parametrize(
+    "reports", [(mixed(),), (empty(),), (report(hostile()),), (mixed(), empty())]
+)
+def test_the_page_is_whole_and_loads_nothing(reports: tuple[Report, ...]) -> None:
+    parsed, source = page(*reports)
+    assert source.startswith("<!DOCTYPE html>")
+    assert source.isascii()
+    assert not parsed.tags & {"script", "img", "iframe", "link", "object", "a", "form", "svg"}
+    assert not {name for name in parsed.attributes if name.startswith("on")}
+    assert not parsed.attributes & {"href", "src", "style"}
+    assert "url(" not in source
+    assert "@import" not in source
+
+
+def test_light_dark_and_phone() -> None:
+    _, source = page(mixed())
+    assert "prefers-color-scheme:dark" in source
+    assert 'name="viewport"' in source
+    assert "overflow-x:auto" in source
+
+
+def test_hostile_text_is_text() -> None:
+    parsed, source = page(report(hostile()))
+    assert "<script>alert(1)</script>" in parsed.text
+    assert SECRET not in source
+    assert "\x1b" not in source
+
+
+def test_the_page_says_what_the_report_says() -> None:
+    parsed, _ = page(mixed())
+    for part in (
+        "Proxy ACL restriction",
+        "#35 403 Forbidden after 3.1 ms",
+        "403 failed 3.1 ms",
+        "An access rule on the proxy forbids",
+        "curl -x http://10.10.10.1:80 -I https://blocked.example.com",
+        "Flows without a problem (2)",
+        "cut inside packet 413",
+    ):
+        assert part in parsed.text, part
