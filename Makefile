@@ -6,8 +6,7 @@
 
 SHELL := /bin/sh
 VENV := .venv
-BIN := $(VENV)/bin
-PY := $(BIN)/python
+PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --quiet --disable-pip-version-check
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
@@ -49,13 +48,14 @@ test: lint
 	@$(PY) -m pytest $(PYTEST_ARGS)
 
 lint: types contracts
-	@$(BIN)/ruff check .
+	@$(PY) -m ruff check .
 
 types: $(VENV)/.dev
 	@$(PY) -m mypy
 
 contracts: $(VENV)/.dev
-	@$(PY) -m importlinter.cli lint-imports >/dev/null
+	@said=$$($(PY) -c 'from importlinter.cli import lint_imports_command as run; run()' 2>&1) || { \
+		echo "$$said" >&2; exit 1; }
 
 bench: $(VENV)/.runtime
 	@$(PY) -m bench.run $(BENCH_ARGS)
