@@ -13,7 +13,7 @@ from capture.report.render import FORMATS
 COMMANDS: Final = ("check", "demo")
 FAIL_ON: Final = ("problem", "warning", "info", "never")
 
-_NOT_YET_FLAGS: Final = {
+_NOT_YET_FLAGS: Final[dict[tuple[str, ...], int | str]] = {
     ("-p", "-D"): 0,
     ("-i", "-f", "-w", "-Y", "-c", "-a", "-b", "-s", "-B", "-Z"): "?",
     ("--resolve", "--no-redact"): 0,

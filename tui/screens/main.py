@@ -19,11 +19,11 @@ from capture.packets import EMPTY
 from capture.protocols.text import printable
 from capture.report.model import FlowReport
 from capture.snapshot import Snapshot
-from capture.units import plural
 from tui.engine_bridge import EngineBridge
 from tui.finder import Finder, FindLine
 from tui.footline import Footline
 from tui.screens.base import PaneScreen
+from widgets.empty import empty_text
 from widgets.glyphs import glyphs
 from widgets.header import CaptureHeader
 from widgets.issue_panel import IssuePanel
@@ -82,8 +82,8 @@ class MainScreen(PaneScreen):
         super().__init__()
         self._bridge = bridge
         self._period_s = period_s
-        signs = glyphs(ascii_only)
-        self._header = CaptureHeader(title, glyphs=signs, id="header")
+        signs = self._glyphs = glyphs(ascii_only)
+        self._header = CaptureHeader(title=title, glyphs=signs, id="header")
         self._tunnels = TunnelList(glyphs=signs, id="tunnels")
         self._timeline = Timeline(glyphs=signs, id="timeline")
         self._packets = PacketList(glyphs=signs, id="packets")
@@ -98,6 +98,7 @@ class MainScreen(PaneScreen):
         self._shown: FlowReport | None = None
         self._every_packet = False
         self._shown_rows = -1
+        self._packets_shown: NDArray[np.int64] | None = None
         self._settle: Timer | None = None
         self._before_zoom: Widget | None = None
         self._before_find: Widget | None = None
@@ -120,7 +121,7 @@ class MainScreen(PaneScreen):
         self._tunnels.border_title = "Tunnels"
         self._issue.border_title = "Known issue"
         self._title_panes()
-        self._tunnels.empty_text = "Reading …"
+        self._tunnels.empty_text = empty_text(None)
         # The first screen is on the terminal before the first byte of the file is read.
         self.call_after_refresh(self._start)
 
@@ -191,6 +192,7 @@ class MainScreen(PaneScreen):
     def _fill_packets(self, snapshot: Snapshot, rows: NDArray[np.int64], *, same: bool) -> None:
         every = self._every_packet or self._shown is None
         index = None if every else rows
+        self._packets_shown = index
         labels = {flow.uid: str(flow.id) for flow in snapshot.report.flows} if every else None
         self._packets.show(snapshot.packets, index, self._describer, labels)
         self._finder.scope(snapshot.packets, index, self._describer, same=same or every)
@@ -242,9 +244,17 @@ class MainScreen(PaneScreen):
     def _open_packet(self, number: int) -> None:
         from tui.screens.packet import PacketScreen
 
-        snapshot = self._snapshot
-        if snapshot is not None:
-            self.app.push_screen(PacketScreen(self._bridge, snapshot, number, self._describer))
+        if self._snapshot is None:
+            return
+        screen = PacketScreen(
+            self._bridge,
+            self._snapshot,
+            number,
+            rows=self._packets_shown,
+            describer=self._describer,
+            glyphs=self._glyphs,
+        )
+        self.app.push_screen(screen, lambda _: self._packets.go_to(screen.number))
 
     def _go_to_packet(self, number: int) -> None:
         """Show a packet in the packet pane; of all packets when it is not the tunnel's."""
@@ -374,22 +384,3 @@ class MainScreen(PaneScreen):
 
 def _zoom_class(pane: Widget) -> str:
     return f"-zoom-{pane.id}"
-
-
-def empty_text(snapshot: Snapshot) -> str:
-    """Why there are no tunnels: an empty list has to explain itself."""
-    report = snapshot.report
-    if not snapshot.finished:
-        return "Reading …"
-    packets = report.source.packets
-    if not packets:
-        return "The capture holds no packets."
-    lines = [f"No connection to a proxy in {plural(packets, 'packet')}."]
-    if report.other_flows:
-        lines.append(f"{plural(report.other_flows, 'other TCP connection')} (--all lists them).")
-    elif report.not_understood:
-        reasons = ", ".join(f"{reason} ({count})" for reason, count in report.not_understood[:4])
-        lines.append(f"None of them was read as TCP: {reasons}.")
-    else:
-        lines.append("None of them is TCP.")
-    return "\n".join(lines)

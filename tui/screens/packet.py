@@ -1,0 +1,182 @@
+"""One packet in full: scapy's layers as a tree, the bytes in hex, in step."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.widget import Widget
+from textual.widgets import Static
+
+from capture.describe import Describer
+from capture.snapshot import Snapshot
+from capture.units import time_of_day
+from tui.engine_bridge import EngineBridge
+from tui.footline import Footline
+from tui.screens.base import PaneScreen
+from tui.shown_frame import ShownFrame, fetch_shown
+from widgets.glyphs import Glyphs
+from widgets.packet_detail import HexView, LayerField, LayerTree
+
+__all__ = ["PacketScreen"]
+
+
+class PacketScreen(PaneScreen):
+    """The packet, and its neighbours one key away."""
+
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-narrow"),
+        (130, "-wide"),
+    ]
+    AUTO_FOCUS = "#layers"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right_square_bracket,J", "packet(1)", "Next packet", id="packet.next"),
+        Binding("left_square_bracket,K", "packet(-1)", "Previous packet", id="packet.previous"),
+        Binding("tab,shift+tab", "other_pane", "Other pane", show=False, id="packet.other-pane"),
+        Binding("y", "copy", "Copy value", id="packet.copy"),
+        Binding("escape,q", "back", "Back", id="packet.back"),
+    ]
+
+    def __init__(
+        self,
+        bridge: EngineBridge,
+        snapshot: Snapshot,
+        number: int,
+        *,
+        rows: NDArray[np.int64] | None,
+        describer: Describer,
+        glyphs: Glyphs,
+    ) -> None:
+        """Prepare the screen.
+
+        Args:
+            bridge: Fetches frames.
+            snapshot: The packet index and the facts.
+            number: Packet to begin with.
+            rows: Rows of the index to go through, ascending; None for all.
+            describer: Describes a packet in a line.
+            glyphs: Signs to draw with.
+        """
+        super().__init__()
+        self._bridge = bridge
+        self._snapshot = snapshot
+        self._number = number
+        self._rows = rows
+        self._describer = describer
+        self._glyphs = glyphs
+        self._title = Static(id="title", markup=False)
+        self._layers = LayerTree(glyphs=glyphs, id="layers")
+        self._hex = HexView(glyphs=glyphs, id="hex")
+        self._footline = Footline(ascii_only=glyphs.done.isascii(), id="footline")
+
+    def compose(self) -> ComposeResult:
+        yield self._title
+        with Container(id="parts"):
+            yield self._layers
+            yield self._hex
+        yield self._footline
+
+    def on_mount(self) -> None:
+        self._layers.border_title = "Layers"
+        self._show()
+
+    def panes(self) -> list[tuple[str, Widget]]:
+        return [("Layers", self._layers), ("Bytes", self._hex)]
+
+    # The packet
+
+    def _show(self) -> None:
+        view = self._snapshot.packets
+        text = self._describer(self._number - 1)
+        facts = self._snapshot.facts.get(int(view.rows["flow"][self._number - 1]))
+        sign = self._glyphs.separator
+        self._title.update(f"Packet {self._number} {sign} {text.proto} {text.info}")
+        try:
+            frame = fetch_shown(self._bridge, view, self._number, facts)
+        except LookupError as error:
+            self._hex.show(b"")
+            self._hex.border_title = "Bytes"
+            self._layers.show(())
+            self._layers.empty_text = "The bytes of this packet cannot be had."
+            self.tell(str(error.args[0]), error=True, stay=True)
+            return
+        self._hex.show(frame.data)
+        self._hex.border_title = "Bytes, secrets covered" if frame.masked else "Bytes"
+        # Bytes first: scapy takes a moment to load when it is first needed.
+        self.call_after_refresh(self._dissect, frame)
+
+    def _dissect(self, frame: ShownFrame) -> None:
+        if frame.number != self._number:
+            return
+        from tui.dissect import dissect
+
+        try:
+            layers = dissect(frame.data, frame.linktype)
+        except ValueError as error:
+            layers = ()
+            self.tell(str(error), error=True, stay=True)
+        self._layers.show((self._frame_layer(frame), *layers))
+
+    def _frame_layer(self, frame: ShownFrame) -> LayerField:
+        """What the capture itself knows of the packet."""
+        captured = len(frame.data)
+        cut = "" if captured >= frame.wirelen else f", {captured} captured"
+        fields = [
+            LayerField("number", str(frame.number), -1, -1),
+            LayerField("on the wire", f"{frame.wirelen} bytes", -1, -1),
+            LayerField("captured", f"{captured} bytes", -1, -1),
+        ]
+        if frame.time_ns > 0:
+            fields.insert(1, LayerField("time", f"{time_of_day(frame.time_ns)} UTC", -1, -1))
+        return LayerField("Frame", f"{frame.wirelen} bytes{cut}", 0, captured, tuple(fields))
+
+    # In step
+
+    def on_layer_tree_highlighted(self, message: LayerTree.Highlighted) -> None:
+        message.stop()
+        self._hex.highlight(message.field.start, message.field.end)
+
+    def on_hex_view_byte_selected(self, message: HexView.ByteSelected) -> None:
+        message.stop()
+        self._layers.select_at(message.offset)
+
+    # Actions
+
+    def action_packet(self, step: int) -> None:
+        number = self._neighbour(step)
+        if number is None:
+            self.tell("no further packet" if step > 0 else "this is the first packet")
+            return
+        self._number = number
+        self._footline.clear()
+        self._show()
+
+    def _neighbour(self, step: int) -> int | None:
+        """The packet after or before this one among those of the list."""
+        rows = self._rows
+        if rows is None:
+            number = self._number + step
+            return number if 1 <= number <= len(self._snapshot.packets) else None
+        place = int(np.searchsorted(rows, self._number - 1)) + step
+        return int(rows[place]) + 1 if 0 <= place < len(rows) else None
+
+    def action_other_pane(self) -> None:
+        (self._hex if self._layers.has_focus else self._layers).focus()
+
+    def action_copy(self) -> None:
+        field = self._layers.selected
+        if field is not None and field.value:
+            self.app.copy_to_clipboard(field.value)
+            self.tell(f"copied: {field.value}")
+
+    def action_back(self) -> None:
+        self.dismiss(None)
+
+    @property
+    def number(self) -> int:
+        """The packet that is shown."""
+        return self._number
