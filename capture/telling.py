@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from capture.decode.columns import IPV6_BASE, IcmpError
 from capture.facts import CLIENT, PROXY, Exchange, FlowFacts, Mark, TlsDirection, TlsFacts
 from capture.protocols.events import ClientHello, Request, Response, ServerHello
+from capture.protocols.tls_names import alert_name, cipher_name, version_name
 from capture.report.model import Severity
 
 NETWORK: Final = 2
@@ -164,8 +165,6 @@ def _tls(facts: FlowFacts) -> Iterator[_Said]:
         subject = tls.certificates[0].subject
         yield _Said(tls.certificate_mark, PROXY, "TLS", f"Certificate {subject}")
     for alert in tls.alerts:
-        from capture.protocols.tls_names import alert_name
-
         level = "fatal" if alert.level == _FATAL else "warning"
         grave = Severity.PROBLEM if alert.level == _FATAL else None
         text = f"Alert {alert_name(alert.code)} ({level})"
@@ -182,8 +181,6 @@ def client_hello_text(hello: ClientHello) -> str:
 
 def server_hello_text(hello: ServerHello) -> str:
     """``ServerHello TLSv1.3 TLS_AES_128_GCM_SHA256``."""
-    from capture.protocols.tls_names import cipher_name, version_name
-
     name = "HelloRetryRequest" if hello.retry else "ServerHello"
     return f"{name} {version_name(hello.version)} {cipher_name(hello.cipher)}"
 

@@ -52,6 +52,7 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
         overflow-x: hidden;
         overflow-y: auto;
         scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
         background: $surface;
         color: $foreground;
         & > .line-list--head { color: $text-muted; text-style: bold; }
@@ -120,6 +121,10 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
     def head_segments(self, line: int, width: int) -> Iterable[tuple[str, str]]:
         """A fixed line on top, as ``row_segments``."""
         return ()
+
+    def cursor_shown(self, row: int) -> bool:
+        """Whether the cursor is drawn while it is on a row."""
+        return True
 
     def cursor_moved(self) -> None:
         """The user (or a caller) put the cursor on another row."""
@@ -219,7 +224,7 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
         return strip
 
     def _row_strip(self, row: int, width: int) -> Strip:
-        selected = row == self.cursor
+        selected = row == self.cursor and self.cursor_shown(row)
         key = (self.row_key(row), width, selected, selected and self.has_focus)
         strip = self._strips.get(key)
         if strip is None:
@@ -348,9 +353,13 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
             return
         row = self.row_at(offset.y)
         if row is not None:
-            self.move_cursor(row)
-            if event.chain == 2:
-                self.row_opened()
+            self.row_clicked(row, offset.x, double=event.chain == 2)
+
+    def row_clicked(self, row: int, x: int, *, double: bool) -> None:
+        """A click on a row, in cells of the content area."""
+        self.move_cursor(row)
+        if double:
+            self.row_opened()
 
     def watch_has_focus(self, focused: bool) -> None:
         super().watch_has_focus(focused)
@@ -358,4 +367,9 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh_row(self.cursor)
 
     def on_resize(self) -> None:
+        # A handler of a subclass would run beside this one: hence the hook.
+        self.resized()
         self.clear_strips()
+
+    def resized(self) -> None:
+        """The content area has another size."""

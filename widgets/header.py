@@ -1,0 +1,201 @@
+"""The first line of the screen: which capture, how far it is read, how its tunnels fare."""
+
+from __future__ import annotations
+
+from operator import is_not
+from typing import ClassVar, Final, NamedTuple
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.reactive import var
+from textual.strip import Strip
+from textual.widget import Widget
+
+from capture.report.model import FlowReport
+from capture.snapshot import Snapshot
+from capture.units import count, plural, size
+from widgets.cells import cut, safe
+from widgets.glyphs import UNICODE, Glyphs
+
+_BAR_CELLS: Final = 12
+
+
+class Part(NamedTuple):
+    """A few words of the line."""
+
+    text: str
+    style: str
+    """Component class without its prefix; empty for the line's own."""
+    weight: int
+    """The lightest part gives way first where the line is narrow."""
+
+
+class CaptureHeader(Widget):
+    """One line; what matters least is left out first where it gets narrow."""
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "capture-header--name",
+        "capture-header--source",
+        "capture-header--dim",
+        "capture-header--good",
+        "capture-header--bad",
+        "capture-header--alarm",
+        "capture-header--bar",
+    }
+    DEFAULT_CSS = """
+    CaptureHeader {
+        height: 1;
+        background: $panel;
+        color: $foreground;
+        & > .capture-header--name { text-style: bold; color: $text-primary; }
+        & > .capture-header--source { text-style: bold; }
+        & > .capture-header--dim { color: $text-muted; }
+        & > .capture-header--good { color: $text-success; }
+        & > .capture-header--bad { color: $text-error; text-style: bold; }
+        & > .capture-header--alarm { color: $text-error; text-style: bold reverse; }
+        & > .capture-header--bar { color: $text-accent; }
+    }
+    """
+
+    title: var[str] = var("")
+    """Name of the source, as the user called it; else the path's last part is shown."""
+
+    def __init__(
+        self,
+        name: str = "tunnelscope",
+        *,
+        title: str = "",
+        glyphs: Glyphs = UNICODE,
+        id: str | None = None,
+    ) -> None:
+        super().__init__(id=id)
+        self.program = name
+        self.glyphs = glyphs
+        self.set_reactive(CaptureHeader.title, title)
+        self._snapshot: Snapshot | None = None
+        self._flows: tuple[FlowReport, ...] = ()
+        self._failing = 0
+        self._drawn: tuple[Part, ...] = ()
+
+    def show(self, snapshot: Snapshot | None) -> None:
+        """Take a snapshot; repaints only if the line reads differently."""
+        self._snapshot = snapshot
+        self._count(snapshot.report.flows if snapshot is not None else ())
+        parts = (*self._left(), *self._right())
+        if parts != self._drawn:
+            self._drawn = parts
+            self.refresh()
+
+    def watch_title(self) -> None:
+        self.refresh()
+
+    def _count(self, flows: tuple[FlowReport, ...]) -> None:
+        """Count failing flows, looking only at those that are not the object they were."""
+        old = self._flows
+        if len(flows) < len(old):
+            self._failing = sum(flow.failing for flow in flows)
+        elif flows is not old:
+            for place, other in enumerate(map(is_not, flows, old)):
+                if other:
+                    self._failing += flows[place].failing - old[place].failing
+            self._failing += sum(flow.failing for flow in flows[len(old) :])
+        self._flows = flows
+
+    # The parts
+
+    def _left(self) -> list[Part]:
+        snapshot = self._snapshot
+        parts = [Part(self.program, "name", 3)]
+        path = snapshot.report.source.path if snapshot is not None else ""
+        name = self.title or path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
+        if name:
+            parts.append(Part(self._clean("standard input" if name == "-" else name), "source", 9))
+        return parts
+
+    def _right(self) -> list[Part]:
+        snapshot = self._snapshot
+        if snapshot is None:
+            return []
+        if snapshot.error is not None:
+            return [Part(self._clean(snapshot.error), "bad", 9)]
+        source, flows = snapshot.report.source, len(self._flows)
+        parts: list[Part] = []
+        if not snapshot.finished:
+            parts.append(Part(self._progress(snapshot), "bar", 6))
+        if source.warnings:
+            words = plural(len(source.warnings), "warning")
+            parts.append(Part(f"{self.glyphs.warning} {words}", "bad", 4))
+        parts.append(Part(plural(flows, "tunnel"), "", 5))
+        parts.append(Part(f"{count(flows - self._failing)} ok", "good", 2))
+        style = "bad" if self._failing else "dim"
+        parts.append(Part(f"{count(self._failing)} failing", style, 8))
+        parts.append(Part(plural(source.packets, "packet"), "dim", 1))
+        known = [number for number in (source.lost_kernel, source.lost_queue) if number is not None]
+        if known:
+            lost = sum(known)
+            parts.append(Part(f"{count(lost)} lost", *(("alarm", 7) if lost else ("dim", 0))))
+        return parts
+
+    def _progress(self, snapshot: Snapshot) -> str:
+        done, total = snapshot.bytes_done, snapshot.bytes_total
+        if not total:
+            return f"reading {size(done)}"
+        share = min(1.0, done / total)
+        cells = round(share * _BAR_CELLS)
+        full, empty = self.glyphs.bar_full, self.glyphs.bar_empty
+        return f"{full * cells}{empty * (_BAR_CELLS - cells)} {share:4.0%}"
+
+    def _clean(self, text: str) -> str:
+        return safe(text, self.glyphs.done != UNICODE.done)
+
+    # Drawing
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y:
+            return Strip.blank(width, self.rich_style)
+        left, right = self._left(), self._right()
+        room = width - 2
+        while _cells(left) + _cells(right) + 2 > room and len(left) + len(right) > 2:
+            lightest = min([*left, *right], key=lambda part: part.weight)
+            left = [part for part in left if part is not lightest]
+            right = [part for part in right if part is not lightest]
+        left = self._cut(left, room - _cells(right) - 2 if right else room)
+        right = self._cut(right, room - _cells(left) - (2 if left else 0))
+        gap = " " * max(0, room - _cells(left) - _cells(right))
+        segments = [
+            Segment(" ", self.rich_style),
+            *self._segments(left),
+            Segment(gap, self.rich_style),
+            *self._segments(right),
+        ]
+        return Strip(segments).adjust_cell_length(width, self.rich_style)
+
+    def _cut(self, parts: list[Part], room: int) -> list[Part]:
+        """The parts in at most ``room`` cells, the last one cut if need be."""
+        kept: list[Part] = []
+        for part in parts:
+            free = room - _cells(kept) - (2 if kept else 0)
+            text = cut(part.text, free, self.glyphs.ellipsis)
+            if text:
+                kept.append(part._replace(text=text))
+        return kept
+
+    def _segments(self, parts: list[Part]) -> list[Segment]:
+        segments = []
+        for place, part in enumerate(parts):
+            if place:
+                segments.append(Segment("  ", self.rich_style))
+            segments.append(Segment(part.text, self._part_style(part.style)))
+        return segments
+
+    def _part_style(self, part: str) -> Style:
+        if not part:
+            return self.rich_style
+        return self.get_component_rich_style(f"capture-header--{part}")
+
+
+def _cells(parts: list[Part]) -> int:
+    return sum(cell_len(part.text) for part in parts) + 2 * max(0, len(parts) - 1)

@@ -1,0 +1,196 @@
+"""The side panel that names the known issue of the selected tunnel."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.reactive import var
+
+from capture.report.model import Finding, FlowReport
+from widgets.glyphs import UNICODE, Glyphs
+from widgets.issue_text import Explain, PanelLine, command_of, compact_lines, panel_lines
+from widgets.line_list import LineList
+
+
+class IssuePanel(LineList):
+    """What was seen, why, how sure, and what to do; or how healthy the tunnel is.
+
+    The cursor rests on *stops*: packets of the evidence, and next steps.
+    """
+
+    DEFAULT_CSS = """
+    IssuePanel { height: 1fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "copy", "Copy command", show=False, id="issue.copy"),
+    ]
+
+    compact: var[bool] = var(False)
+    """Folded to two lines without a cursor, for small screens."""
+
+    class Evidence(Message):
+        """Enter or a double click on a packet of the evidence."""
+
+        def __init__(self, panel: IssuePanel, number: int) -> None:
+            super().__init__()
+            self.panel = panel
+            self.number = number
+
+        @property
+        def control(self) -> IssuePanel:
+            return self.panel
+
+    class CopyRequested(Message):
+        """The user wants a command on the clipboard."""
+
+        def __init__(self, panel: IssuePanel, text: str) -> None:
+            super().__init__()
+            self.panel = panel
+            self.text = text
+
+        @property
+        def control(self) -> IssuePanel:
+            return self.panel
+
+    def __init__(
+        self, *, glyphs: Glyphs = UNICODE, id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(glyphs=glyphs, id=id, classes=classes)
+        self._flow: FlowReport | None = None
+        self._findings: tuple[Finding, ...] = ()
+        self._explain: Explain | None = None
+        self._lines: tuple[PanelLine, ...] = ()
+        self._built_for: tuple[int, bool] | None = None
+
+    def show(
+        self,
+        flow: FlowReport | None,
+        capture_findings: tuple[Finding, ...] = (),
+        explain: Explain | None = None,
+    ) -> None:
+        """Take the selected flow.
+
+        Args:
+            flow: None while none is selected.
+            capture_findings: Findings about the capture as a whole.
+            explain: Words for a packet by number, shown beside the evidence.
+        """
+        if flow is self._flow and capture_findings is self._findings:
+            return
+        same = flow is not None and self._flow is not None and flow.uid == self._flow.uid
+        self._flow, self._findings, self._explain = flow, capture_findings, explain
+        self._built_for = None
+        self._build()
+        if same and self.cursor < len(self._lines) and self._is_stop(self.cursor):
+            return
+        self.cursor = next(iter(self._stops()), 0)
+        self.scroll_to_row(0)
+
+    # Lines
+
+    def _build(self) -> None:
+        """Lay the text out for the width there is."""
+        wanted = (self.line_width, self.compact)
+        if wanted == self._built_for:
+            return
+        self._built_for = wanted
+        width = self.line_width
+        if self.compact:
+            self._lines = compact_lines(self._flow, self._findings, width, self.glyphs)
+        else:
+            # One cell for the cursor's sign before each line.
+            self._lines = panel_lines(
+                self._flow, self._findings, width - 1, self.glyphs, self._explain
+            )
+        self.rows_changed(at_once=True)
+        self.clear_strips()
+
+    def resized(self) -> None:
+        stop = self._stop_ordinal()
+        self._build()
+        stops = self._stops()
+        if stops:
+            self.cursor = stops[min(stop, len(stops) - 1)]
+
+    def watch_compact(self, compact: bool) -> None:
+        self.can_focus = not compact
+        self._build()
+        self.cursor = next(iter(self._stops()), 0)
+        self.scroll_to_row(0)
+
+    def row_count(self) -> int:
+        return len(self._lines)
+
+    def row_key(self, row: int) -> Hashable:
+        return (self._lines[row], self.compact)
+
+    def row_segments(self, row: int, width: int, selected: bool) -> Iterable[tuple[str, str]]:
+        if not self.compact:
+            marked = selected and self._is_stop(row)
+            yield (self.glyphs.cursor if marked else " "), "accent"
+        yield from self._lines[row].segments
+
+    def cursor_shown(self, row: int) -> bool:
+        return not self.compact and self._is_stop(row)
+
+    # Stops
+
+    def _is_stop(self, row: int) -> bool:
+        line = self._lines[row]
+        return bool(line.evidence or line.step)
+
+    def _stops(self) -> list[int]:
+        return [row for row in range(len(self._lines)) if self._is_stop(row)]
+
+    def _stop_ordinal(self) -> int:
+        return sum(row < self.cursor for row in self._stops())
+
+    def action_cursor(self, rows: int) -> None:
+        """Go to the next stop; scroll where there is none within a page."""
+        ahead = [row for row in self._stops() if (row - self.cursor) * rows > 0]
+        target = min(ahead, key=lambda row: abs(row - self.cursor), default=None)
+        top, page = self.top_row, self.page_rows
+        if target is not None and top - page <= target < top + 2 * page:
+            self.move_cursor(target)
+        else:
+            self.scroll_to_row(top + rows)
+
+    def action_page(self, pages: int) -> None:
+        self.scroll_to_row(self.top_row + pages * self.page_rows)
+
+    def action_first(self) -> None:
+        self.cursor = next(iter(self._stops()), 0)
+        self.scroll_to_row(0)
+        self.refresh()
+
+    def action_last(self) -> None:
+        self.cursor = next(reversed(self._stops()), 0)
+        self.scroll_to_row(self.row_count())
+        self.refresh()
+
+    def row_opened(self) -> None:
+        line = self._lines[self.cursor]
+        if line.evidence:
+            self.post_message(self.Evidence(self, line.evidence))
+        elif line.step:
+            self.post_message(self.CopyRequested(self, line.step))
+
+    # Copying
+
+    @property
+    def command(self) -> str | None:
+        """What ``y`` copies: the step under the cursor, else the first command there is."""
+        if not self.compact and self.cursor < len(self._lines) and self._lines[self.cursor].step:
+            return self._lines[self.cursor].step
+        findings = (*(self._flow.findings if self._flow else ()), *self._findings)
+        steps = [step for finding in findings for step in finding.next_steps]
+        commands = (command for step in steps if (command := command_of(step)))
+        return next(commands, steps[0] if steps else None)
+
+    def action_copy(self) -> None:
+        command = self.command
+        if command is not None:
+            self.post_message(self.CopyRequested(self, command))
