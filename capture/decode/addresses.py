@@ -86,12 +86,14 @@ class AddressBook:
         self._find(high, low, out)
         unknown = np.flatnonzero(out < 0)
         if len(unknown):
-            before = len(self)
-            distinct, which = np.unique(halves[unknown], return_inverse=True)
-            numbers = [self._add(address.tobytes()) for address in distinct]
-            out[unknown] = np.array(numbers, np.int64)[which.reshape(-1)]
-            if len(self) > before:
-                self._rank()
+            # One address of each mix is learnt; who shares a mix with another is left over.
+            _, firsts = np.unique(_mix(high[unknown], low[unknown]), return_index=True)
+            for address in halves[unknown[firsts]]:
+                self._add(address.tobytes())
+            self._rank()
+            self._find(high, low, out)
+            for i in np.flatnonzero(out < 0).tolist():
+                out[i] = self._add(halves[i].tobytes())
         return out
 
     def _add(self, packed: bytes) -> int:

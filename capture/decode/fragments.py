@@ -21,7 +21,8 @@ TIMEOUT_NS: Final = 30_000_000_000
 GRACE_NS: Final = 500_000_000
 """Fragments of one datagram follow each other at once; after this they are missed."""
 DUPLICATE_NS: Final = 1_000_000_000
-"""A later fragment of a datagram completed so shortly before is a copy."""
+"""A later fragment of a datagram completed so shortly before is a copy; a first fragment
+begins anew, for there are boxes that fragment packets whose identification is always 0."""
 MAX_DATAGRAMS: Final = 1024
 MAX_BYTES: Final = 8 << 20
 MAX_LENGTH: Final = 65535
@@ -121,10 +122,9 @@ class Reassembler:
         if part.length <= 0 or part.offset + part.length > room or (part.more and part.length % 8):
             refuse(self._reasons, MALFORMED, 1)
             return None
-        done_ns = self._done.get(part.key)
-        if done_ns is not None and part.offset and 0 <= part.time_ns - done_ns <= DUPLICATE_NS:
-            return None
         item = self._pending.get(part.key)
+        if item is None and part.offset and self._is_copy(part):
+            return None
         if item is None:
             item = self._pending[part.key] = _Pending(part.time_ns)
         item.frames += 1
@@ -136,6 +136,10 @@ class Reassembler:
             return self._complete(part.key, item, part.time_ns)
         self._bound()
         return None
+
+    def _is_copy(self, part: Fragment) -> bool:
+        done_ns = self._done.get(part.key)
+        return done_ns is not None and 0 <= part.time_ns - done_ns <= DUPLICATE_NS
 
     def _insert(self, item: _Pending, part: Fragment) -> bool:
         """Put a fragment in its place; False when it contradicts the others."""

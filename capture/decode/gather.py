@@ -69,22 +69,22 @@ def _field(data: Bytes, at: Ints, size: int) -> Ints:
     return records(data, at, _FIELDS[size])["value"].astype(np.int64)
 
 
-def groups(values: Ints) -> Iterator[tuple[int, Ints | None]]:
-    """The distinct values with the indices that hold them, each in rising order.
+def groups(values: Ints, wanted: tuple[int, ...]) -> Iterator[tuple[int, Ints | None]]:
+    """The wanted values that occur, with the indices that hold them in rising order.
 
     Args:
         values: Shape ``(n,)``.
+        wanted: A few numbers.
 
     Yields:
-        ``(value, indices)``; the indices are None when all values are the same, which is
+        ``(value, indices)``; the indices are None when all values are this one, which is
         the usual case and spares a copy of everything.
     """
-    if not len(values):
+    if len(values) and (values == values[0]).all():
+        if int(values[0]) in wanted:
+            yield int(values[0]), None
         return
-    if (values == values[0]).all():
-        yield int(values[0]), None
-        return
-    order = np.argsort(values, kind="stable")
-    ranked = values[order]
-    starts = np.flatnonzero(np.diff(ranked, prepend=ranked[0] - 1))
-    yield from zip(ranked[starts].tolist(), np.split(order, starts[1:].tolist()), strict=True)
+    for value in wanted:
+        which = np.flatnonzero(values == value)
+        if len(which):
+            yield value, which

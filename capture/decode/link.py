@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.decode.gather import groups, records, u8, u16, u32
+from capture.decode.gather import records, u8, u16, u32
 from capture.decode.linktypes import linktype_name
 from capture.decode.names import ethertype_name, llc_name, ppp_name
 from capture.decode.peel import Peel, Rows, layer
@@ -105,9 +105,7 @@ def llc(peel: Peel, rows: Rows) -> None:
     rows = peel.need(rows, 3, "LLC header")
     head = records(peel.data, rows.at, _LLC)
     snap = (head["dsap"] & 0xFE == 0xAA) & (head["ssap"] & 0xFE == 0xAA)
-    for dsap, which in groups(head["dsap"][~snap].astype(np.int64)):
-        count = len(rows) - int(snap.sum()) if which is None else len(which)
-        peel.refuse(llc_name(dsap), count)
+    peel.refuse_by_value(head["dsap"][~snap].astype(np.int64), llc_name)
     rows = rows.take(snap)
     whole = peel.need(rows, 8, "SNAP header")
     peel.dispatch(whole.moved(8), u16(peel.data, whole.at + 6), ETHERTYPES, ethertype_name)

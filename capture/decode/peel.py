@@ -164,12 +164,19 @@ class Peel:
             layers: Layer by value.
             name: Reason to refuse a value that is not in ``layers``.
         """
-        for value, which in groups(values):
-            part = rows if which is None else rows.take(which)
-            if value in layers:
-                self.give(layers[value], part)
-            else:
-                self.refuse(name(value), len(part))
+        for value, which in groups(values, tuple(layers)):
+            self.give(layers[value], rows if which is None else rows.take(which))
+        self.refuse_by_value(values[~np.isin(values, tuple(layers))], name)
+
+    def refuse_by_value(self, values: Ints, name: Callable[[int], str]) -> None:
+        """Count frames that are refused for what a field says, the frequent values by name."""
+        distinct, counts = np.unique(values, return_counts=True)
+        if len(distinct) > MAX_REASONS:
+            frequent = np.argsort(-counts, kind="stable")[:MAX_REASONS]
+            self.refuse(OTHER_REASON, len(values) - int(counts[frequent].sum()))
+            distinct, counts = distinct[frequent], counts[frequent]
+        for value, count in zip(distinct.tolist(), counts.tolist(), strict=True):
+            self.refuse(name(value), count)
 
 
 def refuse(reasons: Counter[str], reason: str, frames: int) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from capture.decode.gather import groups, records, u8, u16
+from capture.decode.gather import records, u8, u16
 from capture.decode.link import ETHERTYPES
 from capture.decode.names import ethertype_name
 from capture.decode.peel import Peel, Rows, layer
@@ -70,10 +70,8 @@ def udp(peel: Peel, rows: Rows) -> None:
         # Named by either port; the random one of the client's must not become a reason.
         named = tuple(_UDP_NAMES)
         port = np.where(np.isin(dport, named), dport, np.where(np.isin(sport, named), sport, 0))
-        for value, which in groups(port[unknown]):
-            count = int(unknown.sum()) if which is None else len(which)
-            peel.refuse(_UDP_NAMES.get(value, "UDP"), count)
-        rows, known, head = rows.take(~unknown), known[~unknown], head[~unknown]
+        peel.refuse_by_value(port[unknown], lambda value: _UDP_NAMES.get(value, "UDP"))
+        rows, known = rows.take(~unknown), known[~unknown]
     rows = rows.moved(8)
     peel.dispatch(rows, known, UDP_PORTS, str)
 
@@ -101,8 +99,7 @@ def _icmp(peel: Peel, rows: Rows, errors: tuple[int, ...], name: Callable[[int],
     kind = records(peel.data, rows.at, _ICMP)["type"].astype(np.int64)
     error = np.isin(kind, errors)
     peel.icmp_errors.append(rows.take(error))
-    for value, which in groups(kind[~error]):
-        peel.refuse(name(value), int(np.count_nonzero(~error)) if which is None else len(which))
+    peel.refuse_by_value(kind[~error], name)
 
 
 def _icmp_name(kind: int) -> str:

@@ -195,7 +195,8 @@ WRAPPED: dict[str, tuple[int, Packet | bytes, Packet]] = {
     "802.11 ht control": (105, radiotap(0x8881, 30, V4)[8:], V4),
     "two tunnels": (
         1,
-        ETHER / Dot1Q() / OUTER6 / UDP(sport=9, dport=4789) / VXLAN() / ETHER / MPLS4 / OUTER4 / GRE() / V6,
+        ETHER / Dot1Q() / OUTER6 / UDP(sport=9, dport=4789) / VXLAN()
+        / ETHER / MPLS4 / OUTER4 / GRE() / V6,
         V6,
     ),
 }  # fmt: skip
