@@ -121,7 +121,7 @@ WRAPPED: dict[str, tuple[int, Packet | bytes, Packet]] = {
     "mpls": (1, ETHER / MPLS4 / V4, V4),
     "mpls ipv6": (1, ETHER / MPLS(s=1) / V6, V6),
     "mpls pseudowire": (1, ETHER / MPLS4 / FRAME, V4),
-    "mpls pseudowire mac like ip": (1, ETHER / MPLS4 / Ether(dst="45:00:00:00:00:01") / V4, V4),
+    "mpls pseudowire mac like ip": (1, ETHER / MPLS4 / Ether(src="02:00:00:00:00:01", dst="45:00:00:00:00:01") / V4, V4),
     "mpls control word": (1, bytes(ETHER / MPLS4 / Raw(bytes(4))) + bytes(FRAME), V4),
     "ipv4 options": (1, ETHER / IP(options=[IPOption_Router_Alert()]) / SEGMENT, V4),
     "ipv6 hop-by-hop": (1, ETHER / ipv6_with(HOP), V6),

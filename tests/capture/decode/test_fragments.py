@@ -195,7 +195,13 @@ def test_fragments_of_udp_are_only_counted() -> None:
 
 def test_an_ethernet_fragment_with_padding() -> None:
     parts: list[Packet] = fragment(IP(src="10.0.0.1") / TCP() / Raw(b"abcd1234"), 24)
-    frames = [Frame(bytes(Ether(type=0x800) / part) + bytes(20)) for part in parts]
+    frames = [
+        Frame(
+            bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02", type=0x800) / part)
+            + bytes(20)
+        )
+        for part in parts
+    ]
     (segment,) = decode(frames).segments
     assert segment["payload"] == b"abcd1234"
 
