@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from capture.demo import DEFAULT, UnknownDemo, demo_path, find_demo, list_demos
+from capture.engine import analyse
+from capture.options import AnalysisOptions
+from capture.sources import open_source
 
 LIMIT = 60_000
 NAMES = [demo.name for demo in list_demos()]
@@ -39,6 +42,32 @@ def test_is_described_rightly_and_small(name: str) -> None:
     assert len(data) < LIMIT
     assert count_packets(data) == demo.packets > 0
     assert 10 < len(demo.title) <= 75
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != DEFAULT])
+def test_shows_the_verdict_it_promises(name: str) -> None:
+    demo = find_demo(name)
+    report = analyse(open_source(str(demo.path)), AnalysisOptions())
+    assert [flow.verdict for flow in report.flows] == [demo.verdict]
+    assert report.source.packets == demo.packets
+    assert not report.source.warnings
+
+
+def test_the_tour_shows_healthy_and_failing_tunnels() -> None:
+    report = analyse(open_source(str(demo_path())), AnalysisOptions())
+    assert [(flow.target, flow.verdict) for flow in report.flows] == [
+        ("tools.cisco.com:443", "ok"),
+        ("updates.example.com:443", "transfer_stalled"),
+        ("blocked.example.com:443", "acl_denied"),
+        ("tools.cisco.com:443", "mtu_blackhole"),
+        ("reputation.example.net:443", "tls_untrusted_ca"),
+        ("dead.example.com:443", "service_unavailable"),
+        (None, "proxy_refused"),
+        ("tools.cisco.com:443", "auth_ok"),
+        ("silent.example.com:443", "tls_stall"),
+        ("updates.example.com:443", "ok"),
+    ]
+    assert report.source.lost_kernel == 0
 
 
 def test_names_are_unique_and_no_capture_is_unlisted() -> None:
