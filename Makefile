@@ -48,7 +48,8 @@ test: lint
 	@$(PY) -m pytest $(PYTEST_ARGS)
 
 lint: types contracts
-	@$(PY) -m ruff check .
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff format --check --quiet .
 
 types: $(VENV)/.dev
 	@$(PY) -m mypy

@@ -30,9 +30,8 @@ async def draw(directory: Path) -> list[Path]:
         TimeoutError: The capture was not read within ``WAIT_S``.
     """
     os.environ.update(TEXTUAL_ANIMATIONS="none", COLORTERM="truecolor")
-    from capture.engine import Engine
-
     from capture.demo import find_demo
+    from capture.engine import Engine
     from capture.options import AnalysisOptions
     from capture.sources import open_source
     from tui.application import TunnelscopeApp

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 from collections import defaultdict
 
@@ -78,6 +79,6 @@ def test_slices_meet_without_going_back_in_time() -> None:
     parts = list(slices(600_000, 3_000, 100.0, seed=3))
     assert len(parts) > 1
     assert sum(len(part.time) for part in parts) == 600_000
-    for earlier, later in zip(parts, parts[1:], strict=False):
+    for earlier, later in itertools.pairwise(parts):
         assert earlier.time[-1] <= later.time[0]
     assert all(np.all(np.diff(part.time) >= 0) for part in parts)
