@@ -78,7 +78,7 @@ class IssuePanel(LineList):
             capture_findings: Findings about the capture as a whole.
             explain: Words for a packet by number, shown beside the evidence.
         """
-        if flow is self._flow and capture_findings is self._findings:
+        if flow is self._flow and capture_findings == self._findings:
             return
         same = flow is not None and self._flow is not None and flow.uid == self._flow.uid
         self._flow, self._findings, self._explain = flow, capture_findings, explain

@@ -366,6 +366,10 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
         if self.row_count():
             self.refresh_row(self.cursor)
 
+    def watch_empty_text(self) -> None:
+        if not self.row_count():
+            self.refresh()
+
     def on_resize(self) -> None:
         # A handler of a subclass would run beside this one: hence the hook.
         self.resized()
