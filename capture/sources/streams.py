@@ -303,7 +303,10 @@ class ZstandardStream:
         # The decompressor's own decompressobj() has no bound on what one call returns; the
         # reader fills no more than the buffer it is given.
         self._reader = zstandard.ZstdDecompressor(max_window_size=_MEMORY_LIMIT).stream_reader(
-            self, read_size=_PACKED_CHUNK, read_across_frames=True, closefd=False
+            self,  # type: ignore[arg-type]  # all it needs is read()
+            read_size=_PACKED_CHUNK,
+            read_across_frames=True,
+            closefd=False,
         )
         self.total = stream.total
         self.damage: str | None = None

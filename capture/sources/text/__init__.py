@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from capture.frames import UnreadableInput
+from capture.sources.text.source import TextSource
 
-
-class TextSource:
-    def __init__(self, *args: object) -> None:
-        raise UnreadableInput("text is not read yet")
+__all__ = ["TextSource"]

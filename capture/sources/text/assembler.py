@@ -1,0 +1,456 @@
+"""Puts lines together to packets: a packet line, what tcpdump prints under it, and the
+heads that an author wrote between two of them."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from capture.decode.columns import SYN
+from capture.frames import SourceInfo
+from capture.sources.text import frames, grammar, heads
+from capture.sources.text.clock import Clock
+from capture.sources.text.conversation import Conversation, Segment, Side
+from capture.sources.text.frames import Frame, Ip, Tcp
+from capture.sources.text.grammar import IcmpLine, PacketLine, TcpLine
+from capture.sources.text.hosts import Hosts, packed, split_port
+from capture.sources.text.lines import unquote
+
+_MOST_UNDER: Final = 4096
+"""Lines kept under a packet line; 64 KiB in hex are as many."""
+_MOST_CONVERSATIONS: Final = 100_000
+_MOST_PAIRS: Final = 4096
+_TCP_IN_DETAIL: Final = re.compile(r"^(?:tcp|ip-proto-6)\b")
+_ICMP_HINT: Final = re.compile(r"\bICMP6?\b")
+
+
+@dataclass(slots=True)
+class TextFrame:
+    """A frame and where it belongs."""
+
+    frame: Frame
+    time_ns: int
+    interface: str
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A packet line, and the lines under it so far."""
+
+    line: PacketLine
+    prefix: str
+    """What quoting put in front of the packet line."""
+    under: list[str] = field(default_factory=list)
+    """As they are, without ``prefix``."""
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A segment that an ICMP error may be about."""
+
+    tcp: Tcp
+    ip: Ip
+    length: int
+    ip_length: int
+    quoted: bool = False
+
+
+class Assembler:
+    """Takes lines, gives frames.
+
+    Args:
+        info: ``assumed``, ``names`` and ``times_known`` are filled.
+        hosts: Addresses of the names.
+        clock: Times.
+    """
+
+    def __init__(self, info: SourceInfo, hosts: Hosts, clock: Clock) -> None:
+        self._info = info
+        self._hosts = hosts
+        self._clock = clock
+        self._pending: _Pending | None = None
+        self._conversations: dict[tuple[bytes, int, bytes, int], tuple[Conversation, int]] = {}
+        self._latest: Conversation | None = None
+        self._latest_version = 4
+        self._sent: dict[tuple[bytes, bytes], deque[_Sent]] = {}
+        self._made: list[TextFrame] = []
+        self._count = 0
+        self._said: list[int] = []
+
+    def take(self) -> list[TextFrame]:
+        """The frames made since the last call."""
+        made, self._made = self._made, []
+        return made
+
+    def feed(self, raw: str) -> None:
+        """Take the next line of the text."""
+        pending = self._pending
+        if pending is not None and raw.startswith(("\t", "  ")) and self._belongs(pending, raw):
+            self._under(pending, raw)
+            return
+        prefix, line = unquote(raw)
+        packet = grammar.parse_packet_line(line)
+        if packet is not None:
+            self.flush()
+            self._pending = _Pending(packet, prefix if prefix.strip() or len(prefix) > 1 else "")
+        elif pending is not None:
+            self._under(pending, raw)
+
+    @staticmethod
+    def _belongs(pending: _Pending, raw: str) -> bool:
+        """Whether an indented line is tcpdump's own continuation, whatever it says."""
+        if pending.prefix:
+            return False
+        line = pending.line
+        if raw.startswith("\t"):
+            return bool(line.stamp or line.body or not line.src)
+        return not line.src and line.version == 4
+
+    @staticmethod
+    def _under(pending: _Pending, raw: str) -> None:
+        if len(pending.under) < _MOST_UNDER:
+            pending.under.append(raw.removeprefix(pending.prefix))
+
+    def flush(self) -> None:
+        """Make the frames of the packet line that is pending, if any."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        line = pending.line
+        self._clock.at(line.stamp)
+        if line.version and not line.src:
+            self._find_addresses(pending)
+        dumped = self._from_hex(pending)
+        if dumped is not None:
+            self._emit(dumped, line.interface)
+            return
+        if not line.version or not line.src:
+            self._emit(frames.foreign_frame(line.arp), line.interface)
+        elif not self._tcp(pending):
+            self._emit(self._not_tcp(pending), line.interface)
+            self._heads(pending, verbatim=False)
+
+    def finish(self) -> None:
+        """Flush, and say what had to be assumed of the text as a whole."""
+        self.flush()
+        if self._said:
+            numbers = ", ".join(f"#{number}" for number in self._said[:6])
+            more = ", …" if len(self._said) > 6 else ""
+            self._info.assumed.append(
+                "HTTP heads without a packet line were taken as packets of the side that says"
+                f" such things, sent at the time of the line before: {numbers}{more}"
+            )
+        if any(conversation.quick for conversation, _ in self._conversations.values()):
+            self._info.assumed.append(
+                "flags and sequence numbers are not printed (tcpdump -q): bytes were counted"
+            )
+        if self._count and not self._info.times_known:
+            self._info.assumed.append("the text has no times: nothing is known of delays")
+
+    def _emit(self, frame: Frame, interface: str) -> None:
+        self._count += 1
+        self._made.append(TextFrame(frame, self._clock.now, interface))
+
+    @staticmethod
+    def _find_addresses(pending: _Pending) -> None:
+        """With ``-v`` the addresses of an IPv4 packet come on the second line."""
+        for index, text in enumerate(pending.under[:2]):
+            if grammar.parse_pair(pending.line, text):
+                del pending.under[: index + 1]
+                return
+
+    # -- TCP ---------------------------------------------------------------------------
+
+    def _tcp(self, pending: _Pending) -> bool:
+        """Make the frames of a TCP segment; False when the line is something else."""
+        line = pending.line
+        said = grammar.parse_tcp(line.body)
+        if said is None:
+            return False
+        found = self._conversation(line)
+        if found is None:
+            return False
+        conversation, sender = found
+        segment = conversation.segment(said, sender)
+        self._latest, self._latest_version = conversation, line.version
+        head, later = self._head_of(pending, said, segment, conversation, sender)
+        payload = head.payload(segment.length) if head is not None else b""
+        self._segment(line, conversation, sender, segment, payload, said.checksum)
+        for other in later:
+            self._say(other, conversation)
+        return True
+
+    def _head_of(
+        self,
+        pending: _Pending,
+        said: TcpLine,
+        segment: Segment,
+        conversation: Conversation,
+        sender: int,
+    ) -> tuple[heads.Head | None, list[heads.Head]]:
+        """The head in the segment, and those that follow it without a packet line."""
+        first = heads.from_first_line(said.first_line) if said.first_line else None
+        under = pending.under
+        if not under:
+            return first, []
+        if heads.looks_like_dump(under):
+            dumped = heads.from_dump("\n".join(under)) if segment.length else None
+            return dumped or first, []
+        verbatim = under[0].startswith("\t")
+        if verbatim:
+            under = [text.removeprefix("\t") for text in under]
+        else:
+            under = [unquote(text)[1] for text in under]
+        found = heads.from_lines(under, verbatim)
+        if verbatim:
+            return (found[0] if found and segment.length else first), []
+        if found and segment.length:
+            expected = sender == conversation.client_index()
+            same = first is not None and first.lines[0] == found[0].lines[0]
+            if same or (first is None and found[0].request == expected):
+                return found[0], found[1:]
+        return first, found
+
+    def _heads(self, pending: _Pending, verbatim: bool) -> None:
+        """Heads under a line that is no TCP segment belong to the latest connection."""
+        if self._latest is None or not pending.under:
+            return
+        under = [unquote(text)[1] for text in pending.under]
+        for head in heads.from_lines(under, verbatim):
+            self._say(head, self._latest)
+
+    def _say(self, head: heads.Head, conversation: Conversation) -> None:
+        """Make a segment of a head that has no packet line."""
+        if conversation.client is None and head.request and conversation.sides[0].next is None:
+            conversation.client = 0
+        client = conversation.client_index()
+        sender = client if head.request else 1 - client
+        payload = head.payload(None)
+        segment = conversation.said(sender, len(payload))
+        line = PacketLine(version=self._latest_version)
+        self._segment(line, conversation, sender, segment, payload, None)
+        self._said.append(self._count)
+
+    def _segment(
+        self,
+        line: PacketLine,
+        conversation: Conversation,
+        sender: int,
+        segment: Segment,
+        payload: bytes,
+        checksum: int | None,
+    ) -> None:
+        me, peer = conversation.sides[sender], conversation.sides[1 - sender]
+        ip = self._ip(line, me.address, peer.address)
+        options = segment.options
+        if line.detail.length is not None:
+            options = _padded(options, line.detail.length, segment.length, len(me.address))
+        tcp = Tcp(
+            me.port,
+            peer.port,
+            segment.seq,
+            segment.ack,
+            segment.flags,
+            segment.window,
+            options,
+            checksum or 0,
+        )
+        frame = frames.tcp_frame(ip, tcp, payload, segment.length)
+        self._remember(_Sent(tcp, ip, segment.length, frame.wirelen))
+        self._emit(frame, line.interface)
+
+    def _conversation(self, line: PacketLine) -> tuple[Conversation, int] | None:
+        """The connection of a line and the side that sent it."""
+        src, sport = split_port(line.src)
+        dst, dport = split_port(line.dst)
+        if not (src and sport and dst and dport):
+            return None
+        source = self._hosts.address(src, line.version)
+        target = self._hosts.address(dst, line.version)
+        if source is None or target is None:
+            return None
+        from_port, to_port = self._hosts.port(sport), self._hosts.port(dport)
+        key = source, from_port, target, to_port
+        found = self._conversations.get(key)
+        if found is None:
+            if len(self._conversations) >= 2 * _MOST_CONVERSATIONS:
+                self._conversations.clear()
+            sides = Side(source, from_port), Side(target, to_port)
+            conversation = Conversation(sides)
+            found = self._conversations[key] = conversation, 0
+            self._conversations.setdefault((target, to_port, source, from_port), (conversation, 1))
+        return found
+
+    def _ip(self, line: PacketLine, source: bytes, target: bytes) -> Ip:
+        detail = line.detail
+        fragment = detail.dont_fragment
+        return Ip(
+            source,
+            target,
+            detail.ttl,
+            detail.ident,
+            True if fragment is None else fragment,
+            detail.more_fragments,
+            detail.fragment_offset,
+        )
+
+    # -- what is not TCP ---------------------------------------------------------------
+
+    def _not_tcp(self, pending: _Pending) -> Frame:
+        line = pending.line
+        with_ports = grammar.parse_udp(line.body)
+        if with_ports is not None:
+            src, sport = split_port(line.src)
+            dst, dport = split_port(line.dst)
+        else:
+            src, sport, dst, dport = line.src, "", line.dst, ""
+        source = self._hosts.address(src, line.version)
+        target = self._hosts.address(dst, line.version)
+        if source is None or target is None:
+            return frames.foreign_frame(False)
+        ip = self._ip(line, source, target)
+        if with_ports is not None and sport and dport:
+            return frames.udp_frame(
+                ip, self._hosts.port(sport), self._hosts.port(dport), with_ports
+            )
+        error = grammar.parse_icmp(line.body, line.version)
+        if error is not None:
+            return self._icmp(pending, ip, error)
+        if _TCP_IN_DETAIL.match(line.body):
+            ip.fragment_offset = ip.fragment_offset or 1480
+            return frames.fragment_frame(ip, max(0, (line.detail.length or 20) - 20))
+        return frames.other_ip_frame(ip, bool(_ICMP_HINT.search(line.body[:80])))
+
+    def _icmp(self, pending: _Pending, ip: Ip, error: IcmpLine) -> Frame:
+        """An ICMP error, with the packet that it quotes (``-v``) or is most likely about."""
+        sent = self._quoted(pending) or self._likely(ip, error, pending.line.version)
+        quote = b""
+        if sent is not None:
+            original = frames.tcp_frame(sent.ip, sent.tcp, b"", sent.length)
+            quote = original.data
+        ip.dont_fragment = False
+        return frames.icmp_frame(ip, error.type, error.code, error.mtu, quote)
+
+    def _quoted(self, pending: _Pending) -> _Sent | None:
+        for index, text in enumerate(pending.under):
+            line = grammar.parse_packet_line(text.lstrip())
+            if line is None:
+                continue
+            if not line.src and not any(
+                grammar.parse_pair(line, following)
+                for following in pending.under[index + 1 : index + 2]
+            ):
+                return None
+            said = grammar.parse_tcp(line.body)
+            found = self._conversation(line) if said is not None else None
+            if said is None or found is None:
+                return None
+            conversation, sender = found
+            me, peer = conversation.sides[sender], conversation.sides[1 - sender]
+            flags = said.flags or 0
+            seq = said.seq if said.seq is not None else 0
+            tcp = Tcp(
+                me.port,
+                peer.port,
+                seq if flags & SYN else me.number(seq),
+                peer.number(said.ack or 0),
+                flags,
+                said.window or 0,
+                said.options,
+            )
+            ip = self._ip(line, me.address, peer.address)
+            return _Sent(tcp, ip, min(said.length or 0, 65_535), 0)
+        return None
+
+    def _likely(self, ip: Ip, error: IcmpLine, version: int) -> _Sent | None:
+        """The segment an error is about, when it does not quote one: one that its receiver
+        sent to the named host, too large for the MTU when that is the matter."""
+        target = self._hosts.address(error.target, version) if error.target else None
+        candidates: list[_Sent] = []
+        if target is not None:
+            candidates.extend(self._sent.get((ip.dst, target), ()))
+        else:
+            for (source, _), sent in reversed(self._sent.items()):
+                if source == ip.dst:
+                    candidates.extend(sent)
+        if error.port:
+            port = self._hosts.port(error.port)
+            candidates = [sent for sent in candidates if sent.tcp.dport == port]
+        if error.mtu:
+            candidates = [sent for sent in candidates if sent.ip_length > error.mtu] or candidates
+        if not candidates:
+            return None
+        found = next((sent for sent in candidates if error.mtu and not sent.quoted), candidates[-1])
+        found.quoted = True
+        note = (
+            "ICMP errors are printed without the packet they quote: they were taken to be about"
+            " the segments that their receiver sent just before"
+        )
+        if note not in self._info.assumed:
+            self._info.assumed.append(note)
+        return found
+
+    def _remember(self, sent: _Sent) -> None:
+        pair = sent.ip.src, sent.ip.dst
+        kept = self._sent.get(pair)
+        if kept is None:
+            if len(self._sent) >= _MOST_PAIRS:
+                del self._sent[next(iter(self._sent))]
+            kept = self._sent[pair] = deque(maxlen=64)
+        kept.append(sent)
+
+    # -- hex dumps ---------------------------------------------------------------------
+
+    def _from_hex(self, pending: _Pending) -> Frame | None:
+        """The frame that ``-x``, ``-X``, ``-xx`` or ``-XX`` dumped; None without a dump."""
+        data = bytearray()
+        for text in pending.under:
+            part = grammar.hex_bytes(text)
+            if part is not None:
+                data += part
+            elif data:
+                break
+        if len(data) < 20:
+            return None
+        line = pending.line
+        if not line.version:
+            return frames.foreign_frame(line.arp)
+        for start in (0, 14, 16, 20, 18, 22, 4):
+            frame = self._ip_at(bytes(data[start:]), line)
+            if frame is not None:
+                return frame
+        return None
+
+    def _ip_at(self, data: bytes, line: PacketLine) -> Frame | None:
+        """``data`` as an IP packet, when it is the one that the line is about."""
+        if line.version == 4:
+            if len(data) < 20 or data[0] >> 4 != 4:
+                return None
+            addresses = data[12:16], data[16:20]
+            length = int.from_bytes(data[2:4], "big")
+        else:
+            if len(data) < 40 or data[0] >> 4 != 6:
+                return None
+            addresses = data[8:24], data[24:40]
+            length = 40 + int.from_bytes(data[4:6], "big")
+        for word, address in zip((line.src, line.dst), addresses, strict=True):
+            host = word if packed(word, line.version) else split_port(word)[0]
+            known = packed(host, line.version)
+            if known is not None and known != address:
+                return None
+            if known is None and host:
+                self._hosts.learn(host, address)
+        if line.version == 4 and 20 <= length < len(data):
+            data = data[:length]  # what follows is the frame's padding
+        return Frame(data, max(length, len(data)))
+
+
+def _padded(options: bytes, ip_length: int, payload: int, address: int) -> bytes:
+    """Options as long as they were, when some of them are not known here."""
+    header = ip_length - payload - (40 if address == 4 else 20)
+    size = len(options) + -len(options) % 4
+    if size < header <= 40 and header % 4 == 0:
+        return options + b"\x01" * (header - len(options))
+    return options

@@ -1,0 +1,177 @@
+"""A source of frames that are made from text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Final
+
+import numpy as np
+
+from capture.frames import FrameBlock, Interface, SourceInfo, UnreadableInput
+from capture.sources.streams import Stream
+from capture.sources.text import frames, grammar
+from capture.sources.text.assembler import Assembler, TextFrame
+from capture.sources.text.clock import Clock, are_differences
+from capture.sources.text.hosts import Hosts
+from capture.sources.text.lines import LineReader, unquote
+from capture.store import PacketStore, Spool
+
+_SEARCHED: Final = 1 << 20
+"""Characters in which the first packet line must come."""
+_TIMES_LOOKED_AT: Final = 500
+_MOST_FRAMES: Final = 4096
+"""Frames in a block at most."""
+_MOST_INTERFACES: Final = 1000
+
+_NAMED_FORMATS: Final = (("{", "JSON"), ("<", "HTML or XML"))
+
+
+class TextSource:
+    """What ``tcpdump`` printed, as frames.
+
+    Every packet becomes a raw IP packet with the headers that are printed and as much
+    payload as is known; the rest looks as if a snaplen had cut it off.
+
+    Args:
+        info: Filled in while reading.
+        stream: Standing at the text's first byte.
+        spool: Where frames are kept to be fetched again.
+        store: Fetches them; belongs to the source's user.
+
+    Raises:
+        UnreadableInput: There is no line of tcpdump's in the text.
+    """
+
+    def __init__(
+        self,
+        info: SourceInfo,
+        stream: Stream,
+        spool: Spool | None = None,
+        store: PacketStore | None = None,
+    ) -> None:
+        self.info = info
+        self.store = store
+        self._stream = stream
+        self._spool = spool
+        self._batches = LineReader(stream).batches()
+        self._head = self._search()
+        sample = "\n".join(self._head)
+        self._assembler = Assembler(
+            info, Hosts(info, sample), Clock(info, are_differences(_stamps(self._head)))
+        )
+        self._number = 1
+        self._interfaces: dict[str, int] = {}
+
+    def _search(self) -> list[str]:
+        """Read on to the first packet line; returns the lines so far, or raises."""
+        lines: list[str] = []
+        size = 0
+        found = False
+        for batch in self._batches:
+            lines.extend(batch)
+            size += sum(map(len, batch))
+            found = found or any(_is_ip(line) for line in batch)
+            if found or size > _SEARCHED:
+                break
+        if found:
+            return lines
+        first = next((line.strip() for line in lines if line.strip()), "")
+        for start, name in _NAMED_FORMATS:
+            if first.startswith(start):
+                raise UnreadableInput(f"is {name}, not a capture")
+        if any(" → " in line and " TCP " in line for line in lines[:200]):
+            raise UnreadableInput(
+                "is tshark's text, which lacks ports and sequence numbers: give the capture file"
+            )
+        raise UnreadableInput("is text without a packet line as tcpdump prints them")
+
+    def blocks(self) -> Iterator[FrameBlock]:
+        """See ``capture.frames.Source``."""
+        assembler = self._assembler
+        try:
+            for batch in chain([self._head], self._batches):
+                for first in range(0, len(batch), _MOST_FRAMES):
+                    for line in batch[first : first + _MOST_FRAMES]:
+                        assembler.feed(line)
+                    yield from self._made()
+        except OSError as error:
+            self.info.warn("read-error", f"reading failed: {error.strerror or error}")
+        assembler.finish()
+        yield from self._made()
+        if self._stream.damage:
+            self.info.warn(
+                "truncated-file",
+                f"{self._stream.damage}: packets after number {self._number - 1} are lost",
+            )
+
+    def _made(self) -> Iterator[FrameBlock]:
+        made = self._assembler.take()
+        if not made:
+            return
+        block = self._block(made)
+        self._number += len(made)
+        if self._spool is not None:
+            base = self._spool.write(block.data.data)
+            if base < 0:
+                self.info.warn(
+                    "spool-full",
+                    f"no room for temporary data: packets from number {block.first_number} on"
+                    " cannot be looked at in detail",
+                )
+                block.position = np.full(len(block), -1, np.int64)
+            else:
+                block.position = block.offset + base
+        yield block
+
+    def _block(self, made: list[TextFrame]) -> FrameBlock:
+        caplen = np.array([len(item.frame.data) for item in made], np.int64)
+        offset = np.cumsum(caplen) - caplen
+        return FrameBlock(
+            data=np.frombuffer(b"".join(item.frame.data for item in made), np.uint8),
+            offset=offset,
+            time_ns=np.array([item.time_ns for item in made], np.int64),
+            caplen=caplen,
+            wirelen=np.array([item.frame.wirelen for item in made], np.int64),
+            linktype=np.array([item.frame.linktype for item in made], np.uint16),
+            interface=np.array([self._interface(item.interface) for item in made], np.int32),
+            position=offset,
+            first_number=self._number,
+        )
+
+    def _interface(self, name: str) -> int:
+        index = self._interfaces.get(name)
+        if index is None:
+            if len(self._interfaces) >= _MOST_INTERFACES:
+                return 0
+            index = self._interfaces[name] = len(self.info.interfaces)
+            self.info.interfaces.append(Interface(frames.RAW, name))
+        return index
+
+    def progress(self) -> tuple[int, int | None]:
+        """See ``capture.frames.Source``."""
+        return self._stream.consumed(), self._stream.total
+
+    def close(self) -> None:
+        """See ``capture.frames.Source``; ``store`` stays usable and is closed on its own."""
+        self._stream.close()
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+
+
+def _is_ip(line: str) -> bool:
+    packet = grammar.parse_packet_line(unquote(line)[1])
+    return packet is not None and (packet.version != 0 or packet.arp)
+
+
+def _stamps(lines: list[str]) -> list[grammar.Stamp | None]:
+    """Times of the first packet lines."""
+    found: list[grammar.Stamp | None] = []
+    for line in lines:
+        packet = grammar.parse_packet_line(unquote(line)[1])
+        if packet is not None:
+            found.append(packet.stamp)
+            if len(found) == _TIMES_LOOKED_AT:
+                break
+    return found
