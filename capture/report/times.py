@@ -15,7 +15,7 @@ def rfc3339(time_ns: int | None) -> str | None:
     if time_ns is None:
         return None
     second, fraction = divmod(time_ns, _SECOND_NS)
-    return f"{_second(second)}.{fraction:09d}Z"
+    return f"{_second(second)}.{fraction:09}Z"
 
 
 def readable(time_ns: int) -> str:

@@ -6,6 +6,7 @@ second a column less than through ``csv.writer``. The tests read them back with 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
@@ -23,6 +24,9 @@ COLUMNS: Final = (
 _FORMULA: Final = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 """What makes a spreadsheet run a cell (OWASP, CSV injection), the full-width forms too."""
 
+_is_address = re.compile(r"[0-9.]+:[0-9]+|\[[0-9a-f:.]+\]:[0-9]+").fullmatch
+"""An address with its port needs no further look; every client is a different one."""
+
 _ROWS: Final = 1000
 
 
@@ -38,13 +42,14 @@ def csv_chunks(reports: Iterable[Report], *, many: bool, others: bool = False) -
 
 
 def _row(flow: FlowReport, timed: bool, end: str) -> str:
-    tls = flow.tls
+    tls, client, proxy = flow.tls, flow.client, flow.proxy
     attempts = flow.attempts
     status, rtt = flow.status, flow.rtt_ms
     delay = attempts[-1].delay_ms if attempts else None
     rules = " ".join([item.rule for item in flow.findings]) if flow.findings else ""
     return (
-        f"{flow.id},{cell(flow.client)},{cell(flow.proxy)},{cell(flow.target)},{flow.kind},"
+        f"{flow.id},{client if _is_address(client) else cell(client)},"
+        f"{proxy if _is_address(proxy) else cell(proxy)},{cell(flow.target)},{flow.kind},"
         f"{'' if status is None else status},{cell(flow.reason)},"
         f"{cell(tls.sni) if tls else ''},{cell(tls.version) if tls else ''},{flow.verdict},"
         f"{cell(rules)},{flow.ended},{rfc3339(flow.start_ns) if timed else ''},"

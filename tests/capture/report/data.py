@@ -140,7 +140,7 @@ def stalled(id: int = 3) -> FlowReport:
         healthy(id),
         client="[fd40:40::1]:40240",
         proxy="[fd10:10::1]:3128",
-        tls=replace(healthy().tls, alpn=()),
+        tls=TlsReport("tools.cisco.com", "TLSv1.3", "TLS_AES_256_GCM_SHA384", (), True),
         steps=(
             *healthy().steps[:7],
             Step("data", FAILED, 18, 0.405, 3.0, "1.2 kB to proxy, 590 kB to client"),

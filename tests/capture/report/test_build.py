@@ -286,6 +286,10 @@ NO_SERVER_HELLO = tls(
 )
 
 
+REFUSED = replace(NO_SERVER_HELLO, alerts=(Alert(at(17, 0), 1, 2, 70),))
+SILENT: dict[str, Any] = {"tls": None, "tunnel_first": (None, None), "tunnel_protocol": ""}
+
+
 @pytest.mark.parametrize(
     ("verdict", "facts", "expected"),
     [
@@ -295,10 +299,10 @@ NO_SERVER_HELLO = tls(
         ("connect_no_reply", without_reply(), "DDDDFMMMD"),
         ("tls_stall", worked(tls=NO_SERVER_HELLO), "DDDDDDFMD"),
         ("tls_untrusted_ca", worked(tls=tls(alerts=(Alert(at(17, 0), 0, 2, 48),))), "DDDDDDFMD"),
-        ("tls_version", worked(tls=replace(NO_SERVER_HELLO, alerts=(Alert(at(17, 0), 1, 2, 70),))), "DDDDDDFMD"),
+        ("tls_version", worked(tls=REFUSED), "DDDDDDFMD"),
         ("transfer_stalled", worked(closes=()), "DDDDDDDFM"),
         ("transfer_reset", worked(), "DDDDDDDFD"),
-        ("tunnel_closed_early", worked(tls=None, tunnel_first=(None, None), tunnel_protocol=""), "DDDDDFMMD"),
+        ("tunnel_closed_early", worked(**SILENT), "DDDDDFMMD"),
         ("tunnel_closed_early", worked(tls=NO_SERVER_HELLO), "DDDDDDFMD"),
         ("tunnel_closed_early", worked(), "DDDDDDDFD"),
         ("mtu_blackhole", without_reply(closes=()), "DDDDFMMMM"),

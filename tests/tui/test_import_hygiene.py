@@ -1,0 +1,68 @@
+"""What ``check`` must not import, seen in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CAPTURE = ROOT / "tests" / "data" / "captures" / "02a_squid_acl_deny.pcap"
+
+SCREEN = {"textual", "rich", "scapy"}
+"""Never for ``check``."""
+WORKERS = {"multiprocessing", "concurrent.futures"}
+"""Only for several files."""
+
+LIST = """
+import json, sys, io
+from contextlib import redirect_stdout, redirect_stderr
+argv = json.loads(sys.argv[1])
+with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+    from tui.cli import main
+    main(argv)
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def imported(*argv: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", LIST, json.dumps(argv)],
+        check=True, capture_output=True, text=True, timeout=60, cwd=ROOT, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    modules = set(json.loads(done.stdout))
+    assert "tui.cli" in modules
+    return modules
+
+
+@pytest.mark.parametrize("format", ["text", "csv", "json", "markdown", "html"])
+def test_check_imports_no_screen_and_no_worker(format: str) -> None:
+    modules = imported("check", "--format", format, str(CAPTURE))
+    assert "capture.check" in modules
+    assert not modules & (SCREEN | WORKERS | {"widgets", "tui.app", "csv", "email"})
+
+
+def test_the_report_without_a_terminal_imports_no_screen() -> None:
+    assert not imported(str(CAPTURE)) & SCREEN
+
+
+@pytest.mark.parametrize("argv", [["-V"], ["-h"], ["-i", "eth0"], ["demo", "--list"]])
+def test_what_reads_nothing_imports_no_numpy(argv: list[str]) -> None:
+    assert "numpy" not in imported(*argv)
+
+
+def test_capture_alone_imports_no_screen() -> None:
+    code = (
+        "import pkgutil, importlib, sys, json, capture\n"
+        "for found in pkgutil.walk_packages(capture.__path__, 'capture.'):\n"
+        "    importlib.import_module(found.name)\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True, capture_output=True, text=True, timeout=60, cwd=ROOT,
+    )  # fmt: skip
+    assert not set(json.loads(done.stdout)) & (SCREEN | {"tui", "widgets"})
