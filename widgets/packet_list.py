@@ -124,8 +124,8 @@ class PacketList(LineList):
             self.cursor = at
             if at or self.scroll_offset.y:
                 self.scroll_to_row(max(0, at - self.page_rows // 2))
-        if self.following and self._growth_timer is None:
-            self._to_tail()
+        if self.following and self.virtual_size.height == self.row_count():
+            self._to_tail()  # else when the scroll bar has followed
         if self._held_at is not None:
             self.refresh_overlay()
 
