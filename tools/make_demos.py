@@ -21,12 +21,12 @@ DEMOS = ROOT / "capture" / "demos"
 CISCO = "https://tools.cisco.com/"
 
 Scenario = Callable[[Lab], None]
-_scenarios: dict[str, Scenario] = {}
+SCENARIOS: dict[str, Scenario] = {}
 
 
 def demo(function: Scenario) -> Scenario:
     """Register a scenario under its name, underscores as hyphens."""
-    _scenarios[function.__name__.replace("_", "-")] = function
+    SCENARIOS[function.__name__.replace("_", "-")] = function
     return function
 
 
@@ -286,7 +286,7 @@ def make(lab: Lab, name: str) -> None:
     raw = lab.directory / f"{name}.{'pcapng' if name == 'tour' else 'pcap'}"
     tracer = lab.capture(raw)
     try:
-        _scenarios[name](lab)
+        SCENARIOS[name](lab)
     finally:
         lab.end_capture(tracer)
         lab.access.fault = None
@@ -295,7 +295,7 @@ def make(lab: Lab, name: str) -> None:
     target = DEMOS / raw.name
     target.unlink(missing_ok=True)
     if raw.suffix == ".pcapng":
-        target.write_bytes(_without_machine(raw.read_bytes()))
+        target.write_bytes(without_machine(raw.read_bytes()))
     else:
         target.write_bytes(raw.read_bytes())
     packets = len(run("tcpdump", "-n", "-q", "-r", str(target)).splitlines())
@@ -303,7 +303,7 @@ def make(lab: Lab, name: str) -> None:
     print(f"{target.name}: {packets} packets, {target.stat().st_size} bytes")
 
 
-def _without_machine(pcapng: bytes) -> bytes:
+def without_machine(pcapng: bytes) -> bytes:
     """A pcapng file without the options that tell hardware, system and program."""
     out, at = b"", 0
     while at < len(pcapng):
@@ -346,12 +346,12 @@ def _note_packets(name: str, packets: int) -> None:
 
 def main(names: list[str]) -> int:
     """Make the named captures, all by default."""
-    unknown = set(names) - set(_scenarios)
+    unknown = set(names) - set(SCENARIOS)
     if unknown:
         print(f"unknown: {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
     DEMOS.mkdir(exist_ok=True)
-    for name in names or _scenarios:
+    for name in names or SCENARIOS:
         # A lab each: no scenario inherits another's connections, routes or ports.
         with Lab() as lab:
             try:
