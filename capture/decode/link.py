@@ -70,6 +70,7 @@ MIN_ETHERTYPE: Final = 0x600
 """Below it the field is a length (IEEE 802.3)."""
 
 _LLC = np.dtype([("dsap", "u1"), ("ssap", "u1"), ("control", "u1"), ("oui", "V3"), ("type", ">u2")])
+_IPV4_WORDS = np.dtype([("words", ">u2", (10,))])
 _PPPOE = np.dtype([("version", "u1"), ("code", "u1"), ("session", ">u2"), ("length", ">u2")])
 
 
@@ -217,20 +218,19 @@ def mpls(peel: Peel, rows: Rows) -> None:
     rows = rows.moved(4)
     peel.give("mpls", rows.take(~bottom))
     rows = peel.need(rows.take(bottom), 1, "MPLS payload")
-    first = u8(peel.data, rows.at)
-    plain, behind_word = (_looks_like_ethernet(peel, rows.moved(skip)) for skip in (0, 4))
-    following = np.select(
-        [
-            (first >> 4 == 4) & (first & 15 >= 5) & ~plain,
-            (first >> 4 == 6) & ~plain,
-            (first >> 4 == 0) & behind_word,
-            plain,
-        ],
-        [0, 1, 2, 3],
-        4,
-    )
-    names = {0: "ipv4", 1: "ipv6", 2: "control word", 3: "ethernet"}
-    peel.dispatch(rows, following, names, lambda _: "MPLS with unknown content")
+    first = u8(peel.data, rows.at) >> 4
+    ethernet_now, ethernet_next = (_looks_like_ethernet(peel, rows.moved(n)) for n in (0, 4))
+    guesses = {
+        "ipv4": (first == 4) & (_has_ipv4_checksum(peel, rows) | ~ethernet_now),
+        "ipv6": (first == 6) & (_looks_like_ipv6(peel, rows) | ~ethernet_now),
+        "control word": (first == 0) & ethernet_next,
+        "ethernet": ethernet_now,
+    }
+    unsure = np.ones(len(rows), np.bool_)
+    for name, guess in guesses.items():
+        peel.give(name, rows.take(unsure & guess))
+        unsure &= ~guess
+    peel.refuse("MPLS with unknown content", int(unsure.sum()))
 
 
 def _looks_like_ethernet(peel: Peel, rows: Rows) -> NDArray[np.bool_]:
@@ -241,4 +241,21 @@ def _looks_like_ethernet(peel: Peel, rows: Rows) -> NDArray[np.bool_]:
     ip = (types == IPV4) & (version == 4) | (types == IPV6) & (version == 6)
     tagged = np.isin(types, (0x8100, 0x88A8, 0x0806, 0x8847, 0x8864))
     likely: NDArray[np.bool_] = inside & (ip | tagged)
+    return likely
+
+
+def _has_ipv4_checksum(peel: Peel, rows: Rows) -> NDArray[np.bool_]:
+    """Whether an IPv4 header without options stands there whose checksum is right."""
+    words = records(peel.data, rows.at, _IPV4_WORDS)["words"].astype(np.int64)
+    total = words.sum(axis=1)
+    folded = (total & 0xFFFF) + (total >> 16)
+    right: NDArray[np.bool_] = (words[:, 0] >> 8 == 0x45) & (folded == 0xFFFF)
+    return right & (rows.at + 20 <= rows.end)
+
+
+def _looks_like_ipv6(peel: Peel, rows: Rows) -> NDArray[np.bool_]:
+    """Whether the lengths of an IPv6 header would fit, and its next header is a usual one."""
+    fits = rows.at + 40 + u16(peel.data, rows.at + 4) <= rows.wire
+    usual = np.isin(u8(peel.data, rows.at + 6), (0, 4, 6, 17, 41, 43, 44, 47, 50, 51, 58, 60))
+    likely: NDArray[np.bool_] = fits & usual
     return likely

@@ -48,7 +48,10 @@ V6 = IPv6(src="fd10::1", dst="fd10::2", hlim=60) / SEGMENT
 OUTER4 = IP(src="192.0.2.1", dst="192.0.2.2")
 OUTER6 = IPv6(src="2001:db8::1", dst="2001:db8::2")
 ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+LIKE_VLAN = IP(src="129.0.0.1", dst="10.10.10.1") / SEGMENT
+LIKE_IPV6 = IPv6(src="2001:db8:86dd:6000::1", dst="fd10::2") / SEGMENT
 FRAME = ETHER / V4
+MAC_LIKE_IP = Ether(src="02:00:00:00:00:01", dst="45:00:00:00:00:01")
 
 MPLS4 = MPLS(label=16, s=0) / MPLS(label=17, s=1)
 HOP = IPv6ExtHdrHopByHop(options=[PadN(optdata=b"\0\0")])
@@ -119,9 +122,11 @@ WRAPPED: dict[str, tuple[int, Packet | bytes, Packet]] = {
     "hdlc": (104, b"\x0f\0\x86\xdd" + bytes(V6), V6),
     "hdlc direction": (205, b"\0\x0f\0\x08\x00" + bytes(V4), V4),
     "mpls": (1, ETHER / MPLS4 / V4, V4),
+    "mpls address like ethertype": (1, ETHER / MPLS4 / LIKE_VLAN, LIKE_VLAN),
+    "mpls address like ethertype ipv6": (1, ETHER / MPLS4 / LIKE_IPV6, LIKE_IPV6),
     "mpls ipv6": (1, ETHER / MPLS(s=1) / V6, V6),
     "mpls pseudowire": (1, ETHER / MPLS4 / FRAME, V4),
-    "mpls pseudowire mac like ip": (1, ETHER / MPLS4 / Ether(src="02:00:00:00:00:01", dst="45:00:00:00:00:01") / V4, V4),
+    "mpls pseudowire mac like ip": (1, ETHER / MPLS4 / MAC_LIKE_IP / V4, V4),
     "mpls control word": (1, bytes(ETHER / MPLS4 / Raw(bytes(4))) + bytes(FRAME), V4),
     "ipv4 options": (1, ETHER / IP(options=[IPOption_Router_Alert()]) / SEGMENT, V4),
     "ipv6 hop-by-hop": (1, ETHER / ipv6_with(HOP), V6),
