@@ -70,6 +70,9 @@ def _link_layer(frame: bytes, linktype: int) -> Any:
     inet = import_module("scapy.layers.inet")
     for name in _MORE:
         import_module(name)
+    # Ports as numbers, as everywhere here: 80 may well be the proxy's, not "http".
+    ports = [getattr(layer, name) for layer in (inet.TCP, inet.UDP) for name in ("sport", "dport")]
+    import_module("scapy.config").conf.noenum.add(*ports)
     if linktype in _LINK_LAYERS:
         module, name = _LINK_LAYERS[linktype]
         return getattr(import_module(module), name)
@@ -106,7 +109,7 @@ def _layers(packet: Any, frame: bytes) -> Iterator[LayerField]:
         header = layer.raw_packet_cache
         length = len(header) if header is not None else 0
         children = tuple(_fields(layer, start, start + length))
-        summary = _summary(layer)
+        summary = _summary(layer).removeprefix(f"{name} ")
         yield LayerField(printable(layer.name), summary, start, start + length, children)
         start += length
         layer = layer.payload

@@ -114,6 +114,7 @@ class Finder:
         self._search: PacketSearch | None = None
         self._worker: Worker[None] | None = None
         self._wanted = 0
+        self._at: int | None = None
 
     # What is searched
 
@@ -152,6 +153,7 @@ class Finder:
         self.flows = set()
         self._search = None
         self._wanted = 0
+        self._at = None
         self._packets.set_hits(())
 
     # Moving
@@ -181,27 +183,32 @@ class Finder:
         row = next_in(hits, self._tunnels.cursor, direction)
         if row is not None:
             self._tunnels.select(order[row].uid)
-            self._say(hits.index(row) + 1, len(hits), "tunnel")
+            self._tell(f"{self.query}: tunnel {hits.index(row) + 1} of {len(hits)}", False)
 
     def _step_packets(self, direction: int) -> None:
         search = self._search
         number = self._packets.selected_number
         if search is None or number is None:
             return
-        row = next_in(search.hits, self._row_of(number), direction)
-        if row is None:
-            self._wanted = direction  # as soon as there is one
-            self._say(0, 0, "packet")
-            return
-        self._packets.go_to(self._view_row(row) + 1)
-        self._say(bisect_left(search.hits, row) + 1, len(search.hits), "packet")
+        self._at = next_in(search.hits, self._row_of(number), direction)
+        if self._at is None:
+            self._wanted = direction  # go as soon as there is a hit
+        else:
+            self._packets.go_to(self._view_row(self._at) + 1)
+        self._tell_packets(search)
 
-    def _say(self, place: int, total: int, what: str) -> None:
-        running = self._search is not None and not self._search.finished
-        text = f"{self.query}: {what} {place} of {total}" if place else f"{self.query}: searching"
-        if running and self._search is not None:
-            text += f" ({self._search.progress:.0%} of the packets searched)"
-        self._tell(text, running)
+    def _tell_packets(self, search: PacketSearch) -> None:
+        """Say which hit the packet list is at, and how far the search has come."""
+        if self._at is not None:
+            place, total = bisect_left(search.hits, self._at) + 1, len(search.hits)
+            text = f"{self.query}: packet {place} of {total}"
+        elif search.finished:
+            text = f"{self.query}: not found"
+        else:
+            text = f"{self.query}: searching"
+        if not search.finished:
+            text += f", {search.progress:.0%} of the packets so far"
+        self._tell(text, not search.finished)
 
     # The packets' rows
 
@@ -227,6 +234,7 @@ class Finder:
         self._search = PacketSearch(self.query.casefold(), self._text)
         self._search.extend(self._count, near=self._row_of(self._packets.selected_number or 1))
         self._packets.set_hits(())
+        self._at = None
         self._go_on()
 
     def _go_on(self) -> None:
@@ -244,10 +252,10 @@ class Finder:
             if search.finished or perf_counter() - marked > MARK_S:
                 marked = perf_counter()
                 self._mark(search)
+                if self._wanted or self._at is not None:
+                    self._tell_packets(search)
             await asyncio.sleep(0)
-        if self._wanted:
-            self._wanted = 0
-            self._tell(f"{self.query}: not found", False)
+        self._wanted = 0
 
     def _mark(self, search: PacketSearch) -> None:
         # While a search finds very much, marking every hit so far would cost more than it.

@@ -21,8 +21,11 @@ __all__ = ["Footline"]
 MESSAGE_S: Final = 6.0
 """How long a message stays when no key replaces it."""
 
-LAST: Final = ("screen.help", "screen.quit")
-"""Hints that keep their place when room is short: how to learn the rest, how to leave."""
+FIRST: Final = ("list.open",)
+ALSO: Final = (*FIRST, "issue.copy")
+"""Hints for what widgets bind without asking for a hint."""
+LAST: Final = ("main.leave", "main.back", "packet.back", "app.help")
+"""Hints that keep their place when room is short: how to get out, how to learn the rest."""
 
 
 class Footline(Widget, can_focus=False):
@@ -109,8 +112,11 @@ class Footline(Widget, can_focus=False):
     def _fitting(self, width: int) -> list[BoundAction]:
         """The hints that fit, in order; the last ones have their room reserved."""
         hints = [
-            action for action in active_actions(self.screen, ascii_only=self._ascii) if action.show
+            action
+            for action in active_actions(self.screen, ascii_only=self._ascii)
+            if action.show or action.id in ALSO
         ]
+        hints.sort(key=lambda hint: hint.id not in FIRST)
         last = [hint for hint in hints if hint.id in LAST]
         room = width - sum(map(_cells, last))
         chosen = []

@@ -139,7 +139,7 @@ def capture() -> tuple[Snapshot, FakeStore]:
 
 def make_app(engine: FakeEngine, **options: object) -> TunnelscopeApp:
     """The application on a fake engine, polling fast."""
-    settings: dict[str, object] = {"title": "fmc.pcapng", "period_s": 0.01, **options}
+    settings: dict[str, object] = {"title": "fmc.pcapng", "period_s": 0.03, **options}
     return TunnelscopeApp(EngineBridge(engine), **settings)  # type: ignore[arg-type]
 
 

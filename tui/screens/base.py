@@ -10,7 +10,7 @@ from tui.footline import Footline
 __all__ = ["PaneScreen"]
 
 
-class PaneScreen(Screen[None]):
+class PaneScreen(Screen[None], inherit_bindings=False):
     """A screen made of named panes above a ``Footline``."""
 
     ALLOW_SELECT = False

@@ -64,8 +64,9 @@ class MainScreen(PaneScreen):
         Binding("a", "all_packets", "Packets of all / of the tunnel", show=False,
                 id="main.all-packets"),
         Binding("o", "problems_only", "Problems only", show=False, id="main.problems-only"),
-        Binding("escape", "back", "Back", show=False, id="main.back"),
+        # Where there is something to go back from, q goes back; else it quits.
         Binding("q", "leave", "Quit", id="main.leave"),
+        Binding("escape,q", "back", "Back", id="main.back"),
     ]  # fmt: skip
 
     def __init__(
@@ -215,8 +216,10 @@ class MainScreen(PaneScreen):
 
     def _settled(self) -> None:
         self._settle = None
-        self._every_packet = False
-        self._fill()
+        flow, shown = self._tunnels.selected, self._shown
+        if flow is None or shown is None or flow.uid != shown.uid:
+            self._every_packet = False
+            self._fill()
 
     def on_tunnel_list_opened(self, message: TunnelList.Opened) -> None:
         message.stop()
@@ -285,6 +288,7 @@ class MainScreen(PaneScreen):
         target = pane or self._before_zoom or self._tunnels
         # The style is applied first: what is not displayed cannot be focused.
         self.call_after_refresh(self._settle_focus, target)
+        self.refresh_bindings()
 
     def _settle_focus(self, target: Widget | None = None) -> None:
         """Focus a pane that is displayed, and keep every cursor on screen."""
@@ -315,11 +319,23 @@ class MainScreen(PaneScreen):
         at = panes.index(self.focused) if self.focused in panes else -step
         panes[(at + step) % len(panes)].focus()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "leave":
+            return self._zoomed is None and not self._finder.query
+        if action == "back":
+            return (
+                self._zoomed is not None
+                or bool(self._finder.query)
+                or self.focused is not self._tunnels
+            )
+        return True
+
     def action_back(self) -> None:
         """One step back: from the search, from a zoomed pane, to the tunnels."""
         if self._finder.query:
             self._finder.clear()
             self._footline.clear()
+            self.refresh_bindings()
         elif self._zoomed is not None:
             self._zoom(None)
         else:
@@ -327,10 +343,7 @@ class MainScreen(PaneScreen):
             self._tunnels.focus()
 
     def action_leave(self) -> None:
-        if self._zoomed is not None:
-            self._zoom(None)
-        else:
-            self.app.exit(return_code=0)
+        self.app.exit(return_code=0)
 
     # Search
 
@@ -350,6 +363,7 @@ class MainScreen(PaneScreen):
             self._go_to_packet(int(query[1:]))
             return
         self._finder.find(query)
+        self.refresh_bindings()
         self._finder.step(1, in_packets=target is self._packets)
 
     def action_hit(self, direction: int) -> None:

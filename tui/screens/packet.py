@@ -30,7 +30,7 @@ class PacketScreen(PaneScreen):
 
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
         (0, "-narrow"),
-        (130, "-wide"),
+        (140, "-wide"),
     ]
     AUTO_FOCUS = "#layers"
     BINDINGS: ClassVar[list[BindingType]] = [
