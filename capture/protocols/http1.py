@@ -255,7 +255,7 @@ def _parse_response(head: bytes, complete: bool) -> Response | None:
         challenges = challenges_of(raw.get(ours) or raw.get(other) or [])
     return Response(
         status=status,
-        reason=mask_urls(printable((match[3] or "").strip(), 200)),
+        reason=mask_urls(printable((match[3] or "").strip(" \t\r"), 200)),
         version=match[1].upper(),
         headers=headers,
         challenges=challenges,
@@ -310,10 +310,10 @@ def _headers(text: str, odd: list[str]) -> tuple[Headers, dict[str, list[str]]]:
         name, kind, strange = _field_name(name)
         if strange:
             _note(odd, "bad header name")
-        value = value.strip()
+        value = value.strip(" \t\r")
         if kind == _SAFE:
             if "@" in value or "=" in value or "eyJ" in value:
-                value = mask_urls(value)
+                value = mask_target(value) if name == "host" else mask_urls(value)
         elif kind == _CHALLENGE:
             raw.setdefault(name, []).append(value)
             value = safe_challenge(value)
@@ -333,7 +333,7 @@ _SAFE, _SECRET, _CREDENTIALS, _CHALLENGE = range(4)
 @lru_cache(maxsize=512)
 def _field_name(name: str) -> tuple[str, int, bool]:
     """Lower-case printable name, what its value may hold, and whether it is no token."""
-    clean = name.strip().lower()
+    clean = name.strip(" \t\r").lower()
     kind = _SAFE
     if clean in ("authorization", "proxy-authorization"):
         kind = _CREDENTIALS

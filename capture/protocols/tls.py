@@ -219,15 +219,19 @@ class TlsReader(Generic[M]):
         """Read a record's header from ``data[at:]``; returns where its body begins."""
         if not self._header:
             self._header_mark = mark
-        end = at + 5 - len(self._header)
-        self._header += data[at:end]
-        header = self._header
+            header = data[at : at + 5]
+            end = at + 5
+        else:
+            end = at + 5 - len(self._header)
+            header = self._header + data[at:end]
         if len(header) == 5:
             self._header = b""
             self._begin(header, mark, events)
-        elif not 20 <= header[0] <= 24 and not (header[0] & 0x80 and self._may_be_ssl2()):
+            return end
+        self._header = header
+        if not 20 <= header[0] <= 24 and not (header[0] & 0x80 and self._may_be_ssl2()):
             self._refuse(header, mark, events)
-        return end
+        return len(data)
 
     def _begin(self, header: bytes, mark: M, events: list[TlsEvent[M]]) -> None:
         """A record's five header bytes are there, the last in ``mark``."""

@@ -177,6 +177,7 @@ def _numbers(data: bytes) -> tuple[int, ...]:
     return tuple([number for number in numbers if number not in _GREASE])
 
 
+@lru_cache(maxsize=1024)
 def _server_name(body: bytes) -> str | None:
     """The host_name of a server_name extension (RFC 6066 section 3), if it is whole."""
     if len(body) < 5 or body[2] != 0:

@@ -1,0 +1,545 @@
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture.protocols.conversation import KEPT_EXCHANGES, HttpConversation
+from capture.protocols.framing import MAX_HEAD, MAX_HELD, MAX_RESYNC
+from capture.protocols.readers import (
+    CLIENT,
+    FOREVER,
+    PROXY,
+    BodyEnd,
+    Chunk,
+    Garbage,
+    RequestHead,
+    ResponseHead,
+    TunnelOpen,
+)
+from tests.capture.protocols.streams import pieces
+
+CONNECT = b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"
+OK = b"HTTP/1.1 200 Connection established\r\n\r\n"
+GET = b"GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n"
+AUTH = (
+    b"HTTP/1.1 407 Proxy Authentication Required\r\n"
+    b'Proxy-Authenticate: Basic realm="p"\r\nContent-Length: 5\r\n\r\nhello'
+)
+CHUNKED = (
+    b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
+    b"5;name=value\r\nhello\r\n6 \r\n world\r\n0\r\nTrailer: x\r\n\r\n"
+)
+
+
+def kinds(events: list[Any]) -> list[str]:
+    """Events in short: what happened, with its number."""
+    words = []
+    for event in events:
+        match event:
+            case RequestHead():
+                words.append(event.request.method)
+            case ResponseHead():
+                words.append(str(event.response.status))
+            case BodyEnd():
+                words.append(f"body {event.received} {event.complete}")
+            case TunnelOpen():
+                words.append("tunnel")
+            case Garbage():
+                words.append(event.reason)
+    return words
+
+
+class Talk:
+    """A conversation fed with bytes; marks count the feeds."""
+
+    def __init__(self, split: int = 0) -> None:
+        self.http: HttpConversation[int] = HttpConversation()
+        self.events: list[Any] = []
+        self.split = split
+        self.mark = 0
+
+    def feed(self, sender: int, data: bytes) -> list[str]:
+        before = len(self.events)
+        size = self.split or max(1, len(data))
+        for at in range(0, len(data), size):
+            self.mark += 1
+            self.events += self.http.feed(sender, data[at : at + size], self.mark)
+        return kinds(self.events[before:])
+
+    def client(self, data: bytes) -> list[str]:
+        return self.feed(CLIENT, data)
+
+    def proxy(self, data: bytes) -> list[str]:
+        return self.feed(PROXY, data)
+
+
+SPLITS = pytest.mark.parametrize("split", [0, 1, 2, 3, 7])
+
+
+@SPLITS
+def test_tunnel(split: int) -> None:
+    talk = Talk(split)
+    assert talk.client(CONNECT) == ["CONNECT"]
+    assert talk.proxy(OK) == ["200", "tunnel"]
+    opened = talk.events[-1]
+    assert opened.exact
+    assert opened.early is None
+    assert talk.http.tunnel
+    assert talk.http.skip(CLIENT) == talk.http.skip(PROXY) == FOREVER
+    assert talk.http.leftover(CLIENT) == talk.http.leftover(PROXY) == []
+    (exchange,) = talk.http.exchanges
+    assert exchange.request is opened.request
+    assert exchange.response is opened.response
+
+
+@pytest.mark.parametrize("cut", range(1, len(OK)))
+def test_marks_are_of_the_first_and_the_last_byte(cut: int) -> None:
+    http: HttpConversation[str] = HttpConversation()
+    (request,) = http.feed(CLIENT, CONNECT, "request")
+    assert isinstance(request, RequestHead)
+    assert (request.first, request.last) == ("request", "request")
+    assert http.feed(PROXY, OK[:cut], "one") == []
+    partial = http.partial(PROXY)
+    assert (partial is not None) == (cut >= len(b"HTTP/1.1 200"))
+    response, opened = http.feed(PROXY, OK[cut:] + b"\x16", "two")
+    for event in (response, opened):
+        assert isinstance(event, ResponseHead | TunnelOpen)
+        assert (event.first, event.last) == ("one", "two")
+    assert http.leftover(PROXY) == [Chunk(b"\x16", "two")]
+    assert http.leftover(PROXY) == []
+
+
+@SPLITS
+def test_authentication_and_retry_on_one_connection(split: int) -> None:
+    talk = Talk(split)
+    assert talk.client(CONNECT) == ["CONNECT"]
+    assert talk.proxy(AUTH) == ["407", "body 5 True"]
+    assert talk.client(CONNECT) == ["CONNECT"]
+    assert talk.proxy(OK) == ["200", "tunnel"]
+    first, second = talk.http.exchanges
+    assert first.response is not None
+    assert first.response.challenges[0].realm == "p"
+    assert (first.body_expected, first.body_received, first.body_complete) == (5, 5, True)
+    assert first.body_start == b"hello"
+    assert second.response is not None
+    assert second.response.status == 200
+
+
+@SPLITS
+def test_early_tunnel_bytes_are_handed_over_with_their_marks(split: int) -> None:
+    talk = Talk(split)
+    talk.client(CONNECT)
+    before = talk.mark
+    assert talk.client(b"\x16\x03\x01early") == []
+    assert b"".join(chunk.data for chunk in talk.http.held(CLIENT)) == b"\x16\x03\x01early"
+    assert talk.proxy(OK) == ["200", "tunnel"]
+    assert talk.events[-1].early == before + 1
+    left = talk.http.leftover(CLIENT)
+    assert b"".join(chunk.data for chunk in left) == b"\x16\x03\x01early"
+    assert left[0].mark == before + 1
+
+
+def test_head_and_early_bytes_in_one_segment() -> None:
+    talk = Talk()
+    talk.client(CONNECT + b"\x16\x03\x01early")
+    talk.proxy(OK + b"\x16\x03\x03x")
+    assert talk.http.leftover(CLIENT) == [Chunk(b"\x16\x03\x01early", 1)]
+    assert talk.http.leftover(PROXY) == [Chunk(b"\x16\x03\x03x", 2)]
+
+
+@SPLITS
+def test_refused_connect_gives_held_bytes_back_to_http(split: int) -> None:
+    talk = Talk(split)
+    assert talk.client(CONNECT)[:1] == ["CONNECT"]
+    talk.client(GET)
+    assert talk.proxy(AUTH) == ["407", "GET", "body 5 True"]
+    assert [e.request.method for e in talk.http.exchanges if e.request] == ["CONNECT", "GET"]
+
+
+@SPLITS
+def test_two_xx_to_connect_has_no_body_whatever_it_says(split: int) -> None:
+    talk = Talk(split)
+    talk.client(CONNECT)
+    head = b"HTTP/1.1 204 Fine\r\nContent-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert talk.proxy(head) == ["204", "tunnel"]
+
+
+@SPLITS
+def test_interim_replies_are_told_and_skipped(split: int) -> None:
+    talk = Talk(split)
+    talk.client(b"POST http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n")
+    assert talk.proxy(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\n") == [
+        "100", "103",
+    ]  # fmt: skip
+    assert talk.client(b"abc") == ["body 3 True"]
+    assert talk.proxy(b"HTTP/1.1 204 No Content\r\n\r\n") == ["204"]
+    (exchange,) = talk.http.exchanges
+    assert exchange.interim == (100, 103)
+    assert exchange.body_complete is True
+
+
+@SPLITS
+def test_upgrade_opens_a_tunnel(split: int) -> None:
+    talk = Talk(split)
+    talk.client(b"GET http://a/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n")
+    head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
+    assert talk.proxy(head) == ["101", "tunnel"]
+
+
+@SPLITS
+def test_pipelined_requests_meet_their_replies_in_order(split: int) -> None:
+    talk = Talk(split)
+    assert talk.client(GET + GET.replace(b"GET", b"HEAD", 1) + GET) == ["GET", "HEAD", "GET"]
+    replies = (
+        CHUNKED
+        + b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+        + b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n"
+    )
+    assert talk.proxy(replies) == ["404", "body 11 True", "200", "304"]
+    first, head, last = talk.http.exchanges
+    assert first.body_expected is None
+    assert first.body_start == b"hello world"
+    assert head.request is not None
+    assert head.request.method == "HEAD"
+    assert (head.body_expected, head.body_received) == (None, 0)
+    assert last.response is not None
+    assert last.response.status == 304
+
+
+@SPLITS
+def test_body_until_close(split: int) -> None:
+    talk = Talk(split)
+    talk.client(GET)
+    assert talk.proxy(b"HTTP/1.0 200 OK\r\n\r\nHTTP/1.1 404 still body") == ["200"]
+    assert talk.http.skip(PROXY) == FOREVER
+    talk.http.skipped(PROXY, 100)
+    assert kinds(talk.http.closed(PROXY, 9)) == ["body 123 None"]
+    assert talk.http.exchanges[0].body_received == 123
+    assert talk.http.exchanges[0].body_complete is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        (b"Content-Length: 3", "body 3 True"),
+        (b"Content-Length: 3\r\nContent-Length: 3", "body 3 True"),
+        (b"Content-Length: 3, 3", "body 3 True"),
+        (b"Content-Length: 3\r\nContent-Length: 4", "body 6 None"),
+        (b"Content-Length: -3", "body 6 None"),
+        (b"Content-Length: 3x", "body 6 None"),
+        ("Content-Length: ³".encode(), "body 6 None"),
+        (b"Transfer-Encoding: gzip", "body 6 None"),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 99", "body 0 False"),
+    ],
+)
+def test_length_of_a_body(fields: bytes, word: str) -> None:
+    talk = Talk()
+    talk.client(GET)
+    words = talk.proxy(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n\r\nabcdef")
+    words += kinds(talk.http.closed(PROXY))
+    assert word in words
+
+
+def test_bodies_are_skipped_but_the_start_of_an_error_page_is_read() -> None:
+    talk = Talk()
+    talk.client(GET)
+    talk.proxy(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 5000\r\n\r\n" + b"a" * 100)
+    assert talk.http.skip(PROXY) == 0
+    talk.proxy(b"b" * 2900)
+    assert talk.http.skip(PROXY) == 2000
+    assert kinds(talk.http.skipped(PROXY, 2000, 7)) == ["body 5000 True"]
+    assert talk.http.exchanges[0].body_start == b"a" * 100 + b"b" * 1948
+    talk.client(GET)
+    talk.proxy(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
+    assert talk.http.skip(PROXY) == 5000
+    talk.proxy(b"c" * 4999)
+    assert talk.http.skip(PROXY) == 1
+    assert kinds(talk.http.closed(PROXY, 8)) == ["body 4999 False"]
+    assert talk.http.exchanges[1].body_complete is False
+    assert talk.http.exchanges[1].body_start == b""
+
+
+def test_skipping_more_than_allowed_counts_as_lost() -> None:
+    talk = Talk()
+    talk.client(GET)
+    talk.proxy(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+    assert kinds(talk.http.skipped(PROXY, 15, 2)) == ["body 10 True"]
+    assert talk.proxy(b"rest of a head\r\n\r\n") == []
+    assert talk.proxy(b"HTTP/1.1 200 OK\r\n\r\n") == ["200"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_error_pages_are_decoded_and_masked(coding: str) -> None:
+    page = b"<p>http://joe:hunter2@a.example/ ERR_DNS_FAIL</p>" * 200
+    body = gzip.compress(page) if coding == "gzip" else zlib.compress(page)
+    talk = Talk()
+    talk.client(GET)
+    head = f"HTTP/1.1 503 x\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n"
+    talk.proxy(head.encode() + body)
+    start = talk.http.exchanges[0].body_start
+    assert len(start) == 2048
+    assert b"ERR_DNS_FAIL" in start
+    assert b"hunter2" not in start
+
+
+def test_snaplen_cut_heads_still_open_the_tunnel() -> None:
+    talk = Talk()
+    assert talk.client(CONNECT[:35]) == []
+    (request,) = talk.http.lost(CLIENT, len(CONNECT) - 35, 1)
+    assert isinstance(request, RequestHead)
+    assert request.request.target == "a.example:443"
+    assert not request.request.complete
+    assert talk.proxy(OK[:30]) == []
+    response, opened = talk.http.lost(PROXY, len(OK) - 30, 2)
+    assert isinstance(response, ResponseHead)
+    assert response.response.reason == "Connection establ"
+    assert response.response.reason_cut
+    assert isinstance(opened, TunnelOpen)
+    assert not opened.exact
+    assert talk.http.leftover(CLIENT) == []
+
+
+def test_rest_of_a_cut_connect_is_not_taken_for_the_tunnel() -> None:
+    talk = Talk()
+    talk.client(CONNECT[:35])
+    talk.http.lost(CLIENT, 5, 1)
+    talk.client(b"ost: a.example\r\n\r\n")
+    talk.client(b"\x16\x03\x01early")
+    talk.proxy(OK)
+    assert [chunk.data for chunk in talk.http.leftover(CLIENT)] == [b"\x16\x03\x01early"]
+
+
+def test_cut_heads_of_a_retry() -> None:
+    talk = Talk()
+    talk.client(CONNECT[:35])
+    talk.http.lost(CLIENT, 20, 1)
+    talk.proxy(AUTH[:40])
+    assert kinds(talk.http.lost(PROXY, 60, 2)) == ["407"]
+    talk.client(CONNECT[:35])
+    assert kinds(talk.http.lost(CLIENT, 40, 3)) == ["CONNECT"]
+    talk.proxy(OK[:20])
+    assert kinds(talk.http.lost(PROXY, 19, 4)) == ["200", "tunnel"]
+    assert len(talk.http.exchanges) == 2
+
+
+def test_loss_inside_a_body_keeps_step() -> None:
+    talk = Talk()
+    talk.client(GET)
+    talk.proxy(b"HTTP/1.1 502 x\r\nContent-Length: 10\r\n\r\nab")
+    talk.http.lost(PROXY, 5)
+    talk.client(GET)
+    assert talk.proxy(b"xyzHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") == ["body 10 True", "200"]
+    first, second = talk.http.exchanges
+    assert first.body_start == b"ab"
+    assert second.body_complete is True
+
+
+def test_loss_of_a_chunk_border_waits_for_the_next_head() -> None:
+    talk = Talk()
+    talk.client(GET)
+    talk.proxy(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel")
+    assert talk.http.skip(PROXY) == 2
+    talk.http.lost(PROXY, 6)
+    assert talk.proxy(b"more chunk data") == []
+    talk.client(GET)
+    assert talk.proxy(b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n") == ["404"]
+    assert talk.http.exchanges[0].body_complete is None
+
+
+def test_mid_stream_garbage_is_told_once_and_given_up_in_the_end() -> None:
+    talk = Talk()
+    assert talk.client(b"\x17\x03\x03 ciphertext") == ["not http"]
+    for _ in range(MAX_RESYNC - 1):
+        assert talk.client(b"more") == []
+        assert talk.http.skip(CLIENT) == 0
+    assert talk.client(b"more") == []
+    assert talk.http.skip(CLIENT) == FOREVER
+    other = Talk()
+    other.client(b"rest of something\r\nelse")
+    assert other.client(CONNECT) == ["CONNECT"]
+
+
+@pytest.mark.parametrize("data", [b"\x05\xff", b"\x00[", b"SSH-2.0-x\r\n", b"\x15\x03\x01\x00\x02"])
+def test_reply_in_another_language(data: bytes) -> None:
+    talk = Talk()
+    talk.client(CONNECT)
+    assert talk.proxy(data) == ["not http"]
+    assert talk.events[-1].data == data
+
+
+def test_garbage_shows_no_secret() -> None:
+    talk = Talk()
+    talk.client(b"PASS hunter2\r\nUSER joe\r\n\r\n")
+    assert b"hunter2" not in talk.events[-1].data
+
+
+@pytest.mark.parametrize("sender", [CLIENT, PROXY])
+def test_endless_head_is_given_up(sender: int) -> None:
+    talk = Talk(1400)
+    start = CONNECT[:-2] if sender == CLIENT else AUTH[: AUTH.index(b"\r\n\r\n") + 2]
+    words = talk.feed(sender, start + b"X: " + b"y" * MAX_HEAD)
+    assert words == [("CONNECT" if sender == CLIENT else "407"), "head too long"]
+    assert talk.http.exchanges[0].request is None or not talk.http.exchanges[0].request.complete
+
+
+def test_held_bytes_are_bounded() -> None:
+    talk = Talk()
+    talk.client(CONNECT)
+    for _ in range(3):
+        talk.client(b"\x16" * (MAX_HELD // 2 + 1))
+    held = talk.http.held(CLIENT)
+    assert sum(len(chunk.data) for chunk in held) == MAX_HELD
+    assert sum(len(chunk.data) + chunk.lost for chunk in held) == 3 * (MAX_HELD // 2 + 1)
+
+
+def test_endless_chunk_line_and_trailer_are_given_up() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for rest in (b"5;" + b"x" * 5000, b"0\r\n" + b"T: x\r\n" * 4000):
+        talk = Talk(1000)
+        talk.client(GET)
+        assert talk.proxy(head + rest) == ["200", "bad chunk"]
+
+
+def test_reply_without_its_request() -> None:
+    talk = Talk()
+    assert talk.proxy(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno") == [
+        "403", "body 2 True",
+    ]  # fmt: skip
+    (exchange,) = talk.http.exchanges
+    assert exchange.request is None
+    tunnel = Talk()
+    assert tunnel.proxy(OK) == ["200", "tunnel"]
+    assert tunnel.events[-1].request is None
+    plain = Talk()
+    assert plain.proxy(b"HTTP/1.1 200 OK\r\n\r\n") == ["200"]
+
+
+def test_half_a_reply_opens_nothing_when_the_proxy_ends() -> None:
+    talk = Talk()
+    talk.client(CONNECT)
+    talk.proxy(OK[:-2])
+    assert kinds(talk.http.closed(PROXY, 3)) == ["200"]
+    assert not talk.http.tunnel
+    (exchange,) = talk.http.exchanges
+    assert exchange.response is not None
+    assert not exchange.response.complete
+
+
+def test_asked_again_without_a_captured_answer() -> None:
+    talk = Talk()
+    assert talk.client(CONNECT) == ["CONNECT"]
+    assert talk.client(CONNECT) == ["CONNECT"]
+    assert len(talk.http.exchanges) == 2
+
+
+def test_first_and_last_exchanges_are_kept() -> None:
+    talk = Talk()
+    for number in range(100):
+        talk.client(b"GET http://a/%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
+        talk.proxy(b"HTTP/1.1 204 x\r\n\r\n")
+    targets = [int(e.request.target[9:]) for e in talk.http.exchanges if e.request]
+    assert targets == [*range(KEPT_EXCHANGES), *range(100 - KEPT_EXCHANGES, 100)]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"PROXY TCP4 10.0.0.1 10.0.0.2 4711 3128\r\n",
+     b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes(12)],
+)  # fmt: skip
+def test_load_balancers_header_is_left_out(header: bytes) -> None:
+    talk = Talk()
+    assert talk.client(header + CONNECT) == ["CONNECT"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("01a_success_302_tls13.pcap", ["CONNECT", "200", "tunnel"]),
+        ("01h_success_tinyproxy.pcap", ["CONNECT", "200", "tunnel"]),
+        ("01o_success_302_s96.pcap", ["CONNECT", "200", "tunnel"]),
+        ("02a_squid_acl_deny.pcap", ["CONNECT", "403", "body 3075 True"]),
+        ("02c_tinyproxy_filter.pcap", ["CONNECT", "403", "body 335 None"]),
+        ("05a_basic_407_then_ok.pcap",
+         ["CONNECT", "407", "body 3082 True", "CONNECT", "200", "tunnel"]),
+        ("13a_tls_to_plain_proxy.pcap", ["not http", "400", "body 3032 True"]),
+        ("13b404_plain_http_404.pcap", ["GET", "404", "body 153 True"]),
+        ("13d_socks5_to_http_proxy.pcap", ["not http"]),
+        ("15a_captive_302_pyproxy.pcap", ["CONNECT", "302"]),
+    ],
+)  # fmt: skip
+def test_real_conversations(name: str, words: list[str]) -> None:
+    http: HttpConversation[int] = HttpConversation()
+    events: list[Any] = []
+    for piece in pieces(name):
+        if piece.lost:
+            events += http.lost(piece.sender, piece.lost, piece.number)
+        if not http.tunnel:
+            events += http.feed(piece.sender, piece.data, piece.number)
+            if piece.cut and not http.tunnel:
+                events += http.lost(piece.sender, piece.cut, piece.number)
+    events += http.closed(PROXY)
+    assert kinds(events) == words
+    for exchange in http.exchanges:
+        assert exchange.request is None or exchange.request.authority in (
+            "tools.cisco.com:443", "tools.cisco.com:80",
+        )  # fmt: skip
+
+
+_REPLIES = [
+    AUTH,
+    CHUNKED,
+    b"HTTP/1.1 304 x\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+]
+
+
+@given(st.lists(st.sampled_from(_REPLIES), max_size=5), st.lists(st.integers(0, 400), max_size=8))
+def test_any_split_tells_the_same(replies: list[bytes], cuts: list[int]) -> None:
+    data = b"".join(replies)
+    whole, parted = Talk(), Talk()
+    for talk in (whole, parted):
+        talk.client(GET * len(replies))
+    whole.proxy(data)
+    borders = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    for start, end in zip(borders, borders[1:], strict=False):
+        parted.proxy(data[start:end])
+    assert kinds(parted.events) == kinds(whole.events)
+    assert [e.body_start for e in parted.http.exchanges] == [
+        e.body_start for e in whole.http.exchanges
+    ]
+
+
+_BYTES = st.one_of(
+    st.binary(max_size=60),
+    st.sampled_from(
+        [CONNECT, OK, GET, AUTH, CHUNKED, CONNECT[:20], OK[:20], CHUNKED[:70], b"\r\n"]
+    ),
+)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.sampled_from(["feed", "lost", "skipped", "closed"]), _BYTES),
+        max_size=20,
+    )
+)  # fmt: skip
+def test_nothing_that_comes_raises(steps: list[tuple[int, str, bytes]]) -> None:
+    http: HttpConversation[int] = HttpConversation()
+    for mark, (sender, step, data) in enumerate(steps):
+        if step == "feed":
+            http.feed(sender, data, mark)
+        elif step == "closed":
+            http.closed(sender, mark)
+        else:
+            count = len(data) if step == "lost" else min(len(data), http.skip(sender))
+            getattr(http, step)(sender, count, mark)
+        assert http.skip(sender) >= 0
+        http.partial(sender)
+        if http.tunnel:
+            http.leftover(CLIENT)
+            http.leftover(PROXY)
