@@ -101,11 +101,13 @@ def _analyse(
     path: str, options: AnalysisOptions, progress: Callable[[int, int | None], None] | None
 ) -> Report:
     from capture.engine import analyse
+    from capture.judging import Catalogue
     from capture.sources import open_source
 
+    catalogue = Catalogue.load(options.rules)
     source = open_source(path)
     try:
-        return analyse(source, options, progress=progress)
+        return analyse(source, options, catalogue=catalogue, progress=progress)
     finally:
         source.close()
 

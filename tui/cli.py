@@ -154,6 +154,13 @@ def _options(
     for directory in arguments.rules:
         if not os.path.isdir(directory):
             raise UsageError(f"--rules {directory}: no such directory")
+    if arguments.rules:
+        from capture.judging.catalogue import Catalogue, CatalogueError
+
+        try:  # before any capture is read: a slip in a rule is no fault of a capture
+            Catalogue.load(arguments.rules)
+        except CatalogueError as error:
+            raise UsageError(str(error)) from None
     return AnalysisOptions(
         proxies=proxies.unique((*told, *proxies.from_environment())),
         keep_other=keep_other,

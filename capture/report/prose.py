@@ -60,6 +60,11 @@ def title(flow: FlowReport) -> str:
     return VERDICT_TITLES.get(flow.verdict, flow.verdict)
 
 
+def source_name(report: Report) -> str:
+    """What was read."""
+    return "standard input" if report.source.path == "-" else safe(report.source.path)
+
+
 def source_line(report: Report) -> str:
     """``pcap, EN10MB: 412 packets, 96.3 kB, 12.4 s from 2025-03-14 11:30:12 UTC``."""
     source = report.source

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from capture.report.model import Report
+if TYPE_CHECKING:
+    from capture.report.model import Report
 
 FORMATS: Final = ("text", "json", "ndjson", "markdown", "html", "csv")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from capture.facts import CLIENT, PROXY, CaptureFacts, Exchange, FlowFacts, Mark, TlsFacts
+from capture.facts import CLIENT, PROXY, SENDERS, CaptureFacts, Exchange, FlowFacts, Mark, TlsFacts
 from capture.protocols.tls_names import alert_name, version_name
 from capture.report.model import STEP_NAMES, Finding, Severity, Step, StepState
 from capture.units import plural, size
@@ -26,6 +26,16 @@ _RESPONSE_VERDICTS: Final = frozenset({
 _HANDSHAKE_VERDICTS: Final = frozenset(
     {"tls_stall", "tls_untrusted_ca", "tls_cert_expired", "tls_version"}
 )
+
+_LANGUAGES: Final = {
+    "tls": "TLS instead of a request",
+    "socks4": "SOCKS4 instead of a request",
+    "socks5": "SOCKS5 instead of a request",
+    "ssh": "SSH instead of a request",
+    "http2": "HTTP/2 instead of a request",
+    "http-part": "request not complete",
+}
+"""What a client said first where no request could be read."""
 
 _APPLICATION_DATA: Final = 23
 _TLS13: Final = 0x0304
@@ -149,17 +159,17 @@ def _connect(facts: FlowFacts, exchange: Exchange | None) -> _Seen:
     if exchange is not None and exchange.request is not None:
         request = exchange.request
         return _Seen(exchange.request_mark, f"{request.method} {request.target}", done=True)
-    language = facts.first_language[CLIENT]
-    spoken = {
-        "tls": "TLS instead of a request",
-        "socks4": "SOCKS4 instead of a request",
-        "socks5": "SOCKS5 instead of a request",
-        "ssh": "SSH instead of a request",
-        "http2": "HTTP/2 instead of a request",
-        "http-part": "request not complete",
-    }.get(language, "")
-    mark = facts.sides[CLIENT].first_payload if spoken and not facts.mid_stream else None
-    return _Seen(mark, spoken if mark else "")
+    if not _spoke_no_http(facts):
+        return _Seen()
+    spoken = _LANGUAGES[facts.first_language[CLIENT]]
+    return _Seen(facts.sides[CLIENT].first_payload, spoken)
+
+
+def _spoke_no_http(facts: FlowFacts) -> bool:
+    """Whether the client's first words were in a language that a proxy port does not speak."""
+    if facts.mid_stream or facts.first_language[CLIENT] not in _LANGUAGES:
+        return False
+    return not any(item.request is not None for item in facts.exchanges)
 
 
 def _response(facts: FlowFacts, exchange: Exchange | None, verdict: str) -> _Seen:
@@ -194,7 +204,7 @@ def _server_hello(facts: FlowFacts, verdict: str) -> _Seen:
     alert = next((item for item in tls.alerts if item.code not in (0, 90)), None)
     refusal = ""
     if alert is not None and verdict in _HANDSHAKE_VERDICTS:
-        refusal = f"alert {alert_name(alert.code)} from {('client', 'proxy')[alert.sender]}"
+        refusal = f"alert {alert_name(alert.code)} from {SENDERS[alert.sender]}"
     if tls.server_hello_mark is None or tls.server_hello is None:
         return _Seen(alert.mark if alert is not None and refusal else None, refusal)
     version = version_name(tls.server_hello.version)
@@ -283,7 +293,7 @@ def _failed_step(facts: FlowFacts, verdict: str, seen: dict[str, _Seen]) -> str 
     if verdict in ("proxy_refused", "proxy_unreachable"):
         return "syn_ack"
     if verdict in _RESPONSE_VERDICTS:
-        return "response"
+        return "connect" if _spoke_no_http(facts) else "response"
     if verdict == "tls_to_plain_proxy":
         return "connect"
     if verdict in _HANDSHAKE_VERDICTS:

@@ -23,6 +23,7 @@ from capture.report.prose import (
     packet_list,
     retransmitted,
     source_line,
+    source_name,
     title,
     traffic,
 )
@@ -115,7 +116,7 @@ def _page(reports: Iterable[Report], others: bool) -> Iterator[str]:
 
 def _document(report: Report, others: bool) -> Iterator[str]:
     why = explanation(report)
-    yield f"<h1>{_code(report.source.path)}</h1>\n"
+    yield f"<h1>{_code(source_name(report))}</h1>\n"
     yield f'<p class="dim">{_text(source_line(report))}</p>\n'
     yield f"<p>{_text(why or flows_line(report))}</p>\n"
     grave = by_gravity([flow for flow in report.flows if needs_block(flow)])

@@ -21,6 +21,7 @@ from capture.report.prose import (
     packet_list,
     retransmitted,
     source_line,
+    source_name,
     title,
     traffic,
 )
@@ -82,7 +83,7 @@ def code(text: str | None) -> str:
 
 def _document(report: Report, others: bool) -> Iterator[str]:
     why = explanation(report)
-    yield f"# tunnelscope: {code(report.source.path)}\n\n"
+    yield f"# tunnelscope: {code(source_name(report))}\n\n"
     yield f"{prose(source_line(report))}\n\n{prose(why or flows_line(report))}\n"
     grave = by_gravity([flow for flow in report.flows if needs_block(flow)])
     fine = [flow for flow in report.flows if not needs_block(flow)]

@@ -20,6 +20,7 @@ from capture.report.prose import (
     packet_list,
     retransmitted,
     source_line,
+    source_name,
     title,
     traffic,
 )
@@ -75,7 +76,7 @@ def _document(report: Report, others: bool) -> Iterator[str]:
 
 def _head(report: Report) -> list[str]:
     lines = [
-        *wrap(f"tunnelscope: {safe(report.source.path)}", WIDTH),
+        *wrap(f"tunnelscope: {source_name(report)}", WIDTH),
         *wrap(source_line(report), WIDTH),
     ]
     why = explanation(report)

@@ -118,8 +118,9 @@ def test_options_reach_the_analysis(
     monkeypatch.setenv("http_proxy", "http://u:p@10.0.0.3:3128")
     calls = outcomes(mixed())
     cli.main([
-        "check", "--proxy", "10.0.0.1:8080", "--proxy", "[fd00::1]", "--iprep-proxy-conf", str(conf),
-        "--all", "--rules", str(tmp_path), "--jobs", "3", "--format", "csv", "a",
+        "check", "--proxy", "10.0.0.1:8080", "--proxy", "[fd00::1]",
+        "--iprep-proxy-conf", str(conf), "--all", "--rules", str(tmp_path), "--jobs", "3",
+        "--format", "csv", "a",
     ])  # fmt: skip
     ((paths, options, more),) = calls
     assert paths == ["a"]
@@ -358,9 +359,9 @@ def test_a_full_disk_is_one_line() -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_any_output_encoding(encoding: str) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    done = run("check", DENIED, env=environment, text=False)
+    done = run("check", DENIED, env=environment, encoding="latin-1")
     assert done.returncode == 1
-    assert b"acl_denied" in done.stdout
+    assert "acl_denied" in done.stdout
 
 
 def test_ctrl_c_ends_quietly_with_130() -> None:

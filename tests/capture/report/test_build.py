@@ -286,6 +286,11 @@ NO_SERVER_HELLO = tls(
 )
 
 
+SOCKS = without_reply(
+    exchanges=(),
+    first_language=("socks5", ""),
+    sides=(Direction(first_payload=at(8, 536_989)), Direction()),
+)
 REFUSED = replace(NO_SERVER_HELLO, alerts=(Alert(at(17, 0), 1, 2, 70),))
 SILENT: dict[str, Any] = {"tls": None, "tunnel_first": (None, None), "tunnel_protocol": ""}
 
@@ -297,6 +302,8 @@ SILENT: dict[str, Any] = {"tls": None, "tunnel_first": (None, None), "tunnel_pro
         ("proxy_unreachable", only_syns(), "DFMMMMMMM"),
         ("connect_no_reply", without_reply(closes=()), "DDDDFMMMM"),
         ("connect_no_reply", without_reply(), "DDDDFMMMD"),
+        ("bad_request", SOCKS, "DDDFMMMMD"),
+        ("connect_no_reply", SOCKS, "DDDFMMMMD"),
         ("tls_stall", worked(tls=NO_SERVER_HELLO), "DDDDDDFMD"),
         ("tls_untrusted_ca", worked(tls=tls(alerts=(Alert(at(17, 0), 0, 2, 48),))), "DDDDDDFMD"),
         ("tls_version", worked(tls=REFUSED), "DDDDDDFMD"),
