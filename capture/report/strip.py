@@ -54,7 +54,9 @@ def step_words(flow: FlowReport) -> tuple[str, ...]:
     """``("SYN ok 19.7 ms", "CONNECT ok", "403 FAILED 3.1 ms", "TLS -", …)``."""
     words = []
     for item in strip(flow):
-        word = f"{item.label} {_STATE_WORDS[item.state]}"
+        # A reset is never "ok", even where it only ends what had failed before.
+        seen = item.label == "RST" and item.state is StepState.DONE
+        word = f"{item.label} {'seen' if seen else _STATE_WORDS[item.state]}"
         if item.elapsed_ms is not None and item.state in (StepState.DONE, StepState.FAILED):
             word += f" {milliseconds(item.elapsed_ms)}"
         words.append(word)

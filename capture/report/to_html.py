@@ -175,11 +175,9 @@ def _block(flow: FlowReport) -> str:
 def _step(item: StripStep) -> str:
     timed = item.elapsed_ms is not None and item.state in (StepState.DONE, StepState.FAILED)
     time = f" {milliseconds(item.elapsed_ms)}" if timed and item.elapsed_ms is not None else ""
+    word = "seen" if item.label == "RST" and item.state is StepState.DONE else _WORDS[item.state]
     hint = f' title="packet {item.packet}"' if item.packet is not None else ""
-    return (
-        f'<li class="{item.state.value}"{hint}>'
-        f"{escape(item.label)} {_WORDS[item.state]}{escape(time)}</li>\n"
-    )
+    return f'<li class="{item.state.value}"{hint}>{escape(item.label)} {word}{escape(time)}</li>\n'
 
 
 def _finding(finding: Finding) -> str:

@@ -56,6 +56,10 @@ def test_the_step_line_names_method_reset_and_open_steps() -> None:
     )  # fmt: skip
 
 
+def test_a_reset_is_never_ok() -> None:
+    assert step_words(replace(denied(), ended="client_rst"))[-1] == "RST seen"
+
+
 def test_problems_come_before_warnings_before_the_rest() -> None:
     output = text(report(healthy(1), stalled(2), denied(3)))
     places = [output.index(word) for word in ("PROBLEM:", "WARNING:", "Flows without a problem")]
