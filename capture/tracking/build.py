@@ -26,6 +26,7 @@ from capture.protocols.conversation import HttpExchange
 from capture.protocols.masking import mask_payload
 from capture.protocols.readers import RecordHeader
 from capture.tracking.events import Oddities
+from capture.tracking.records import RECORDS, RecordWalker
 from capture.tracking.streams import Conversation, TlsSeen
 from capture.tracking.table import FlowTable
 
@@ -39,6 +40,7 @@ def flow_facts(
     odd: Oddities,
     flow: int,
     conversation: Conversation | None,
+    walker: RecordWalker,
     icmp: tuple[IcmpError, ...],
     address_text: Callable[[int], str],
 ) -> FlowFacts:
@@ -55,6 +57,7 @@ def flow_facts(
     values: dict[str, Any] = {}
     if conversation is not None:
         values = _talk(conversation, sides, last)
+        values["tls"] = _tls(conversation, sides, table, walker, flow)
     return FlowFacts(
         id=flow + 1,
         client=_endpoint(int(columns.client[flow]), address_text),
@@ -158,7 +161,7 @@ def _direction(table: FlowTable, odd: Oddities, row: int) -> Direction:
     other = row ^ 1
     next_seq, acked = int(c.next_seq[row]), max(int(c.max_ack[other]), 1)
     fin = _mark(c, "fin", row)
-    stream_end = next_seq - (fin is not None and next_seq == c.fin_end[row])
+    stream_end = next_seq - (1 if fin is not None and next_seq == c.fin_end[row] else 0)
     largest = int(c.largest[row])
     unacked = max(0, stream_end - acked)
     values: dict[str, Any] = {}
@@ -251,7 +254,6 @@ def _talk(conversation: Conversation, sides: tuple[Direction, Direction], last: 
         "exchanges": _exchanges(conversation),
         "first_bytes": tuple(mask_payload(data) for data in conversation.first_bytes),
         "first_language": tuple(conversation.languages),
-        "tls": _tls(conversation),
     }
     if opening is None:
         return values
@@ -303,10 +305,20 @@ def _exchange(item: HttpExchange[Mark]) -> Exchange:
     )
 
 
-def _tls(conversation: Conversation) -> TlsFacts | None:
+def _tls(
+    conversation: Conversation,
+    sides: tuple[Direction, Direction],
+    table: FlowTable,
+    walker: RecordWalker,
+    flow: int,
+) -> TlsFacts | None:
     seen = conversation.tls
     if seen is None:
         return None
+    alerts = [Alert(a.mark, side, a.level, a.code) for side, a in seen.alerts]
+    for side in (CLIENT, PROXY):
+        later = walker.alerts.get(2 * flow + side, ())
+        alerts += [Alert(mark, side, level, code) for mark, level, code in later]
     hello, server, certificates = seen.hello, seen.server, seen.certificates
     return TlsFacts(
         client_hello=hello.hello if hello else None,
@@ -318,8 +330,11 @@ def _tls(conversation: Conversation) -> TlsFacts | None:
         certificates=certificates.certificates if certificates else (),
         certificate_mark=certificates.first if certificates else None,
         certificate_request=seen.certificate_request,
-        alerts=tuple(Alert(a.mark, side, a.level, a.code) for side, a in seen.alerts),
-        sides=(_records(conversation, seen, CLIENT), _records(conversation, seen, PROXY)),
+        alerts=tuple(alerts),
+        sides=(
+            _records(conversation, seen, CLIENT, sides, table, walker, flow),
+            _records(conversation, seen, PROXY, sides, table, walker, flow),
+        ),
     )
 
 
@@ -327,16 +342,36 @@ def _record(header: RecordHeader[Mark]) -> Record:
     return Record(header.mark, header.type, header.length)
 
 
-def _records(conversation: Conversation, seen: TlsSeen, side: int) -> TlsDirection:
+def _records(
+    conversation: Conversation,
+    seen: TlsSeen,
+    side: int,
+    sides: tuple[Direction, Direction],
+    table: FlowTable,
+    walker: RecordWalker,
+    flow: int,
+) -> TlsDirection:
     reader = conversation.reader(side)
     if reader is None:
         return TlsDirection()
-    last = seen.last[side]
+    header, first_app, start = seen.last[side], seen.first_app[side], seen.app_from[side]
+    last = _record(header) if header else None
+    count, missing = reader.count, reader.missing
+    row, end = 2 * flow + side, sides[side].stream_bytes + 1
+    columns = table.sides
+    if columns.mode[row] >= RECORDS:
+        missing = walker.missing(row, end)
+        count += int(columns.rec_count[row])
+        if columns.rec_count[row]:
+            at = Mark(int(columns.rec_no[row]), int(columns.rec_ns[row]))
+            last = Record(at, int(columns.rec_type[row]), int(columns.rec_length[row]))
+        if first_app is None and row in walker.first_data:
+            first_app, start = walker.first_data[row]
     return TlsDirection(
         records=tuple(_record(header) for header in seen.records[side]),
-        last=_record(last) if last else None,
-        count=reader.count,
-        missing=reader.missing,
-        app_bytes=reader.app_bytes,
-        first_app=seen.first_app[side],
+        last=last,
+        count=count,
+        missing=missing,
+        app_bytes=max(0, end - start) if start else 0,
+        first_app=first_app,
     )

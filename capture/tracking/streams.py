@@ -9,6 +9,7 @@ download only the segments that hold a record header get here.
 from __future__ import annotations
 
 from bisect import insort
+from operator import itemgetter
 from typing import Final
 
 from capture.facts import CLIENT, PROXY, Mark
@@ -49,8 +50,8 @@ class TlsSeen:
     """What the TLS readers reported of one connection."""
 
     __slots__ = (
-        "alerts", "certificate_request", "certificates", "first_app", "hello", "last",
-        "records", "server",
+        "alerts", "app_from", "certificate_request", "certificates", "first_app", "hello",
+        "last", "records", "server",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -62,6 +63,8 @@ class TlsSeen:
         self.records: tuple[list[RecordHeader[Mark]], list[RecordHeader[Mark]]] = ([], [])
         self.last: list[RecordHeader[Mark] | None] = [None, None]
         self.first_app: list[Mark | None] = [None, None]
+        self.app_from = [0, 0]
+        """Sequence number of each side's first application-data record."""
 
 
 class Conversation:
@@ -146,7 +149,7 @@ class Conversation:
         pending = self._pending[side]
         if pending is None:
             pending = self._pending[side] = []
-        insort(pending, segment)
+        insort(pending, segment, key=itemgetter(0))
         held = sum(len(item[3]) for item in pending)
         if len(pending) > MAX_PENDING or held > MAX_PENDING_BYTES:
             self._lose(side, max(0, pending[0][0] - self.next[side]))
@@ -161,28 +164,21 @@ class Conversation:
         if not pending:
             self._pending[side] = None
 
-    # -- at speed ----------------------------------------------------------------------
+    # -- handing over -------------------------------------------------------------------
 
-    def pace(self, side: int) -> int:
-        """How the tracker may feed this side: 0 all that is wanted; 1 record borders are
-        known and only encrypted records follow; 2 record borders were lost."""
+    def border(self, side: int) -> int | None:
+        """Place of the side's next record header, once it sends encrypted records only and
+        enough of them were looked at; else None."""
         reader = self._reader[side]
-        if self._mode[side] != _TLS or reader is None:
-            return 0
-        if reader.missing is None:
-            return 2
-        return 1 if reader.encrypted and reader.count >= KEPT_RECORDS // 2 else 0
+        if self._mode[side] != _TLS or reader is None or self._pending[side]:
+            return None
+        if not reader.encrypted or reader.count < KEPT_RECORDS // 2 or reader.missing is None:
+            return None
+        return None if 0 < reader.missing < 5 else self.next[side] + reader.missing
 
-    def jump(self, side: int, seq: int, records: int) -> None:
-        """Go on at a record border at ``seq``; ``records`` whole ones went by unseen."""
-        reader = self._reader[side]
-        if reader is None or self._mode[side] != _TLS:
-            return
-        pending = self._pending[side]
-        if pending:
-            self._pending[side] = [item for item in pending if item[0] >= seq] or None
-        self.next[side] = seq
-        reader.resync(records)
+    def data_seen(self, side: int) -> bool:
+        """Whether the side has sent TLS application data."""
+        return self.tls is not None and self.tls.first_app[side] is not None
 
     def flip(self) -> None:
         """Exchange the two sides (nothing may have been parsed yet)."""
@@ -240,7 +236,8 @@ class Conversation:
         elif mode == _TLS:
             reader = self._reader[side]
             if reader:
-                self._tls_events(side, reader.feed(data, mark))
+                border = self.next[side] - len(data) - lost + (reader.missing or 0)
+                self._tls_events(side, reader.feed(data, mark), border)
                 if lost:
                     self._tls_events(side, reader.lost(lost))
 
@@ -300,7 +297,8 @@ class Conversation:
             for chunk in rest:
                 self._deliver(side, chunk.data, chunk.lost, chunk.mark)
 
-    def _tls_events(self, side: int, events: list[TlsEvent[Mark]]) -> None:
+    def _tls_events(self, side: int, events: list[TlsEvent[Mark]], border: int = 0) -> None:
+        """Keep what a TLS reader reports; ``border``: where the first new record began."""
         seen = self.tls
         if seen is None:
             return
@@ -311,7 +309,8 @@ class Conversation:
                     records.append(event)
                 seen.last[side] = event
                 if event.type == 23 and seen.first_app[side] is None:
-                    seen.first_app[side] = event.mark
+                    seen.first_app[side], seen.app_from[side] = event.mark, border
+                border += 5 + event.length
             elif isinstance(event, ClientHelloSeen):
                 seen.hello = seen.hello or event
             elif isinstance(event, ServerHelloSeen):

@@ -54,7 +54,9 @@ _SIDE_COLUMNS: Final = (
     ("dup_acks", "u4", 0), ("zero_windows", "u4", 0), ("probes", "u4", 0),
     ("window_full", "u4", 0), ("lost", "u4", 0), ("acked_unseen", "u4", 0),
     ("cut", "u4", 0), ("oversized", "u4", 0), ("fragments", "u4", 0),
-    ("want", "i8", 1), ("pace", "u1", 0),
+    ("want", "i8", 1), ("mode", "u1", 0), ("data_seen", "?", False),
+    ("rec_count", "u4", 0), ("rec_type", "u1", 0), ("rec_length", "u2", 0),
+    ("rec_no", "u4", 0), ("rec_ns", "i8", 0),
 )  # fmt: skip
 
 _LANE: Final = np.uint64(0xFFFFFF)

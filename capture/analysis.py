@@ -1,0 +1,229 @@
+"""One capture under analysis: decode, track, judge, report. No thread, no file.
+
+``Analysis`` is fed frame blocks and asked for reports. ``capture.engine`` drives it: to
+the end for ``check``, in a thread for the screen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from capture.decode.columns import DnsMessage
+from capture.decode.decoder import Decoder
+from capture.decode.linktypes import linktype_name
+from capture.facts import CaptureFacts, Endpoint, FlowFacts
+from capture.frames import FrameBlock, SourceInfo
+from capture.judging import Catalogue, Judgement, judge, judge_capture, relate
+from capture.judging.select import is_proxied, proves_proxy
+from capture.options import AnalysisOptions
+from capture.packet_index import PacketIndex
+from capture.report.build import flow_report
+from capture.report.model import Finding, FlowReport, Report, SourceReport, Warning
+from capture.tracking.tracker import Tracker
+
+OTHER = Judgement("ok", (), ())
+"""Verdict of flows that are not to a proxy: they are not judged."""
+
+
+@dataclass(slots=True)
+class _Judged:
+    """A flow as it was last looked at."""
+
+    last_packet: int
+    facts: FlowFacts
+    judgement: Judgement | None
+    """None: not to a proxy."""
+
+
+class Analysis:
+    """State of one capture's analysis.
+
+    Args:
+        info: Of the source; read again for each report, since it grows.
+        options: The user's choices.
+        catalogue: Texts and thresholds of the rules.
+    """
+
+    def __init__(self, info: SourceInfo, options: AnalysisOptions, catalogue: Catalogue) -> None:
+        self.info = info
+        self.options = options
+        self.catalogue = catalogue
+        self.decoder = Decoder()
+        self.tracker = Tracker(self._address_text)
+        self.index = PacketIndex() if options.keep_packets else None
+        self.packets = 0
+        self.bytes = 0
+        self._first_ns: int | None = None
+        self._last_ns: int | None = None
+        self._linktypes: dict[int, None] = {}
+        self._judged: dict[int, _Judged] = {}
+        self._reports: dict[int, FlowReport] = {}
+        self._proxies: set[Endpoint] = set()
+        self._dns: list[DnsMessage] = []
+
+    def take(self, block: FrameBlock) -> None:
+        """Analyse the next block."""
+        if not len(block):
+            return
+        self.packets += len(block)
+        self.bytes += int(block.wirelen.sum())
+        first, last = int(block.time_ns.min()), int(block.time_ns.max())
+        self._first_ns = first if self._first_ns is None else min(first, self._first_ns)
+        self._last_ns = last if self._last_ns is None else max(last, self._last_ns)
+        kinds = block.linktype
+        alike = bool((kinds == kinds[0]).all())
+        for kind in (kinds[:1] if alike else kinds).tolist():
+            self._linktypes.setdefault(kind)
+        decoded = self.decoder.decode(block)
+        analysed = self.tracker.add(decoded)
+        self._dns.extend(decoded.dns)
+        if self.index is not None:
+            self.index.append(block, decoded, analysed, self.tracker)
+            for flow in self.tracker.payload.flipped:
+                self.index.flip(flow)
+        self.tracker.payload.flipped.clear()
+
+    # -- reports ----------------------------------------------------------------------
+
+    def report(self, *, final: bool = True) -> Report:
+        """Judge what was seen and describe it.
+
+        Args:
+            final: Look at every flow again. Without (while the capture is still being
+                read), only at flows that changed since the last report.
+        """
+        capture = self._capture(final)
+        pairs = self._judge_all(capture, final)
+        listed = [(facts, verdict) for facts, verdict in pairs if verdict is not None]
+        flows = self._flow_reports(listed, capture)
+        findings: tuple[Finding, ...] = ()
+        if final:
+            findings = judge_capture([f for f, _ in listed], [j for _, j in listed], capture)
+        others: tuple[FlowReport, ...] = ()
+        if self.options.keep_other:
+            others = tuple(
+                flow_report(facts, OTHER, capture, number, kind="other")
+                for number, (facts, verdict) in enumerate(pairs, 1)
+                if verdict is None
+            )
+        return Report(
+            source=self._source(),
+            flows=flows,
+            other_flows=len(pairs) - len(listed),
+            findings=findings,
+            not_understood=capture.not_understood,
+            others=others,
+        )
+
+    def facts(self) -> dict[int, FlowFacts]:
+        """Facts of the flows in the last report, by flow number from 1."""
+        return {
+            flow + 1: item.facts
+            for flow, item in self._judged.items()
+            if item.judgement is not None
+        }
+
+    def _judge_all(
+        self, capture: CaptureFacts, final: bool
+    ) -> list[tuple[FlowFacts, Judgement | None]]:
+        last_no = self.tracker.table.flows.last_no
+        for flow in range(len(self.tracker)):
+            known = self._judged.get(flow)
+            last = int(last_no[flow])
+            if known is not None and known.last_packet == last and not final:
+                continue
+            facts = self.tracker.facts(flow)
+            proxied = is_proxied(facts, capture)
+            judgement = judge(facts, capture, self.catalogue) if proxied else None
+            self._judged[flow] = _Judged(last, facts, judgement)
+        items = [self._judged[flow] for flow in range(len(self.tracker))]
+        if final:
+            self._relate(items, capture)
+        return [(item.facts, item.judgement) for item in items]
+
+    def _relate(self, items: list[_Judged], capture: CaptureFacts) -> None:
+        """Let flows shed light on each other."""
+        listed = [item for item in items if item.judgement is not None]
+        related = relate(
+            [item.facts for item in listed],
+            [item.judgement for item in listed if item.judgement is not None],
+            capture,
+            self.catalogue,
+        )
+        for item, judgement in zip(listed, related, strict=True):
+            item.judgement = judgement
+
+    def _flow_reports(
+        self, listed: list[tuple[FlowFacts, Judgement]], capture: CaptureFacts
+    ) -> tuple[FlowReport, ...]:
+        """Reports of the listed flows; unchanged ones are the same objects as before."""
+        reports: dict[int, FlowReport] = {}
+        for number, (facts, judgement) in enumerate(listed, 1):
+            before = self._reports.get(facts.id)
+            report = flow_report(facts, judgement, capture, number)
+            if before is not None:
+                if replace(report, rev=before.rev) == before:
+                    report = before
+                else:
+                    report = replace(report, rev=before.rev + 1)
+            reports[facts.id] = report
+        self._reports = reports
+        return tuple(reports.values())
+
+    # -- the capture as a whole -------------------------------------------------------
+
+    def _capture(self, final: bool) -> CaptureFacts:
+        info = self.info
+        return CaptureFacts(
+            first_ns=self._first_ns or 0,
+            last_ns=self._last_ns or 0,
+            packets=self.packets,
+            text=info.format == "tcpdump-text",
+            times_known=info.times_known,
+            lost_kernel=info.lost_kernel,
+            lost_queue=info.lost_queue,
+            snaplen=min((i.snaplen for i in info.interfaces if i.snaplen), default=0),
+            capture_filter=next((i.filter for i in info.interfaces if i.filter), ""),
+            icmp=tuple(self.tracker.stray_icmp),
+            dns=tuple(self._dns),
+            proxies=frozenset(self._known_proxies()),
+            not_understood=tuple(self.decoder.not_understood.most_common(16)) if final else (),
+            fragments_dropped=self.decoder.fragments_dropped,
+        )
+
+    def _known_proxies(self) -> set[Endpoint]:
+        """Endpoints told by the user, and those that answered as proxies."""
+        told = self.options.proxies
+        if told:
+            for flow in range(len(self.tracker)):
+                endpoint = self.tracker.proxy(flow)
+                if any(endpoint.host == host and port in (None, endpoint.port) for host, port in told):
+                    self._proxies.add(endpoint)
+            self._proxies.update(Endpoint(host, port) for host, port in told if port is not None)
+        for flow, conversation in list(self.tracker.payload.conversations.items()):
+            if conversation.http is None:
+                continue
+            endpoint = self.tracker.proxy(flow)
+            if endpoint not in self._proxies and proves_proxy(self.tracker.facts(flow)):
+                self._proxies.add(endpoint)
+        return self._proxies
+
+    def _address_text(self, number: int) -> str:
+        text = self.decoder.addresses.text(number)
+        return self.info.names.get(text, text)
+
+    def _source(self) -> SourceReport:
+        info = self.info
+        return SourceReport(
+            path=info.path,
+            format=info.format,
+            link_types=tuple(linktype_name(kind) for kind in self._linktypes),
+            packets=self.packets,
+            bytes=self.bytes,
+            first_ns=self._first_ns,
+            last_ns=self._last_ns,
+            lost_kernel=info.lost_kernel,
+            lost_queue=info.lost_queue,
+            warnings=tuple(Warning(item.code, item.message) for item in info.warnings)
+            + tuple(Warning("assumed", line) for line in info.assumed),
+        )

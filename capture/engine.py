@@ -1,0 +1,135 @@
+"""Drives an analysis: to the end for ``check``, in a thread of its own for the screen."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from capture.analysis import Analysis
+from capture.frames import Source, UnreadableInput
+from capture.judging import Catalogue
+from capture.options import AnalysisOptions
+from capture.packets import EMPTY
+from capture.report.model import Report
+from capture.snapshot import Snapshot
+from capture.store import PacketStore
+
+PATIENCE = 4
+"""A snapshot may be made again after this many times the time it took to make."""
+
+
+def analyse(
+    source: Source,
+    options: AnalysisOptions,
+    *,
+    catalogue: Catalogue | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Report:
+    """Read a source to its end and report.
+
+    Args:
+        source: Is closed at the end.
+        options: The user's choices.
+        catalogue: Texts of the rules; None: the built-in ones.
+        progress: Called after each block with (bytes done, bytes in total or None).
+
+    Raises:
+        UnreadableInput: Nothing at all of the source could be read.
+    """
+    analysis = Analysis(source.info, options, catalogue or Catalogue.load())
+    try:
+        for block in source.blocks():
+            analysis.take(block)
+            if progress is not None:
+                progress(*source.progress())
+    finally:
+        source.close()
+    return analysis.report()
+
+
+class Engine(threading.Thread):
+    """Analyses a source in a thread and publishes immutable snapshots.
+
+    The thread owns all mutable state. ``latest`` is a one-slot mailbox: a reader that is
+    slow misses snapshots, never the newest one.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        options: AnalysisOptions,
+        *,
+        period_s: float = 0.25,
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        super().__init__(name="engine", daemon=True)
+        self.store: PacketStore | None = getattr(source, "store", None)
+        self._source = source
+        self._options = options
+        self._catalogue = catalogue
+        self._period_s = period_s
+        self._stop_asked = threading.Event()
+        self._latest: Snapshot | None = None
+        self._rev = 0
+
+    def latest(self) -> Snapshot | None:
+        """The newest snapshot, or None before the first."""
+        return self._latest
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Ask the thread to end and wait for it a little."""
+        self._stop_asked.set()
+        if self.is_alive() and threading.current_thread() is not self:
+            self.join(timeout_s)
+
+    def run(self) -> None:
+        """Thread body: read, analyse, publish. Never lets an exception out."""
+        analysis = Analysis(self._source.info, self._options, self._catalogue or Catalogue.load())
+        error = None
+        try:
+            self._read(analysis)
+        except UnreadableInput as problem:
+            error = str(problem)
+        except Exception as problem:  # the screen shows it; a thread must not die silently
+            error = f"internal error: {type(problem).__name__}: {problem}"
+        finally:
+            self._source.close()
+        if not self._stop_asked.is_set():
+            self._publish(analysis, finished=True, error=error)
+
+    def _read(self, analysis: Analysis) -> None:
+        due = time.monotonic()
+        for block in self._source.blocks():
+            if self._stop_asked.is_set():
+                return
+            analysis.take(block)
+            now = time.monotonic()
+            if now >= due:
+                self._publish(analysis)
+                spent = time.monotonic() - now
+                due = time.monotonic() + max(self._period_s, PATIENCE * spent)
+
+    def _publish(
+        self, analysis: Analysis, *, finished: bool = False, error: str | None = None
+    ) -> None:
+        try:
+            report = analysis.report(final=finished)
+        except Exception as problem:
+            if error is None:
+                error = f"internal error: {type(problem).__name__}: {problem}"
+            if self._latest is None:
+                raise
+            report = self._latest.report
+        done, total = self._source.progress()
+        self._rev += 1
+        self._latest = Snapshot(
+            rev=self._rev,
+            report=report,
+            facts=analysis.facts(),
+            packets=analysis.index.view() if analysis.index else EMPTY,
+            bytes_done=done,
+            bytes_total=total,
+            finished=finished,
+            error=error,
+        )
