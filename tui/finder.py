@@ -252,10 +252,13 @@ class Finder:
             if search.finished or perf_counter() - marked > MARK_S:
                 marked = perf_counter()
                 self._mark(search)
-                if self._wanted or self._at is not None:
-                    self._tell_packets(search)
+                self._tell_again(search)
             await asyncio.sleep(0)
         self._wanted = 0
+
+    def _tell_again(self, search: PacketSearch) -> None:
+        if self._wanted or self._at is not None:
+            self._tell_packets(search)
 
     def _mark(self, search: PacketSearch) -> None:
         # While a search finds very much, marking every hit so far would cost more than it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from rich.cells import cell_len
 from textual import events
@@ -24,8 +24,17 @@ MESSAGE_S: Final = 6.0
 FIRST: Final = ("list.open",)
 ALSO: Final = (*FIRST, "issue.copy")
 """Hints for what widgets bind without asking for a hint."""
-LAST: Final = ("main.leave", "main.back", "packet.back", "app.help")
+LAST: Final = ("main.leave", "packet.back", "app.help")
 """Hints that keep their place when room is short: how to get out, how to learn the rest."""
+
+
+@runtime_checkable
+class Hinting(Protocol):
+    """A screen that words its own hints."""
+
+    def hint(self, action: BoundAction) -> str:
+        """What to say of an action."""
+        ...
 
 
 class Footline(Widget, can_focus=False):
@@ -104,7 +113,7 @@ class Footline(Widget, can_focus=False):
         for hint in self._fitting(width - 1):
             start = content.cell_length
             content = content + Content.assemble(
-                (hint.keys[0], key_style), " ", (hint.description.lower(), text_style), "  "
+                (hint.keys[0], key_style), " ", (self._words(hint), text_style), "  "
             )
             self._spans.append((start, content.cell_length, hint))
         return content
@@ -118,23 +127,28 @@ class Footline(Widget, can_focus=False):
         ]
         hints.sort(key=lambda hint: hint.id not in FIRST)
         last = [hint for hint in hints if hint.id in LAST]
-        room = width - sum(map(_cells, last))
+        room = width - sum(map(self._cells, last))
         chosen = []
         for hint in hints:
             if hint.id in LAST:
                 continue
-            room -= _cells(hint)
+            room -= self._cells(hint)
             if room < 0:
                 break
             chosen.append(hint)
         return chosen + last
+
+    def _words(self, hint: BoundAction) -> str:
+        screen = self.screen
+        if isinstance(screen, Hinting):
+            return screen.hint(hint)
+        return hint.description.lower()
+
+    def _cells(self, hint: BoundAction) -> int:
+        return cell_len(hint.keys[0]) + 1 + cell_len(self._words(hint)) + 2
 
     async def on_click(self, event: events.Click) -> None:
         for start, end, hint in self._spans:
             if start <= event.x < end:
                 await self.app.run_action(hint.action, default_namespace=hint.node)
                 return
-
-
-def _cells(hint: BoundAction) -> int:
-    return cell_len(hint.keys[0]) + 1 + cell_len(hint.description) + 2

@@ -73,7 +73,9 @@ def key_names(app: App[Any], binding: Binding, *, ascii_only: bool = False) -> s
 
 def actions_of(node: DOMNode, app: App[Any], *, ascii_only: bool = False) -> list[BoundAction]:
     """Every described action bound on one node, its keys gathered, in order of definition."""
-    return _gather(((node, binding) for _, binding in node._bindings), app, ascii_only)
+    bindings = node._bindings.copy()
+    bindings.apply_keymap(app._keymap)
+    return _gather(((node, binding) for _, binding in bindings), app, ascii_only)
 
 
 def active_actions(screen: Screen[Any], *, ascii_only: bool = False) -> list[BoundAction]:

@@ -89,7 +89,7 @@ def _data(payload: bytes, at: int, start: int) -> LayerField:
 def _http(payload: bytes, start: int) -> Iterator[LayerField]:
     end = _HEAD_END.search(payload)
     head_end = end.end() if end else len(payload)
-    lines = []
+    lines: list[LayerField] = []
     at = 0
     for line in payload[:head_end].splitlines(keepends=True)[:MAX_LINES]:
         text = line.rstrip(b"\r\n")

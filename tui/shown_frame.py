@@ -78,7 +78,8 @@ def fetch_shown(
 def _stream_before(bridge: EngineBridge, view: PacketView, row: int) -> bytes:
     """The same sender's bytes that end where this segment begins, as far as they can be had."""
     rows = _predecessors(view, row)
-    frames, linktypes = [], []
+    frames: list[bytes] = []
+    linktypes: list[int] = []
     for place in rows:
         try:
             frames.append(bridge.frame(view, place + 1))
@@ -121,7 +122,9 @@ def _nearby(view: PacketView, row: int) -> NDArray[np.int64]:
     packet = rows[row]
     flow = view.of_flow(int(packet["flow"]))
     flow = flow[flow < row]
-    own = flow[(rows["sender"][flow] == packet["sender"]) & (rows["length"][flow] > 0)]
+    own: NDArray[np.int64] = flow[
+        (rows["sender"][flow] == packet["sender"]) & (rows["length"][flow] > 0)
+    ]
     return own[-NEARBY_ROWS:]
 
 

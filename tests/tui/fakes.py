@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from capture.facts import CLIENT
+from capture.facts import CLIENT, Mark
 from capture.packets import PACKET_DTYPE, PacketView
 from capture.snapshot import Snapshot
 from tests.widgets.build import (
@@ -115,6 +116,18 @@ def stored(view: PacketView, payloads: dict[int, bytes]) -> tuple[PacketView, Fa
     return PacketView(rows), FakeStore(frames)
 
 
+def shifted(facts: Any, by: int) -> Any:
+    """The same facts with every packet number raised."""
+    if isinstance(facts, Mark):
+        return facts._replace(number=facts.number + by)
+    if isinstance(facts, tuple) and not hasattr(facts, "_fields"):
+        return tuple(shifted(item, by) for item in facts)
+    if is_dataclass(facts) and not isinstance(facts, type):
+        changed = {item.name: shifted(getattr(facts, item.name), by) for item in fields(facts)}
+        return replace(facts, **changed)
+    return facts
+
+
 def capture() -> tuple[Snapshot, FakeStore]:
     """A refused tunnel (#1-#9), a healthy one after it, and one frame that is no TCP."""
     other = np.zeros(1, PACKET_DTYPE)
@@ -128,7 +141,7 @@ def capture() -> tuple[Snapshot, FakeStore]:
     snapshot = Snapshot(
         rev=1,
         report=report(refused, flow(2)),
-        facts={1: denied_facts(1), 2: tunnel_facts(2)},
+        facts={1: denied_facts(1), 2: shifted(tunnel_facts(2), 9)},
         packets=view,
         bytes_done=9_000_000,
         bytes_total=9_000_000,

@@ -6,6 +6,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.footline import Footline
+from tui.keys import BoundAction
 
 __all__ = ["PaneScreen"]
 
@@ -19,6 +20,10 @@ class PaneScreen(Screen[None], inherit_bindings=False):
     def panes(self) -> list[tuple[str, Widget]]:
         """The panes that have keys of their own, with their names, in the order of Tab."""
         raise NotImplementedError
+
+    def hint(self, action: BoundAction) -> str:
+        """What the last line says of an action."""
+        return action.description.lower()
 
     def tell(self, message: str, *, error: bool = False, stay: bool = False) -> None:
         """Say something in the last line (see ``Footline.tell``)."""

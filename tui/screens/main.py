@@ -22,6 +22,7 @@ from capture.snapshot import Snapshot
 from tui.engine_bridge import EngineBridge
 from tui.finder import Finder, FindLine
 from tui.footline import Footline
+from tui.keys import BoundAction
 from tui.screens.base import PaneScreen
 from widgets.empty import empty_text
 from widgets.glyphs import glyphs
@@ -40,11 +41,9 @@ SETTLE_S: Final = 0.03
 class MainScreen(PaneScreen):
     """Pulls snapshots, shows them, and carries messages from pane to pane."""
 
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-narrow"),
-        (100, "-wide"),
-    ]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (30, "-tall")]
+    # Textual declares these as instance variables, though it reads them of the class.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#tunnels"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "find", "Find", id="main.find"),
@@ -64,9 +63,8 @@ class MainScreen(PaneScreen):
         Binding("a", "all_packets", "Packets of all / of the tunnel", show=False,
                 id="main.all-packets"),
         Binding("o", "problems_only", "Problems only", show=False, id="main.problems-only"),
-        # Where there is something to go back from, q goes back; else it quits.
-        Binding("q", "leave", "Quit", id="main.leave"),
-        Binding("escape,q", "back", "Back", id="main.back"),
+        Binding("escape", "back", "Back", show=False, id="main.back"),
+        Binding("q", "leave", "Quit, or back", id="main.leave"),
     ]  # fmt: skip
 
     def __init__(
@@ -257,7 +255,11 @@ class MainScreen(PaneScreen):
             describer=self._describer,
             glyphs=self._glyphs,
         )
-        self.app.push_screen(screen, lambda _: self._packets.go_to(screen.number))
+
+        def follow(_: None) -> None:
+            self._packets.go_to(screen.number)
+
+        self.app.push_screen(screen, follow)
 
     def _go_to_packet(self, number: int) -> None:
         """Show a packet in the packet pane; of all packets when it is not the tunnel's."""
@@ -319,16 +321,15 @@ class MainScreen(PaneScreen):
         at = panes.index(self.focused) if self.focused in panes else -step
         panes[(at + step) % len(panes)].focus()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "leave":
-            return self._zoomed is None and not self._finder.query
-        if action == "back":
-            return (
-                self._zoomed is not None
-                or bool(self._finder.query)
-                or self.focused is not self._tunnels
-            )
-        return True
+    @property
+    def _inside(self) -> bool:
+        """Whether there is something to go back from before leaving."""
+        return self._zoomed is not None or bool(self._finder.query)
+
+    def hint(self, action: BoundAction) -> str:
+        if action.id == "main.leave":
+            return "back" if self._inside else "quit"
+        return super().hint(action)
 
     def action_back(self) -> None:
         """One step back: from the search, from a zoomed pane, to the tunnels."""
@@ -343,7 +344,10 @@ class MainScreen(PaneScreen):
             self._tunnels.focus()
 
     def action_leave(self) -> None:
-        self.app.exit(return_code=0)
+        if self._inside:
+            self.action_back()
+        else:
+            self.app.exit(return_code=0)
 
     # Search
 

@@ -28,10 +28,7 @@ __all__ = ["PacketScreen"]
 class PacketScreen(PaneScreen):
     """The packet, and its neighbours one key away."""
 
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-narrow"),
-        (140, "-wide"),
-    ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
     AUTO_FOCUS = "#layers"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right_square_bracket,J", "packet(1)", "Next packet", id="packet.next"),
