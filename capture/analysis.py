@@ -7,8 +7,9 @@ the end for ``check``, in a thread for the screen.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 
-from capture.decode.columns import DnsMessage
+from capture.decode.columns import IPV6_BASE, DnsMessage
 from capture.decode.decoder import Decoder
 from capture.decode.linktypes import linktype_name
 from capture.facts import CaptureFacts, Endpoint, FlowFacts
@@ -98,7 +99,9 @@ class Analysis:
         flows = self._flow_reports(listed, capture)
         findings: tuple[Finding, ...] = ()
         if final:
-            findings = judge_capture([f for f, _ in listed], [j for _, j in listed], capture)
+            findings = judge_capture(
+                [f for f, _ in listed], [j for _, j in listed], capture, self.catalogue
+            )
         others: tuple[FlowReport, ...] = ()
         if self.options.keep_other:
             others = tuple(
@@ -173,8 +176,8 @@ class Analysis:
     # -- the capture as a whole -------------------------------------------------------
 
     def _capture(self, final: bool) -> CaptureFacts:
-        info = self.info
-        return CaptureFacts(
+        info, tracker = self.info, self.tracker
+        bare = CaptureFacts(
             first_ns=self._first_ns or 0,
             last_ns=self._last_ns or 0,
             packets=self.packets,
@@ -184,27 +187,34 @@ class Analysis:
             lost_queue=info.lost_queue,
             snaplen=min((i.snaplen for i in info.interfaces if i.snaplen), default=0),
             capture_filter=next((i.filter for i in info.interfaces if i.filter), ""),
-            icmp=tuple(self.tracker.stray_icmp),
+            icmp=tuple(tracker.stray_icmp),
             dns=tuple(self._dns),
-            proxies=frozenset(self._known_proxies()),
             not_understood=tuple(self.decoder.not_understood.most_common(16)) if final else (),
             fragments_dropped=self.decoder.fragments_dropped,
+            names=self._names(),
+            direct_web=tracker.direct_web(),
+            silent_endpoints=tracker.silent_endpoints(),
         )
+        return replace(bare, proxies=frozenset(self._known_proxies(bare)))
 
-    def _known_proxies(self) -> set[Endpoint]:
+    def _names(self) -> dict[int, str]:
+        """Texts of the IPv6 address numbers that errors and DNS answers mention."""
+        errors = [*self.tracker.stray_icmp, *chain.from_iterable(self.tracker.icmp.values())]
+        numbers = {n for e in errors for n in (e.sender, e.receiver, e.src, e.dst)}
+        for message in self._dns:
+            numbers.update((message.client, message.server, *message.answers))
+        return {n: self._address_text(n) for n in numbers if n >= IPV6_BASE or self.info.names}
+
+    def _known_proxies(self, capture: CaptureFacts) -> set[Endpoint]:
         """Endpoints told by the user, and those that answered as proxies."""
-        told = self.options.proxies
+        tracker, told = self.tracker, self.options.proxies
         if told:
-            for flow in range(len(self.tracker)):
-                endpoint = self.tracker.proxy(flow)
-                if any(endpoint.host == host and port in (None, endpoint.port) for host, port in told):
-                    self._proxies.add(endpoint)
             self._proxies.update(Endpoint(host, port) for host, port in told if port is not None)
-        for flow, conversation in list(self.tracker.payload.conversations.items()):
-            if conversation.http is None:
-                continue
-            endpoint = self.tracker.proxy(flow)
-            if endpoint not in self._proxies and proves_proxy(self.tracker.facts(flow)):
+            hosts = {host for host, port in told if port is None}
+            self._proxies.update(e for e in tracker.servers() if e.host in hosts)
+        for flow in tracker.with_requests():
+            endpoint = tracker.proxy(flow)
+            if endpoint not in self._proxies and proves_proxy(tracker.facts(flow), capture):
                 self._proxies.add(endpoint)
         return self._proxies
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from capture.decode.columns import ACK, OPT_TIMESTAMPS, SYN, IcmpError
+from capture.decode.columns import ACK, OPT_TIMESTAMPS, RST, SYN, IcmpError
 from capture.facts import (
     CLIENT,
     PROXY,
@@ -73,7 +73,7 @@ def flow_facts(
         syn_ack=_mark(columns, "syn_ack", flow),
         syn_ack_count=int(columns.syn_ack_count[flow]),
         ack=ack,
-        challenge_ack=syn is not None and reply_flags & (SYN | ACK) == ACK,
+        challenge_ack=syn is not None and reply_flags & (SYN | ACK | RST) == ACK,
         rtt_ns=ack.time_ns - syn.time_ns if syn and ack else None,
         closes=_closes(sides),
         longest_silence=_silence(columns, flow),

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from capture.decode.columns import Decoded, IcmpError
+import numpy as np
+
+from capture.decode.columns import RST, Decoded, IcmpError
 from capture.facts import CLIENT, PROXY, Endpoint, FlowFacts
 from capture.tracking.build import flow_facts
 from capture.tracking.events import Oddities, classify
@@ -79,6 +81,37 @@ class Tracker:
         """The proxy's (or server's) end of a flow."""
         value = int(self.table.flows.proxy[flow])
         return Endpoint(self._address_text(value >> 16), value & 0xFFFF)
+
+    def servers(self) -> list[Endpoint]:
+        """Every distinct server end."""
+        values = np.unique(self.table.flows.proxy[: len(self)]).tolist()
+        return [Endpoint(self._address_text(value >> 16), value & 0xFFFF) for value in values]
+
+    def with_requests(self) -> list[int]:
+        """Flows on which HTTP was spoken."""
+        talks = self.payload.conversations.items()
+        return sorted({*self.payload.openings, *(f for f, talk in talks if talk.http is not None)})
+
+    def direct_web(self) -> int:
+        """Flows of ordinary web traffic: origin-form HTTP on port 80, TLS on port 443."""
+        count = 0
+        for flow, talk in self.payload.conversations.items():
+            port = int(self.table.flows.proxy[flow]) & 0xFFFF
+            if port == 443:
+                count += talk.languages == ["tls", "tls"]
+            elif port == 80 and talk.http is not None:
+                first = next((e.request for e in talk.http.exchanges if e.request), None)
+                count += first is not None and first.form == "origin"
+        return count
+
+    def silent_endpoints(self) -> int:
+        """Distinct server ends that answered no SYN, or answered with RST."""
+        flows, sides, count = self.table.flows, self.table.sides, len(self)
+        first = sides.first_flags[1 : 2 * count : 2]
+        silent = (flows.syn_no[:count] != 0) & (
+            (sides.packets[1 : 2 * count : 2] == 0) | (first & RST != 0)
+        )
+        return len(np.unique(flows.proxy[:count][silent]))
 
     def _note_icmp(self, error: IcmpError) -> None:
         left, right = error.src << 16 | error.sport, error.dst << 16 | error.dport
