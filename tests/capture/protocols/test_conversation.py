@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -506,7 +507,7 @@ def test_any_split_tells_the_same(replies: list[bytes], cuts: list[int]) -> None
         talk.client(GET * len(replies))
     whole.proxy(data)
     borders = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in pairwise(borders):
         parted.proxy(data[start:end])
     assert kinds(parted.events) == kinds(whole.events)
     assert [e.body_start for e in parted.http.exchanges] == [
@@ -514,6 +515,7 @@ def test_any_split_tells_the_same(replies: list[bytes], cuts: list[int]) -> None
     ]
 
 
+_STEPS = ["feed", "lost", "skipped", "closed"]
 _BYTES = st.one_of(
     st.binary(max_size=60),
     st.sampled_from(
@@ -524,7 +526,7 @@ _BYTES = st.one_of(
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 1), st.sampled_from(["feed", "lost", "skipped", "closed"]), _BYTES),
+        st.tuples(st.integers(0, 1), st.sampled_from(_STEPS), _BYTES),
         max_size=20,
     )
 )  # fmt: skip
