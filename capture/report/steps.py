@@ -69,7 +69,9 @@ def build_steps(
         "data": _data(facts, verdict),
         "close": _close(facts),
     }
-    failed = _failed_step(facts, verdict, seen)
+    failed = {_failed_step(facts, verdict, seen)}
+    if _refused(exchange) and verdict not in HEALTHY and facts.tunnel is None:
+        failed.add("response")  # an error reply is never "done", whatever led to it
     wrong = bool(findings) and findings[0].severity is Severity.PROBLEM
     still_open = not facts.closes and verdict in HEALTHY and not wrong
     can_wait = _expected(facts, verdict) if still_open else frozenset()
@@ -80,7 +82,7 @@ def _timed(
     facts: FlowFacts,
     times_known: bool,
     seen: dict[str, _Seen],
-    failed: str | None,
+    failed: set[str | None],
     can_wait: frozenset[str],
 ) -> tuple[Step, ...]:
     """Give the steps their states and times."""
@@ -89,7 +91,7 @@ def _timed(
     for name in STEP_NAMES:
         item = seen[name]
         mark = item.mark
-        if name == failed:
+        if name in failed:
             state = StepState.FAILED
         elif item.done:
             state = StepState.DONE
@@ -123,6 +125,12 @@ def _shown_exchange(facts: FlowFacts, verdict: str) -> Exchange | None:
             if item.response is not None and item.response.status >= 300:
                 return item if verdict != "connect_no_reply" else last
     return last
+
+
+def _refused(exchange: Exchange | None) -> bool:
+    return (
+        exchange is not None and exchange.response is not None and (exchange.response.status >= 300)
+    )
 
 
 def _syn(facts: FlowFacts) -> _Seen:

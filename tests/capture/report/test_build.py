@@ -251,7 +251,7 @@ def test_a_reply_without_a_request_gives_a_status_and_no_attempt() -> None:
     )
     flow = build(facts, problem("tls_to_plain_proxy"))
     assert (flow.kind, flow.target, flow.status, flow.attempts) == ("unknown", None, 400, ())
-    assert failed(flow) == ["connect"]
+    assert failed(flow) == ["connect", "response"]
     assert flow.steps[3].packet == 8
     assert flow.steps[3].detail == "TLS instead of a request"
     assert flow.steps[5].state is StepState.MISSING
