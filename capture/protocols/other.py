@@ -60,13 +60,18 @@ def language(data: bytes, sender: int, more: bool = False) -> str:
         data = data[proxy_protocol_length(data) :]
     if not data:
         return ""
+    if 20 <= data[0] <= 24:  # nothing else begins with these
+        name = _tls(data)
+        return name if name and name != _OPEN else "" if name and more else "other"
     text = data.lstrip(b"\r\n")
+    if (_REQUEST_LINE if sender == CLIENT else _STATUS_LINE).match(text):
+        return "http"  # nearly always, so it comes first
     found = [_binary(data, sender), _literal(data, b"SSH-", "ssh")]
     if sender == CLIENT:
         found += (_literal(data, _PREFACE, "http2"), _literal(data, _PROXY_V2, ""))
         found.append(_request(text))
-    else:
-        found.append(_status(text))
+    elif not text or _is_part(text, PROXY):
+        found.append(_OPEN)
     for name in found:
         if name and name != _OPEN:
             return name
@@ -82,7 +87,7 @@ def _literal(data: bytes, start: bytes, name: str) -> str:
 
 
 def _request(text: bytes) -> str:
-    if _REQUEST_LINE.match(text) or _OLD_REQUEST.match(text):
+    if _OLD_REQUEST.match(text):
         return "http"
     if b"\n" in text:
         return ""  # a whole line, and no HTTP
@@ -91,28 +96,22 @@ def _request(text: bytes) -> str:
     return _OPEN if not text or (len(text) < WINDOW and _ANY_REQUEST.fullmatch(text)) else ""
 
 
-def _status(text: bytes) -> str:
-    if _STATUS_LINE.match(text):
-        return "http"
-    return _OPEN if not text or _is_part(text, PROXY) else ""
-
-
 def _is_part(text: bytes, sender: int) -> bool:
     """Whether this is the start of a request or status line that ends too soon."""
     if sender == CLIENT:
         if b" " in text:
             return _LIKELY_REQUEST.fullmatch(text) is not None
         return any(method.startswith(text.upper()) for method in _METHODS.split(b"|"))
-    if len(text) < 5 and (b"HTTP/".startswith(text.upper()) or b"ICY ".startswith(text.upper())):
+    if len(text) <= 5 and (b"HTTP/".startswith(text.upper()) or b"ICY ".startswith(text.upper())):
         return True
     return _STATUS_PART.fullmatch(text) is not None
 
 
 def _binary(data: bytes, sender: int) -> str:
-    """TLS, SOCKS and HTTP/2 of the server; ``_OPEN`` for too few bytes, empty for none."""
+    """SSL 2, SOCKS and HTTP/2 of the server; ``_OPEN`` for too few bytes, empty for none."""
     first = data[0]
-    if 20 <= first <= 24 or (first & 0x80 and sender == CLIENT):
-        return _tls(data)
+    if first & 0x80 and sender == CLIENT:
+        return _ssl2(data)
     if first == 5:
         return _socks5(data, sender)
     if sender == CLIENT:
@@ -143,14 +142,17 @@ def _socks5(data: bytes, sender: int) -> str:
 
 
 def _tls(data: bytes) -> str:
-    """A TLS record header (RFC 8446 section 5.1), or the ClientHello of SSL 2."""
-    if data[0] & 0x80:
-        if len(data) < 5:
-            return _OPEN if data[2:3] in (b"", b"\x01") else ""
-        return "tls" if data[2] == 1 and data[3:5] in _SSL2_VERSIONS else ""
+    """A TLS record header (RFC 8446 section 5.1)."""
     if len(data) < 5:
         return _OPEN if data[1:2] in (b"", b"\x03") and data[2:3] <= b"\x04" else ""
     return "tls" if looks_like_record(data) else ""
+
+
+def _ssl2(data: bytes) -> str:
+    """The ClientHello of SSL 2 (RFC 5246 appendix E.2)."""
+    if len(data) < 5:
+        return _OPEN if data[2:3] in (b"", b"\x01") else ""
+    return "tls" if data[2] == 1 and data[3:5] in _SSL2_VERSIONS else ""
 
 
 def proxy_protocol_length(data: bytes) -> int:
