@@ -188,10 +188,8 @@ def server_hello_text(hello: ServerHello) -> str:
 def _records(tls: TlsFacts, sender: int) -> Iterator[_Said]:
     """Records that carry no application data, beyond the messages that were understood."""
     side: TlsDirection = tls.sides[sender]
-    known = {mark for mark in (tls.client_hello_mark, tls.server_hello_mark) if mark}
-    known |= {alert.mark for alert in tls.alerts}
-    if tls.certificate_mark:
-        known.add(tls.certificate_mark)
+    told = [tls.client_hello_mark, tls.server_hello_mark, tls.certificate_mark]
+    known = {mark.number for mark in (*told, *(alert.mark for alert in tls.alerts)) if mark}
     records = list(side.records)
     if side.last is not None and side.last not in records:
         records.append(side.last)
@@ -199,10 +197,10 @@ def _records(tls: TlsFacts, sender: int) -> Iterator[_Said]:
     for record in records:
         if record.type == 22 and not encrypted:
             # In clear: a hello, a certificate, or one of the messages around them.
-            if record.mark not in known:
+            if record.mark.number not in known:
                 yield _Said(record.mark, sender, "TLS", "Handshake")
         elif record.type == _ALERT_RECORD:
-            if record.mark not in known:
+            if record.mark.number not in known:
                 yield _Said(record.mark, sender, "TLS", "Alert, encrypted")
         elif record.type in _RECORD_NAMES:
             yield _Said(record.mark, sender, "TLS", _RECORD_NAMES[record.type])

@@ -104,7 +104,7 @@ def wrap(text: str, width: int, first: int | None = None) -> list[str]:
         if line:
             lines.append(line)
             room = width
-        while cells > room:
+        while cells > room and len(word) > 1:
             head, word = _break_word(word, room)
             lines.append(head)
             room, cells = width, cell_len(word)

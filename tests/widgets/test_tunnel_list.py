@@ -256,13 +256,13 @@ async def test_only_rows_on_screen_are_rendered() -> None:
         assert Counting.rendered == before, "an unchanged screen is drawn from the cache"
 
 
-async def test_only_changed_rows_are_drawn_again() -> None:
+async def test_only_changed_rows_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with staged(TunnelList(), 80, 12) as stage:
         flows = [build.flow(n) for n in range(1, 9)]
         stage.widget.show(tuple(flows))
         await stage.settle()
         drawn: list[int] = []
-        stage.widget.refresh_row = drawn.append  # type: ignore[method-assign]
+        monkeypatch.setattr(stage.widget, "refresh_row", drawn.append)
         flows[3] = replace(flows[3], bytes_to_client=10**6)
         stage.widget.show(tuple(flows))
         assert drawn == [3]
