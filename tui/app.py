@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from capture.judging import Catalogue
     from capture.options import AnalysisOptions
     from capture.sources import FileSource
 
@@ -54,6 +56,7 @@ def run(
     from tui import terminal
 
     terminal.prepare_environment(slow_link=slow_link)
+    terminal.draw_on_terminal()
     from capture.frames import UnreadableInput
 
     try:
@@ -117,20 +120,43 @@ def _show(
         theme_name = choose_theme(theme)
     except UnknownTheme as error:
         return _complain(str(error), EXIT_USAGE)
-    engine = Engine(source, replace(options, keep_packets=True), period_s=period_s)
+    try:
+        catalogue = _catalogue(options)
+    except ValueError as error:
+        return _complain(str(error), EXIT_USAGE)
+    engine = Engine(
+        source, replace(options, keep_packets=True), period_s=period_s, catalogue=catalogue
+    )
     bridge = EngineBridge(engine)
     app = TunnelscopeApp(
         bridge, title=title, ascii_only=ascii_only, theme=theme_name, period_s=period_s
     )
+    # A thread that dies has its word in the banner and at the end, not across the screen.
+    threading.excepthook = bridge.thread_died
     try:
         app.run(mouse=mouse)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     finally:
         bridge.stop()
+        threading.excepthook = threading.__excepthook__
     if bridge.failure is not None and app.return_code == 0:
         return _complain(bridge.failure, EXIT_UNREADABLE)
     return app.return_code or 0
+
+
+def _catalogue(options: AnalysisOptions) -> Catalogue | None:
+    """The texts of the rules with the user's own; None when there are none (the engine's
+    thread then reads the built-in ones, while the screen is drawn).
+
+    Raises:
+        ValueError: One of the user's files cannot be read; the message is one line.
+    """
+    if not options.rules:
+        return None
+    from capture.judging import Catalogue
+
+    return Catalogue.load(options.rules)
 
 
 def _complain(message: str, code: int) -> int:

@@ -5,6 +5,7 @@ The screen asks a few times a second; nothing is ever posted from the engine's t
 
 from __future__ import annotations
 
+import threading
 from typing import Protocol
 
 from capture.packets import PacketView
@@ -50,6 +51,7 @@ class EngineBridge:
         self._engine = engine
         self._seen: Snapshot | None = None
         self._started = False
+        self._died = ""
 
     def start(self) -> None:
         """Start reading."""
@@ -70,6 +72,11 @@ class EngineBridge:
         self._seen = newest
         return newest
 
+    def thread_died(self, args: threading.ExceptHookArgs) -> None:
+        """Note, as ``threading.excepthook``, what ended a thread; the first one counts."""
+        if not self._died:
+            self._died = f"{args.exc_type.__name__}: {args.exc_value}"
+
     @property
     def failure(self) -> str | None:
         """One line when the analysis has ended without finishing, else None."""
@@ -80,7 +87,8 @@ class EngineBridge:
         latest = self._engine.latest()
         if latest is not None and (latest.finished or latest.error):
             return latest.error
-        return "the analysis stopped before the end of the capture"
+        reason = f" ({self._died})" if self._died else ""
+        return f"the analysis stopped before the end of the capture{reason}"
 
     def frame(self, view: PacketView, number: int) -> bytes:
         """Fetch one frame.

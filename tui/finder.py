@@ -249,7 +249,7 @@ class Finder:
             if found and self._wanted:
                 direction, self._wanted = self._wanted, 0
                 self._step_packets(direction)
-            if search.finished or perf_counter() - marked > MARK_S:
+            if perf_counter() - marked > MARK_S or search.finished:
                 marked = perf_counter()
                 self._mark(search)
                 self._tell_again(search)

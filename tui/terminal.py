@@ -12,6 +12,7 @@ from typing import Final
 
 __all__ = [
     "NoTerminal",
+    "draw_on_terminal",
     "is_remote",
     "open_terminal",
     "prepare_environment",
@@ -46,6 +47,16 @@ def prepare_environment(*, slow_link: bool = False) -> None:
     if remote or slow_link:
         os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
         os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+
+
+def draw_on_terminal() -> None:
+    """Let Textual draw on standard output where standard error is no terminal.
+
+    It always draws on standard error; ``2>errors.txt`` would take the screen away.
+    """
+    err, out = sys.__stderr__, sys.__stdout__
+    if out is not None and out.isatty() and (err is None or not err.isatty()):
+        sys.__stderr__ = out  # type: ignore[misc]
 
 
 def speaks_utf8() -> bool:

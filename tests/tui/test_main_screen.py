@@ -298,10 +298,11 @@ async def test_enter_leads_from_tunnel_to_packet_and_escape_back(size: tuple[int
         assert user.focus() == "packets"
         assert user.packets().selected_number == 5
         await user.press("enter")
-        assert isinstance(user.app.screen, PacketScreen)
-        assert user.app.screen.number == 5
+        screen = user.app.screen
+        assert isinstance(screen, PacketScreen)
+        assert screen.number == 5
         await user.press("escape", "escape", "escape")
-        assert user.app.screen is user.screen
+        assert len(user.app.screen_stack) == 1
         assert user.focus() == "tunnels"
 
 

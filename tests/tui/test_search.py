@@ -29,7 +29,12 @@ def test_begins_near_the_cursor() -> None:
 
 def test_later_rows_are_searched_too_and_none_twice() -> None:
     looked: list[int] = []
-    search = PacketSearch("x", lambda row: looked.append(row) or "x")  # type: ignore[func-returns-value]
+
+    def text_of(row: int) -> str:
+        looked.append(row)
+        return "x"
+
+    search = PacketSearch("x", text_of)
     search.extend(10, near=5)
     search.run(1)
     search.extend(10)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from capture.packets import EMPTY
+from capture.snapshot import Snapshot
+from tests.tui.fakes import FakeEngine, FakeStore, capture
+from tests.widgets.build import report
+from tui.engine_bridge import EngineBridge
+
+
+def snapshot(rev: int, **changes: object) -> Snapshot:
+    return Snapshot(rev, report(), {}, **changes)  # type: ignore[arg-type]
+
+
+def test_each_snapshot_is_given_once() -> None:
+    engine = FakeEngine(snapshot(1), snapshot(2))
+    bridge = EngineBridge(engine)
+    assert bridge.poll() is engine.snapshots[0]
+    assert bridge.poll() is None
+    engine.advance()
+    assert bridge.poll() is engine.snapshots[0]
+    assert EngineBridge(FakeEngine()).poll() is None
+
+
+def test_failure_of_a_finished_analysis_is_none() -> None:
+    engine = FakeEngine(snapshot(1, finished=True))
+    bridge = EngineBridge(engine)
+    bridge.start()
+    bridge.poll()
+    engine.alive = False
+    assert bridge.failure is None
+
+
+def test_failure_is_what_the_source_said() -> None:
+    bridge = EngineBridge(FakeEngine(snapshot(1, error="is a PNG image", finished=True)))
+    bridge.start()
+    bridge.poll()
+    assert bridge.failure == "is a PNG image"
+
+
+def test_failure_of_a_thread_that_died() -> None:
+    engine = FakeEngine(snapshot(1))
+    bridge = EngineBridge(engine)
+    assert bridge.failure is None  # not started yet
+    bridge.start()
+    assert bridge.failure is None
+    error = ZeroDivisionError("by\nzero")
+    bridge.thread_died(threading.ExceptHookArgs((type(error), error, None, None)))
+    engine.alive = False
+    assert bridge.failure is not None
+    assert "stopped before the end" in bridge.failure
+    assert "ZeroDivisionError" in bridge.failure
+
+
+def test_stop_before_start_and_twice() -> None:
+    engine = FakeEngine()
+    bridge = EngineBridge(engine)
+    bridge.stop()
+    assert engine.calls == []
+    bridge.start()
+    bridge.stop()
+    bridge.stop()
+    assert engine.calls.count("start") == 1
+
+
+def test_frames() -> None:
+    full, store = capture()
+    bridge = EngineBridge(FakeEngine(full, store=store))
+    assert bridge.frame(full.packets, 5) == store.frames[4]
+    with pytest.raises(LookupError, match="no packet"):
+        bridge.frame(full.packets, len(full.packets) + 1)
+    with pytest.raises(LookupError, match="no packet"):
+        bridge.frame(EMPTY, 1)
+    with pytest.raises(LookupError, match="replaced"):
+        EngineBridge(FakeEngine(full, store=FakeStore([]))).frame(full.packets, 1)
+    with pytest.raises(LookupError, match="not kept"):
+        EngineBridge(FakeEngine(full)).frame(full.packets, 1)
