@@ -7,8 +7,7 @@ unless the flow is still open and nothing is wrong with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from capture.facts import CLIENT, PROXY, SENDERS, CaptureFacts, Exchange, FlowFacts, Mark, TlsFacts
 from capture.protocols.tls_names import alert_name, version_name
@@ -42,8 +41,7 @@ _TLS13: Final = 0x0304
 _MAX_DETAIL: Final = 120
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(NamedTuple):
     """A step as the packets show it, before it is judged."""
 
     mark: Mark | None = None
