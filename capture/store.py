@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import threading
 from typing import Final
 
@@ -87,6 +86,8 @@ class Spool:
     """
 
     def __init__(self) -> None:
+        import tempfile  # which imports much, and most captures need no spool
+
         self._file = tempfile.TemporaryFile(prefix="tunnelscope-", buffering=0)  # noqa: SIM115
         self._end = 0
         self._failed = False

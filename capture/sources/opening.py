@@ -104,8 +104,9 @@ def _open(path: str, file: FileStream, spool: bool) -> FileSource:
     from capture.sources.text import TextSource
 
     info.format = "tcpdump-text"
-    keep, store = _keeper(info, None, spool, checked=False)
-    return TextSource(info, stream, keep, store)
+    source = TextSource(info, stream)
+    source.spool, source.store = _keeper(info, None, spool, checked=False)
+    return source
 
 
 def _peek(stream: Stream) -> tuple[bytes, Stream]:

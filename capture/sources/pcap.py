@@ -35,6 +35,8 @@ _IXIA: Final = (0x1C0001AC, 0x1C0001AB)
 
 _PLAUSIBLE_LENGTH: Final = 262_144
 """tcpdump's largest snaplen; only guesses and the wording of warnings rest on it."""
+_LONG_AGO: Final = 315_532_800
+"""1980, before the format was."""
 _NEAR_SECONDS: Final = 1 << 17
 _TRIES: Final = 64
 
@@ -97,16 +99,16 @@ def _variant(header: PcapHeader, minor: int, head: bytes) -> PcapHeader:
 
     Only when the regular layout makes no sense of them and another one does.
     """
-    candidates = [header]
-    if minor == 3:
-        candidates.append(replace(header, swapped_lengths=True))
+    if _believable(header, head):
+        return header
+    variants = [replace(header, swapped_lengths=True)] if minor == 3 else []
     for record in (20, 24, 28) if header.record == 16 else (28,):  # Nokia; ss990417; ss990915
-        candidates.append(replace(header, record=record))
-    return next((item for item in candidates if _fits(item, head)), header)
+        variants.append(replace(header, record=record))
+    return next((item for item in variants if _compelling(item, head)), header)
 
 
-def _fits(header: PcapHeader, head: bytes) -> bool:
-    """Whether the first records read so look like records (two of them, if so many)."""
+def _believable(header: PcapHeader, head: bytes) -> bool:
+    """Whether nothing speaks against the first records."""
     size_of = _judge(header, None)
     at = header.size
     for _ in range(3):
@@ -117,6 +119,19 @@ def _fits(header: PcapHeader, head: bytes) -> bool:
             return False
         at += size
     return True
+
+
+def _compelling(header: PcapHeader, head: bytes) -> bool:
+    """Whether two records in a row hold frames of about the same time, in no distant past."""
+    at = header.size
+    if at + header.record > len(head):
+        return False
+    (seconds,) = struct.unpack_from(f"{header.order}I", head, at)
+    size_of = _judge(header, seconds)
+    first = size_of(head, at)
+    if seconds < _LONG_AGO or first <= header.record or at + first + header.record > len(head):
+        return False
+    return size_of(head, at + first) > header.record
 
 
 def _judge(header: PcapHeader, near: int | None) -> Callable[[bytes | bytearray, int], int]:

@@ -139,6 +139,8 @@ class PcapngSource(RecordedSource):
             Whether there is anything (more) to walk in the window.
         """
         at, buffer = window.used, window.buffer
+        if window.final and self._section is None:
+            raise UnreadableInput("is a pcapng file cut inside its first header")
         if window.end - at < _SHORTEST:
             return False
         if int.from_bytes(buffer[at : at + 4], "little") != _SECTION:

@@ -12,6 +12,24 @@ from capture.sources.windows import Window, Windows
 from capture.store import PacketStore, Spool
 
 
+def keep(spool: Spool, block: FrameBlock, info: SourceInfo) -> None:
+    """Copy a block's frames to the spool and let their positions point there."""
+    start = int(block.offset.min())
+    end = int((block.offset + block.caplen).max())
+    failed = spool.failed
+    base = spool.write(block.data[start:end].data)
+    if base >= 0:
+        block.position = block.offset + (base - start)
+        return
+    block.position = np.full(len(block), -1, np.int64)
+    if not failed:
+        info.warn(
+            "spool-full",
+            f"no room for temporary data: packets from number {block.first_number} on cannot be"
+            " looked at in detail",
+        )
+
+
 class RecordedSource:
     """A source whose stream consists of records; ``_take`` finds them.
 
@@ -49,7 +67,7 @@ class RecordedSource:
                     block.first_number = self._number
                     self._number += len(block)
                     if self._spool is not None:
-                        self._keep(window, block)
+                        keep(self._spool, block, self.info)
                     yield block
                 if self._ended:
                     return
@@ -64,22 +82,6 @@ class RecordedSource:
     def _take(self, window: Window) -> Iterator[FrameBlock]:
         """Yield the blocks of a window and set ``window.used``."""
         raise NotImplementedError
-
-    def _keep(self, window: Window, block: FrameBlock) -> None:
-        """Copy a block's bytes to the spool and let its positions point there."""
-        assert self._spool is not None
-        start = int(block.offset[0])
-        end = int((block.offset + block.caplen).max())
-        base = self._spool.write(memoryview(window.buffer)[start:end])
-        if base < 0:
-            self.info.warn(
-                "spool-full",
-                f"no room for temporary data: packets from number {block.first_number} on"
-                " cannot be looked at in detail",
-            )
-            block.position = np.full(len(block), -1, np.int64)
-        else:
-            block.position = block.offset + (base - start)
 
     def _finish(self, window: Window) -> None:
         """Say what is wrong with the end of the stream, if anything."""

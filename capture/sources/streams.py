@@ -22,6 +22,8 @@ _POLL_SECONDS: Final = 0.25
 """How often a read that waits on a pipe looks whether it was closed meanwhile."""
 _PACKED_CHUNK: Final = 256 * 1024
 """Compressed bytes asked of the file at a time."""
+_PACKED_STEP: Final = 4096
+"""Compressed bytes unpacked at a time: what one step made is lost when it meets damage."""
 _UNPACKED_LIMIT: Final = 1 << 20
 """Bytes unpacked in one step at most: a decompression bomb costs time, never memory."""
 _MEMORY_LIMIT: Final = 256 << 20
@@ -226,7 +228,8 @@ class UnpackedStream:
         self._stream = stream
         self._new = _decompressor(compression)
         self._unit: _Decompressor | None = None
-        self._packed = b""
+        self._packed = memoryview(b"")
+        self._unused = b""
         self._made = memoryview(b"")
         self._chunk = bytearray(_PACKED_CHUNK)
         self._compression = compression
@@ -246,21 +249,20 @@ class UnpackedStream:
     def _step(self) -> None:
         """Unpack a bounded piece, fetching packed bytes when they are needed."""
         unit = self._unit
-        if not self._packed and (unit is None or unit.needs_input):
-            count = self._stream.readinto(memoryview(self._chunk))
-            if not count:
+        packed = b""
+        if unit is None or unit.needs_input:
+            packed = self._next_packed()
+            if not packed:
                 self._ended = True
                 if unit is not None:
                     self.damage = f"the {self._compression} stream is cut off"
                 return
-            self._packed = bytes(self._chunk[:count])
         if unit is None:
             # Zero padding between xz streams and after gzip members is allowed.
-            self._packed = self._packed.lstrip(b"\0")
-            if not self._packed:
+            packed = packed.lstrip(b"\0")
+            if not packed:
                 return
             unit = self._unit = self._new()
-        packed, self._packed = self._packed, b""
         try:
             self._made = memoryview(unit.decompress(packed, _UNPACKED_LIMIT))
         except Exception as error:  # zlib, lzma and zstd each raise their own
@@ -268,8 +270,20 @@ class UnpackedStream:
             self.damage = f"the {self._compression} stream is damaged ({_one_line(error)})"
             return
         if unit.eof:
-            self._packed = unit.unused_data
+            self._unused = unit.unused_data
             self._unit = None
+
+    def _next_packed(self) -> bytes:
+        """The next packed bytes, a few at a time; empty at the end."""
+        if self._unused:
+            unused, self._unused = self._unused, b""
+            return unused
+        if not self._packed:
+            count = self._stream.readinto(memoryview(self._chunk))
+            self._packed = memoryview(bytes(self._chunk[:count]))
+        step = bytes(self._packed[:_PACKED_STEP])
+        self._packed = self._packed[_PACKED_STEP:]
+        return step
 
     def ready(self, timeout: float) -> bool:
         """See ``Stream``."""

@@ -7,7 +7,6 @@ larger than a block.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -106,6 +105,8 @@ class Windows:
             yield buffer, count
 
     def _read_ahead(self) -> Iterator[tuple[bytearray, int]]:
+        import queue  # not needed for a small file
+
         free: queue.SimpleQueue[bytearray | None] = queue.SimpleQueue()
         full: queue.SimpleQueue[tuple[bytearray, int] | BaseException] = queue.SimpleQueue()
 

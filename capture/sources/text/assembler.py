@@ -331,7 +331,7 @@ class Assembler:
             original = frames.tcp_frame(sent.ip, sent.tcp, b"", sent.length)
             quote = original.data
         ip.dont_fragment = False
-        return frames.icmp_frame(ip, error.type, error.code, error.mtu, quote)
+        return frames.icmp_frame(ip, error.type, error.code, error.mtu, quote, error.length)
 
     def _quoted(self, pending: _Pending) -> _Sent | None:
         for index, text in enumerate(pending.under):

@@ -117,16 +117,25 @@ def udp_frame(ip: Ip, sport: int, dport: int, length: int) -> Frame:
     return Frame(data, len(data) + length)
 
 
-def icmp_frame(ip: Ip, kind: int, code: int, mtu: int, quote: bytes) -> Frame:
-    """An ICMP or ICMPv6 message; ``quote`` is the packet it is about, or its start."""
+def icmp_frame(ip: Ip, kind: int, code: int, mtu: int, quote: bytes, length: int = 0) -> Frame:
+    """An ICMP or ICMPv6 message.
+
+    Args:
+        ip: Its IP header.
+        kind: Type.
+        code: Code.
+        mtu: Next-hop MTU (RFC 1191, RFC 4443), 0 where it has none.
+        quote: The packet it is about, or its start.
+        length: Bytes the message had, when more than is known of it.
+    """
     if len(ip.src) == 4:
         body = struct.pack(">BBHHH", kind, code, 0, 0, mtu & 0xFFFF) + quote
         protocol = _ICMP
     else:
         body = struct.pack(">BBHI", kind, code, 0, mtu) + quote
         protocol = _ICMP6
-    data = ip.header(protocol, len(body)) + body
-    return Frame(data, len(data))
+    length = max(len(body), min(length, ip.room()))
+    return Frame(ip.header(protocol, length) + body, ip.header_length + length)
 
 
 def other_ip_frame(ip: Ip, icmp: bool) -> Frame:

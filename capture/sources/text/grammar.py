@@ -338,6 +338,8 @@ class IcmpLine:
     """Destination of the packet it is about, as printed; empty where that is not said."""
     port: str = ""
     """Destination port of it, as printed."""
+    length: int = 0
+    """Bytes of the message, 0 where that is not said."""
 
 
 _ICMP: Final = (
@@ -395,9 +397,8 @@ def parse_icmp(body: str, version: int) -> IcmpLine | None:
                 line.target = groups[0] or ""
             if len(groups) > 1:
                 line.port = groups[1] or ""
-            mtu = _MTU.search(text)
-            if mtu:
-                line.mtu = int(mtu[1])
+            line.mtu = _number(_MTU, text) or 0
+            line.length = _number(_LENGTH, text) or 0
             return line
     return None
 

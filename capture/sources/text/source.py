@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from capture.frames import FrameBlock, Interface, SourceInfo, UnreadableInput
+from capture.sources.recorded import keep
 from capture.sources.streams import Stream
 from capture.sources.text import frames, grammar
 from capture.sources.text.assembler import Assembler, TextFrame
@@ -36,24 +37,18 @@ class TextSource:
     Args:
         info: Filled in while reading.
         stream: Standing at the text's first byte.
-        spool: Where frames are kept to be fetched again.
-        store: Fetches them; belongs to the source's user.
 
     Raises:
         UnreadableInput: There is no line of tcpdump's in the text.
     """
 
-    def __init__(
-        self,
-        info: SourceInfo,
-        stream: Stream,
-        spool: Spool | None = None,
-        store: PacketStore | None = None,
-    ) -> None:
+    def __init__(self, info: SourceInfo, stream: Stream) -> None:
         self.info = info
-        self.store = store
+        self.spool: Spool | None = None
+        """Where frames are kept to be fetched again; set before reading, or never."""
+        self.store: PacketStore | None = None
+        """Fetches them; belongs to the source's user."""
         self._stream = stream
-        self._spool = spool
         self._batches = LineReader(stream).batches()
         self._head = self._search()
         sample = "\n".join(self._head)
@@ -111,17 +106,8 @@ class TextSource:
             return
         block = self._block(made)
         self._number += len(made)
-        if self._spool is not None:
-            base = self._spool.write(block.data.data)
-            if base < 0:
-                self.info.warn(
-                    "spool-full",
-                    f"no room for temporary data: packets from number {block.first_number} on"
-                    " cannot be looked at in detail",
-                )
-                block.position = np.full(len(block), -1, np.int64)
-            else:
-                block.position = block.offset + base
+        if self.spool is not None:
+            keep(self.spool, block, self.info)
         yield block
 
     def _block(self, made: list[TextFrame]) -> FrameBlock:
@@ -155,9 +141,9 @@ class TextSource:
     def close(self) -> None:
         """See ``capture.frames.Source``; ``store`` stays usable and is closed on its own."""
         self._stream.close()
-        if self._spool is not None:
-            self._spool.close()
-            self._spool = None
+        if self.spool is not None:
+            self.spool.close()
+            self.spool = None
 
 
 def _is_ip(line: str) -> bool:
