@@ -33,7 +33,7 @@ _FIELD: Final = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _AUTHORIZATION: Final = re.compile(
-    rb"authorization[ \t]*:[ \t]*" + _SCHEME + rb"(?P<value>[^\r\n]+)", re.IGNORECASE
+    rb"authorization[ \t]*:[ \t]*" + _SCHEME + rb"(?P<value>[^\r\n]*)", re.IGNORECASE
 )
 """The one field that is covered wherever it stands, also where the line's start was lost."""
 _USERINFO: Final = (
