@@ -8,11 +8,15 @@ known as one, so give it as much as there is.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from capture.protocols.text import SECRET_NAME
 
 __all__ = ["mask_payload"]
+
+CACHED_LENGTH: Final = 256
+"""Longer pieces are masked anew each time; heads begin alike over and over."""
 
 _FIELD: Final = re.compile(
     rb"(?im)^(?P<name>[!#$%&'*+.^_`|~0-9a-z-]{1,64})[ \t]*:[ \t]*"
@@ -23,7 +27,7 @@ _CONNECT_USERINFO: Final = re.compile(rb"(?i)\bCONNECT +(?P<value>[^\s]+)@")
 _PARAMETER: Final = re.compile(
     rb"(?:(?<=[?&;#])|(?<=amp;)|^)(?P<name>[\w.~%-]{1,80})=(?P<value>[^\s&;#\"'<>]+)", re.MULTILINE
 )
-_JWT: Final = re.compile(rb"(?P<value>eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*)")
+_JWT: Final = re.compile(rb"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*")
 _COMMAND: Final = re.compile(
     rb"(?im)^(?:PASS|AUTHENTICATE|AUTH +[A-Z0-9-]+|OPER +\S+) +(?P<value>[^\r\n]+)"
 )
@@ -37,15 +41,24 @@ def mask_payload(data: bytes) -> bytes:
     Covers HTTP credentials, cookies and keys in header fields, userinfo and secrets in URIs,
     SOCKS5 passwords (RFC 1929) and the plain passwords of FTP, POP3, SMTP and IRC.
     """
-    spans: list[tuple[int, int]] = []
-    if b":" in data or b"=" in data:
+    if len(data) > 4 and 0x14 <= data[0] <= 0x18 and data[1] == 3:
+        return data  # a TLS record: no text, and by far the most that comes by
+    return _cached(data) if len(data) <= CACHED_LENGTH else _mask(data)
+
+
+def _mask(data: bytes) -> bytes:
+    spans = [match.span("value") for match in _COMMAND.finditer(data)]
+    if b":" in data:
         spans += _field_spans(data)
-        for pattern in (_URL_USERINFO, _CONNECT_USERINFO, _JWT):
+    if b"@" in data:
+        for pattern in (_URL_USERINFO, _CONNECT_USERINFO):
             spans += (match.span("value") for match in pattern.finditer(data))
+    if b"=" in data:
         spans += (
             match.span("value") for match in _PARAMETER.finditer(data) if _secret(match["name"])
         )
-    spans += (match.span("value") for match in _COMMAND.finditer(data))
+    if b"eyJ" in data:
+        spans += (match.span() for match in _JWT.finditer(data))
     if data[:1] == b"\x01":
         spans += _socks_password(data)
     if not spans:
@@ -54,6 +67,9 @@ def mask_payload(data: bytes) -> bytes:
     for start, end in spans:
         masked[start:end] = b"*" * (end - start)
     return bytes(masked)
+
+
+_cached = lru_cache(maxsize=512)(_mask)
 
 
 def _field_spans(data: bytes) -> list[tuple[int, int]]:
