@@ -15,8 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.decode.columns import FIN, RST, SYN
-from capture.describe import flag_names
+from capture.decode.columns import ACK, FIN, RST, SYN
 from capture.facts import CLIENT, PROXY, FlowFacts
 from capture.packets import (
     DUPLICATE,
@@ -88,6 +87,8 @@ class LadderLine:
     severity: Severity | None = None
     failing: bool = False
     """The line at which the tunnel broke."""
+    end_ns: int = 0
+    """Time of its last packet, where that is another one."""
 
 
 def build_ladder(
@@ -204,7 +205,8 @@ class _Folding:
             while waiting is not None and (number is None or waiting.number < number):
                 yield _told_outside(waiting)
                 waiting = next(outside, None)
-            if row in silences:
+            # A retry after a wait is the wait's own line: its time tells how long it was.
+            if row in silences and not self.resent[row]:
                 yield self._silence(row, silences[row])
             if row in own:
                 yield self._message(row)
@@ -225,7 +227,7 @@ class _Folding:
     def _message(self, row: int) -> LadderLine:
         told = self.told.get(row) or self.told.get(self.again.get(row, -1), [])
         number = int(self.rows[row]) + 1
-        text = ", ".join(item.text for item in told) or flag_names(int(self.flags[row]))
+        text = ", ".join(item.text for item in told) or _control_name(int(self.flags[row]))
         if self.resent[row]:
             text += "  [retransmission]"
         elif self.flags[row] & FIN and self.length[row]:
@@ -279,6 +281,7 @@ class _Folding:
             int(self.rows[run[0]]) + 1,
             int(self.rows[run[-1]]) + 1,
             Severity.WARNING if again else None,
+            end_ns=int(self.time[run[-1]]),
         )
 
     def _notes(self, start: int, end: int) -> Iterator[LadderLine]:
@@ -297,6 +300,13 @@ class _Folding:
                 first, last = int(self.rows[found[0]]) + 1, int(self.rows[found[-1]]) + 1
                 time_ns = int(self.time[found[0]])
                 yield LadderLine(LineKind.NOTE, sender, text, time_ns, first, last, severity)
+
+
+def _control_name(flags: int) -> str:
+    """A SYN, FIN or RST in the words of the ladder: without the flags that say nothing."""
+    if flags & SYN:
+        return "SYN-ACK" if flags & ACK else "SYN"
+    return "RST" if flags & RST else "FIN"
 
 
 def _told_outside(item: Telling) -> LadderLine:

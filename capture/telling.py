@@ -127,7 +127,7 @@ def request_line(request: Request) -> str:
     line = " ".join(part for part in parts if part)
     if request.credentials:
         line += f"  ({request.credentials.scheme} credentials)"
-    return line if request.complete else f"{line}  (head incomplete)"
+    return line if request.version else f"{line}  (cut off)"
 
 
 def status_line(response: Response) -> str:
@@ -136,7 +136,7 @@ def status_line(response: Response) -> str:
     if response.status in (401, 407) and response.challenges:
         schemes = dict.fromkeys(challenge.scheme for challenge in response.challenges)
         line += f"  (offers {', '.join(schemes)})"
-    return line if response.complete else f"{line}  (head incomplete)"
+    return f"{line}  (cut off)" if response.reason_cut else line
 
 
 def _status_severity(exchange: Exchange) -> Severity | None:
@@ -208,11 +208,13 @@ def _records(tls: TlsFacts, sender: int) -> Iterator[_Said]:
 
 
 def _ends(facts: FlowFacts) -> Iterator[_Said]:
+    first = facts.closes[0][0] if facts.closes else ""
     for sender in (CLIENT, PROXY):
         side = facts.sides[sender]
         yield _Said(side.fin, sender, "TCP", "FIN")
-        reset = Severity.PROBLEM if facts.closes and "rst" in facts.closes[0][0] else None
-        yield _Said(side.rst, sender, "TCP", "RST", reset)
+        # A client resets whatever it does not care to read; a proxy has a reason.
+        grave = Severity.PROBLEM if sender == PROXY and first == "proxy_rst" else None
+        yield _Said(side.rst, sender, "TCP", "RST", grave)
 
 
 def _icmp(facts: FlowFacts) -> Iterator[_Said]:

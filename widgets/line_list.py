@@ -192,8 +192,13 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
         key = (part,)
         style = self._styles_memo.get(key)
         if style is None:
-            full = part in ("row", "cursor", "head", "overlay")
-            style = self.get_component_rich_style(f"line-list--{part}", partial=not full)
+            name = f"line-list--{part}"
+            style = self.get_component_rich_style(name)
+            if part not in ("row", "cursor", "head", "overlay"):
+                # Only the full style has colours like $text-muted worked out against the
+                # background; the partial one knows what the class itself sets.
+                own = self.get_component_rich_style(name, partial=True)
+                style = own + Style(color=style.color if own.color else None)
             self._styles_memo[key] = style
         return style
 

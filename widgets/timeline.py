@@ -178,11 +178,15 @@ class Timeline(LineList):
             yield fit(delta, _DELTA_WIDTH, self.glyphs.ellipsis, right=True), ""
 
     def _reference_times(self, row: int) -> tuple[int, int | None]:
-        """Times of the ladder's first message and of the one before a line."""
+        """Times of the ladder's first message, and of what came before a line.
+
+        A run of data ends where its last packet came, unless this line began inside it.
+        """
         first = next((line.time_ns for line in self._lines if line.time_ns), 0)
-        for place in range(row - 1, -1, -1):
-            if self._lines[place].time_ns:
-                return first, self._lines[place].time_ns
+        for line in reversed(self._lines[:row]):
+            if line.time_ns:
+                inside = self._lines[row].time_ns < line.end_ns
+                return first, line.time_ns if inside or not line.end_ns else line.end_ns
         return first, None
 
     def _plain(self, line: LadderLine) -> str:

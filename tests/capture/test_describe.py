@@ -8,8 +8,8 @@ from capture.decode.columns import IPV6_BASE, IcmpError
 from capture.describe import Describer, analysis_names, describe, flag_names
 from capture.facts import CLIENT, PROXY, Alert, Record, TlsDirection, TlsFacts
 from capture.packets import (
-    PACKET_DTYPE,
     FAST_RETRANSMISSION,
+    PACKET_DTYPE,
     RETRANSMISSION,
     ZERO_WINDOW,
     PacketView,
@@ -91,12 +91,12 @@ def test_credentials_are_named_by_scheme_only() -> None:
     challenges = (Challenge("ntlm"), Challenge("basic", "proxy"), Challenge("basic"))
     asked = replace(
         exchange,
-        request=build.request(credentials=Credentials("basic"), complete=False),
-        response=replace(build.response(407, "Denied"), challenges=challenges),
+        request=build.request(credentials=Credentials("basic"), version=""),
+        response=replace(build.response(407, "Denied"), challenges=challenges, reason_cut=True),
     )
     said = [item.text for item in tellings(build.denied_facts(exchanges=(asked,)))]
-    assert "CONNECT tools.cisco.com:443 HTTP/1.1  (basic credentials)  (head incomplete)" in said
-    assert "407 Denied  (offers ntlm, basic)" in said
+    assert "CONNECT tools.cisco.com:443  (basic credentials)  (cut off)" in said
+    assert "407 Denied  (offers ntlm, basic)  (cut off)" in said
 
 
 def test_alerts_records_and_resets() -> None:

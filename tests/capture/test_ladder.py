@@ -69,6 +69,7 @@ def test_runs_of_data_are_folded_and_acks_vanish() -> None:
     data = [line for line in lines if line.kind is LineKind.DATA]
     assert sides(*data) == ["<- 412 segments, 536 kB"]
     assert (data[0].first_number, data[0].last_number) == (9, 625)
+    assert data[0].end_ns - data[0].time_ns == 411_000_000
     assert not any(line.failing for line in lines)
 
 
@@ -164,9 +165,7 @@ def test_syn_without_an_answer() -> None:
     lines = ladder(build.denied(steps=steps), facts, view)
     assert sides(*lines) == [
         "-> SYN",
-        "   silence 1.00 s",
         "-> SYN  [retransmission]",
-        "   silence 2.00 s",
         "-> SYN  [retransmission]",
         "<- no answer",
     ]
@@ -210,6 +209,23 @@ def test_transport_notes() -> None:
 def test_floods_of_control_packets_stay_bounded(flags: int) -> None:
     lines = tunnel(*[(300 + n, CLIENT, flags, 0) for n in range(5000)])
     assert len(lines) <= MAX_CONTROL
+
+
+def test_tries_of_a_close_and_waits_between_them() -> None:
+    again = {"seq": 0, "analysis": RETRANSMISSION}
+    lines = tunnel(
+        (300, CLIENT, FIN | ACK, 0, {"seq": 0}),
+        (500, CLIENT, FIN | PSH | ACK, 24, again),
+        (1900, CLIENT, FIN | PSH | ACK, 24, again),
+        (4000, PROXY, RST | ACK, 0),
+    )
+    assert sides(*lines) == [
+        "-> FIN",
+        "-> FIN  [retransmission]",
+        "-> FIN  [retransmission]",
+        "   silence 2.10 s",
+        "<- RST",
+    ]
 
 
 def test_floods_of_retransmitted_requests_stay_bounded() -> None:

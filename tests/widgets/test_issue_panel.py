@@ -211,12 +211,12 @@ async def test_compact_is_two_lines_and_takes_no_focus() -> None:
         stage.widget.compact = True
         stage.widget.show(build.denied())
         await stage.settle()
-        assert not stage.widget.can_focus
+        assert stage.widget not in stage.screen.focus_chain
         assert stage.lines()[0].startswith("✗ Proxy ACL restriction")
         assert stage.widget.command == CURL
         stage.widget.compact = False
         await stage.settle()
-        assert stage.widget.can_focus
+        assert stage.widget in stage.screen.focus_chain
         assert stage.lines()[0] == " ✗ Proxy ACL restriction"
 
 
