@@ -1,0 +1,344 @@
+"""All texts of the rules, from one TOML file that users can extend with own known issues.
+
+The file holds issues, status codes, verdicts, rules (title, cause by confidence, next steps,
+symptoms) and the signs by which an error reply names its cause. Texts may hold placeholders
+such as ``{proxy}``; an unknown one is an error on load, so that a report never prints one.
+Placeholders are plain names: a text cannot reach into objects.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from capture.judging.hit import Hit
+from capture.judging.own import OwnIssue, parse_own
+from capture.judging.scene import Scene
+from capture.judging.signs import PLACES, Sign
+from capture.report.model import Confidence, Finding
+
+PLACEHOLDERS: Final = frozenset({
+    "client", "client_host", "proxy", "proxy_host", "proxy_port", "target", "host", "port", "sni",
+    "status", "reason", "delay", "gap", "offered", "scheme", "detail", "direction", "size", "mss",
+    "mtu", "ping_size", "router", "issuer", "subject", "expiry", "name", "other", "feature",
+    "count", "filter", "first",
+})  # fmt: skip
+
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_SAFE: Final = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,253}")
+"""What a value may hold to stand in a command that somebody will paste into a shell."""
+
+_STAND_INS: Final = {"target": "HOST:443", "host": "HOST", "sni": "HOST", "port": "443",
+                     "proxy": "PROXY:PORT", "proxy_host": "PROXY"}  # fmt: skip
+"""For commands, where the value is unknown or not fit for a shell."""
+
+
+class CatalogueError(ValueError):
+    """A catalogue file cannot be used; the message names the file and the entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """A known issue, the heading under which rules are gathered."""
+
+    name: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A status code of the table beside a tunnel."""
+
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What the catalogue says for one rule."""
+
+    title: str
+    issue: str
+    causes: Mapping[str, str]
+    """By confidence; at least one."""
+    steps: tuple[str, ...]
+    appliance: tuple[str, ...] = ()
+    """Steps added where the target is one that a firewall appliance reaches."""
+    raise_by: str = ""
+    symptom: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The parsed catalogue file."""
+
+    rules: Mapping[str, Texts]
+    issues: Mapping[str, Issue]
+    codes: Mapping[int, Code]
+    verdicts: Mapping[str, str]
+    """One line for each verdict, for a reader who sees only its name."""
+    signs: tuple[Sign, ...] = ()
+    services: tuple[tuple[str, str], ...] = ()
+    """Host name endings of an appliance's services, and what it needs them for."""
+
+
+class Catalogue:
+    """Texts, codes and signs, and the user's own known issues.
+
+    The built-in file is parsed when the first rule fires: a capture without a finding does
+    not wait for it.
+    """
+
+    def __init__(self, custom: tuple[OwnIssue, ...] = ()) -> None:
+        self.custom = custom
+
+    @property
+    def tables(self) -> Tables:
+        """The built-in catalogue."""
+        return _builtin()
+
+    @property
+    def rules(self) -> Mapping[str, Texts]:
+        """Texts by rule."""
+        return self.tables.rules
+
+    @property
+    def issues(self) -> Mapping[str, Issue]:
+        """Known issues by name."""
+        return self.tables.issues
+
+    @property
+    def codes(self) -> Mapping[int, Code]:
+        """Status codes with their meaning at a proxy."""
+        return self.tables.codes
+
+    @property
+    def verdicts(self) -> Mapping[str, str]:
+        """One line for each verdict."""
+        return self.tables.verdicts
+
+    @property
+    def signs(self) -> tuple[Sign, ...]:
+        """Phrases by which an error reply names its cause."""
+        return self.tables.signs
+
+    @classmethod
+    def load(cls, extra_dirs: Sequence[Path | str] = ()) -> Catalogue:
+        """Read the built-in catalogue and the ``*.toml`` files of ``extra_dirs``.
+
+        Directories that do not exist are passed over; files are read in the order of
+        their names.
+
+        Raises:
+            CatalogueError: A file cannot be read or an entry is not valid.
+        """
+        own: list[OwnIssue] = []
+        for directory in extra_dirs:
+            for path in sorted(Path(directory).glob("*.toml")):
+                try:
+                    text = path.read_text(encoding="utf-8")
+                    own += parse_own(tomllib.loads(text), PLACEHOLDERS)
+                except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValueError) as error:
+                    raise CatalogueError(f"{path}: {error}") from error
+        return cls(tuple(own))
+
+    def finding(self, hit: Hit, scene: Scene | None = None) -> Finding:
+        """Dress a hit in its texts.
+
+        Args:
+            hit: What a rule found.
+            scene: The flow it was found on; None for findings about the capture.
+        """
+        texts = self.rules[hit.rule]
+        values = flow_values(scene) | dict(hit.values) if scene else dict(hit.values)
+        values["first"] = str(hit.packets[0] if hit.packets else 1)
+        steps = texts.steps
+        values["feature"] = self.service(scene.host_port[0]) if scene else ""
+        if values["feature"]:
+            steps = (*steps, *texts.appliance)
+        return Finding(
+            rule=hit.rule,
+            severity=hit.severity,
+            title=fill(texts.title, values),
+            observation=hit.observation,
+            cause=fill(cause_for(texts.causes, hit.confidence), values),
+            confidence=hit.confidence,
+            packets=hit.packets,
+            next_steps=tuple([fill_step(step, values) for step in steps]),
+            issue=texts.issue,
+            code=hit.code,
+            verdict=hit.verdict,
+            raise_by=fill(texts.raise_by, values),
+            symptom=fill(texts.symptom, values),
+        )
+
+    def own_findings(
+        self, scene: Scene, verdict: str, findings: Sequence[Finding]
+    ) -> list[Finding]:
+        """The user's own known issues that match a flow."""
+        values = flow_values(scene)
+        rules = {item.rule for item in findings}
+        return [
+            item.finding(values, scene, fill, fill_step)
+            for item in self.custom
+            if item.matches(scene, verdict, rules)
+        ]
+
+    def service(self, host: str) -> str:
+        """What a firewall appliance needs ``host`` for; empty when it is none of its hosts."""
+        host = host.lower().rstrip(".")
+        for ending, feature in self.tables.services:
+            if host == ending or host.endswith(f".{ending}"):
+                return feature
+        return ""
+
+
+def cause_for(causes: Mapping[str, str], confidence: Confidence) -> str:
+    """The wording for a confidence, or the nearest weaker, else stronger one."""
+    order = ("certain", "likely", "possible")
+    at = order.index(confidence.value)
+    for name in (*order[at:], *reversed(order[:at])):
+        if name in causes:
+            return causes[name]
+    return ""
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Put values into a text; a placeholder without a value becomes its name in capitals."""
+    if "{" not in template:
+        return template
+    return _PLACEHOLDER.sub(lambda m: values.get(m[1]) or m[1].upper(), template)
+
+
+def flow_values(scene: Scene) -> dict[str, str]:
+    """The placeholders that every flow has."""
+    flow, (host, port) = scene.flow, scene.host_port
+    response, tls = scene.response, scene.tls
+    sni = tls.client_hello.sni if tls and tls.client_hello else None
+    proxy_host = flow.proxy.host
+    return {
+        "client": str(flow.client),
+        "client_host": flow.client.host,
+        "proxy": str(flow.proxy),
+        "proxy_host": proxy_host,
+        "proxy_port": str(flow.proxy.port),
+        "target": scene.target or "the destination",
+        "host": host or "the destination",
+        "port": port or "443",
+        "sni": sni or host or "the destination",
+        "status": str(response.status) if response else "",
+        "reason": response.reason if response else "",
+        "filter": f"host {proxy_host} and port {flow.proxy.port}",
+    }
+
+
+def shell_values(values: Mapping[str, str]) -> dict[str, str]:
+    """The same values for commands: whatever a shell could act on gets a stand-in."""
+    safe = {}
+    for name, value in values.items():
+        fit = _SAFE.fullmatch(value) and not value.startswith("-")
+        safe[name] = value if fit else _STAND_INS.get(name, name.upper())
+    safe["filter"] = f"host {safe.get('proxy_host', 'PROXY')} and port {safe.get('proxy_port')}"
+    target = safe.setdefault("target", _STAND_INS["target"])
+    if ":" not in target:
+        safe["target"] = f"{target}:443"
+    return safe
+
+
+def fill_step(template: str, values: Mapping[str, str]) -> str:
+    """Fill a next step, in which commands stand between backticks."""
+    if "{" not in template:
+        return template
+    parts = template.split("`")
+    prose = {name: value.replace("`", "'") for name, value in values.items()}
+    commands = shell_values(values) if len(parts) > 1 else prose
+    return "`".join(fill(part, commands if at % 2 else prose) for at, part in enumerate(parts))
+
+
+# -- the file ------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _builtin() -> Tables:
+    text = files("capture.judging").joinpath("catalogue.toml").read_text(encoding="utf-8")
+    return parse(tomllib.loads(text))
+
+
+def parse(data: Mapping[str, Any]) -> Tables:
+    """Build the tables from its parsed file.
+
+    Raises:
+        CatalogueError: An entry lacks a field, names an unknown issue, shared step or
+            placeholder.
+    """
+    issues = {name: Issue(item["name"], item["summary"]) for name, item in data["issue"].items()}
+    shared: dict[str, str] = data["step"]
+    rules = {}
+    for name, item in data["rule"].items():
+        try:
+            rules[name] = _texts(item, shared)
+        except KeyError as error:
+            raise CatalogueError(f"rule {name}: lacks or does not know {error}") from error
+        if rules[name].issue not in issues:
+            raise CatalogueError(f"rule {name}: unknown issue {rules[name].issue}")
+        check_placeholders(name, texts_of(rules[name]))
+    signs = tuple(_sign(item, rules) for item in data["sign"])
+    return Tables(
+        rules,
+        issues,
+        {int(code): Code(item["name"], item["meaning"]) for code, item in data["code"].items()},
+        dict(data["verdict"]),
+        signs,
+        tuple((host, item["for"]) for item in data["service"] for host in item["hosts"]),
+    )
+
+
+def _texts(item: Mapping[str, Any], shared: Mapping[str, str]) -> Texts:
+    def steps(key: str) -> tuple[str, ...]:
+        return tuple(shared[s[1:]] if s.startswith("@") else s for s in item.get(key, ()))
+
+    causes = {key: item[key] for key in ("certain", "likely", "possible") if key in item}
+    if not causes:
+        raise KeyError("certain, likely or possible")
+    return Texts(
+        item["title"], item["issue"], causes, steps("steps"), steps("appliance"),
+        item.get("raise_by", ""), item.get("symptom", ""),
+    )  # fmt: skip
+
+
+def _sign(item: Mapping[str, Any], rules: Mapping[str, Texts]) -> Sign:
+    place = "header" if "header" in item else item["place"]
+    if place not in PLACES or item["means"] not in rules:
+        raise CatalogueError(f"sign {item}: unknown place or rule")
+    return Sign(
+        place,
+        item.get("header", ""),
+        item["pattern"],
+        item["means"],
+        Confidence(item.get("sure", "certain")),
+        item.get("detail", ""),
+    )
+
+
+def texts_of(texts: Texts) -> list[str]:
+    """Every text of a rule that may hold placeholders."""
+    return [texts.title, texts.raise_by, texts.symptom, *texts.causes.values(), *texts.steps,
+            *texts.appliance]  # fmt: skip
+
+
+def check_placeholders(name: str, texts: Sequence[str]) -> None:
+    """Refuse placeholders that nothing fills.
+
+    Raises:
+        CatalogueError: With the name of the entry and of the placeholder.
+    """
+    for text in texts:
+        for found in _PLACEHOLDER.findall(text):
+            if found not in PLACEHOLDERS:
+                raise CatalogueError(f"{name}: unknown placeholder {{{found}}}")

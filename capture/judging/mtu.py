@@ -1,0 +1,242 @@
+"""Size-dependent loss: full-size packets vanish while small ones pass (RFC 1191, 2923, 8899)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from capture.decode.columns import IcmpError
+from capture.facts import CLIENT, PROXY, Hole, RetransmitRun
+from capture.judging.hit import (
+    CERTAIN,
+    INFO,
+    LIKELY,
+    POSSIBLE,
+    PROBLEM,
+    Hit,
+    packets,
+    sentence,
+)
+from capture.judging.reach import icmp_words
+from capture.judging.reset import origin
+from capture.judging.scene import DEFAULT_MSS, FULL_SIZE, SECOND, Scene
+from capture.report.model import Confidence
+from capture.units import duration, plural
+
+TRIES: Final = 3
+"""Times a full-size segment must be seen before its loss is no accident."""
+
+BIG_PACKET: Final = 1200
+"""Smallest IP packet that an MTU hole plausibly swallows: paths below are rare, and IPv6
+guarantees 1280."""
+
+HOLE_S: Final = 3.0
+"""A hole that stays open this long outlasted two retransmission time-outs."""
+
+_DIRECTIONS: Final = ("from the client to the proxy", "from the proxy to the client")
+
+
+def too_big(error: IcmpError) -> bool:
+    """ICMP "fragmentation needed" or ICMPv6 "packet too big"."""
+    return (error.version == 4 and error.type == 3 and error.code == 4) or (
+        error.version == 6 and error.type == 2
+    )
+
+
+def lost_at_sender(scene: Scene, sender: int) -> RetransmitRun | None:
+    """A full-size segment sent again and again, while smaller ones were acknowledged.
+
+    The capture lies near the sender: it sees each try and no acknowledgement.
+    """
+    side = scene.flow.sides[sender]
+    run = side.run
+    if run is None or run.acked or run.sent < TRIES or scene.quality.one_way:
+        return None
+    if scene.quality.gaps[sender] or side.largest_acked == 0:
+        return None
+    limit = scene.segment_limit(sender)
+    full = run.ip_length >= BIG_PACKET or (limit and run.length >= FULL_SIZE * limit)
+    return run if full and run.length > side.largest_acked else None
+
+
+def hole_at_receiver(scene: Scene, sender: int) -> Hole | None:
+    """Full-size bytes that never came, though smaller later ones did.
+
+    The capture lies near the receiver, which never acknowledges the missing bytes.
+    """
+    side = scene.flow.sides[sender]
+    limit = scene.segment_limit(sender)
+    if not limit or scene.quality.gaps[sender] or scene.quality.one_way:
+        return None
+    if scene.quality.merged[sender] or side.largest >= FULL_SIZE * limit:
+        return None
+    for hole in side.holes:
+        if hole.acked or hole.right - hole.left < FULL_SIZE * limit:
+            continue
+        lasted = (scene.now - hole.mark.time_ns) / SECOND if scene.quality.timed else HOLE_S
+        if lasted >= HOLE_S:
+            return hole
+    return None
+
+
+def size_dependent(scene: Scene) -> bool:
+    """Whether the loss of full-size packets is what stops this flow."""
+    return any(
+        lost_at_sender(scene, sender) or hole_at_receiver(scene, sender)
+        for sender in (CLIENT, PROXY)
+    )
+
+
+def full_size_reset(scene: Scene) -> bool:
+    """The proxy's side answered the client's first full-size packet with RST."""
+    client, flow = scene.client, scene.flow
+    limit = scene.segment_limit(CLIENT) or DEFAULT_MSS[scene.ip_version]
+    if scene.first_end != "proxy_rst" or flow.tunnel is None or scene.client_left_first:
+        return False
+    if client.largest < FULL_SIZE * limit or scene.quality.gaps[CLIENT]:
+        return False
+    return 0 < client.largest_acked < client.largest and client.unacked >= client.largest
+
+
+def black_hole(scene: Scene) -> Hit | None:
+    """Full-size packets vanish, in either direction, seen from either end."""
+    for sender in (CLIENT, PROXY):
+        run = lost_at_sender(scene, sender)
+        if run is not None:
+            return _seen_by_sender(scene, sender, run)
+        hole = hole_at_receiver(scene, sender)
+        if hole is not None:
+            return _seen_by_receiver(scene, sender, hole)
+    return None
+
+
+def _seen_by_sender(scene: Scene, sender: int, run: RetransmitRun) -> Hit:
+    side, peer = scene.flow.sides[sender], scene.flow.sides[1 - sender]
+    error = _told(scene, sender)
+    last_try = run.marks[-1] if run.marks else None
+    took = scene.span(run.marks[0], last_try) if run.marks else ""
+    alive = peer.last is not None and bool(run.marks) and peer.last.number > run.marks[0].number
+    merged = scene.quality.merged[sender]
+    if error is not None:
+        rule, sure = "mtu-icmp-ignored", CERTAIN
+    elif merged or not (alive or side.sacked_beyond_hole):
+        rule, sure = "mtu-black-hole", POSSIBLE
+    else:
+        rule, sure = "mtu-black-hole", LIKELY
+    values = _sizes(scene, sender, side.largest_acked, run.ip_length)
+    if error is not None:
+        values |= {"mtu": str(error.mtu or "unknown"), "router": scene.address(error.sender)}
+    first = f"#{run.marks[0].number} " if run.marks else ""
+    return Hit(
+        rule,
+        PROBLEM,
+        sure,
+        sentence(
+            f"{first}a segment of {run.length} bytes {_DIRECTIONS[sender]} was sent "
+            f"{run.sent} times" + (f" in {took}" if took else "") + " and never acknowledged",
+            f"segments up to {side.largest_acked} bytes were",
+            "data beyond it arrived (SACK)" if side.sacked_beyond_hole else "",
+            f"#{error.number} {icmp_words(error)}, MTU {error.mtu}" if error else "",
+            "sizes are those before an offload, not on the wire" if merged else "",
+        ),
+        tuple(sorted({*packets(*run.marks), *([error.number] if error else [])})),
+        "mtu_blackhole",
+        values=values,
+    )
+
+
+def _seen_by_receiver(scene: Scene, sender: int, hole: Hole) -> Hit:
+    side = scene.flow.sides[sender]
+    limit = scene.segment_limit(sender)
+    missing = hole.right - hole.left
+    whole = abs(missing % limit) in (0, limit) if limit else False
+    beyond = f"a segment of {hole.beyond} bytes" if hole.beyond else "an acknowledgement"
+    count = missing // limit if limit else 0
+    return Hit(
+        "mtu-black-hole",
+        PROBLEM,
+        LIKELY,
+        sentence(
+            f"{plural(missing, 'byte')} {_DIRECTIONS[sender]} are missing before "
+            f"#{hole.mark.number}, {beyond}, and never came",
+            f"that is {plural(count, 'full-size segment')} of {limit} bytes" if whole else "",
+            f"the largest segment that arrived has {plural(side.largest, 'byte')}",
+            scene.ending_text,
+        ),
+        packets(scene.flow.tunnel or scene.asked, hole.mark, scene.client_end),
+        "mtu_blackhole",
+        values=_sizes(scene, sender, side.largest, limit + 40),
+    )
+
+
+def _sizes(scene: Scene, sender: int, passed: int, lost_ip: int) -> dict[str, str]:
+    header = 60 if scene.ip_version == 6 else 40
+    return {
+        "size": str(max(passed, 0)),
+        "mss": str(scene.segment_limit(sender) or "unknown"),
+        "ping_size": str(max(lost_ip - (48 if scene.ip_version == 6 else 28), 500)),
+        "mtu": str(max(passed + header, 576)),
+        "direction": _DIRECTIONS[sender],
+    }
+
+
+def _told(scene: Scene, sender: int) -> IcmpError | None:
+    """The ICMP error that told ``sender`` to send smaller packets."""
+    port = scene.flow.client.port if sender == CLIENT else scene.flow.proxy.port
+    for error in scene.flow.icmp:
+        if too_big(error) and error.sport in (port, 0):
+            return error
+    return None
+
+
+def obeyed(scene: Scene) -> Hit | None:
+    """ICMP told the path MTU, and the sender went on with smaller packets."""
+    error = next((item for item in scene.flow.icmp if too_big(item)), None)
+    if error is None or size_dependent(scene) or scene.client.unacked or scene.proxy.unacked:
+        return None
+    return Hit(
+        "mtu-discovered",
+        INFO,
+        CERTAIN,
+        sentence(
+            f"#{error.number} {icmp_words(error)}, next-hop MTU {error.mtu}, from "
+            f"{scene.address(error.sender)}",
+            f"for a packet of {error.ip_length} bytes" if error.ip_length else "",
+            "the sender went on with smaller ones",
+        ),
+        (error.number,),
+        values={"mtu": str(error.mtu), "router": scene.address(error.sender)},
+    )
+
+
+def reset_by_size(scene: Scene) -> Hit | None:
+    """A full-size packet answered by RST."""
+    if not full_size_reset(scene) or size_dependent(scene):
+        return None
+    client, reset = scene.client, scene.proxy.rst
+    signs = origin(scene.proxy)
+    sure: Confidence = POSSIBLE
+    if signs.signs and not scene.quality.merged[CLIENT]:
+        sure = LIKELY
+    return Hit(
+        "mtu-rst",
+        PROBLEM,
+        sure,
+        sentence(
+            f"segments up to {client.largest_acked} bytes were acknowledged",
+            f"the first ones of {client.largest} bytes were not, and "
+            f"#{reset.number if reset else 0} RST came back",
+            f"the RST may not be the proxy's: {signs.text}" if signs.signs else "",
+            _quiet_since(scene),
+        ),
+        packets(scene.flow.tunnel, reset, client.unacked_since),
+        "mtu_rst",
+        values=_sizes(scene, CLIENT, client.largest_acked, client.largest + 52),
+    )
+
+
+def _quiet_since(scene: Scene) -> str:
+    last, reset = scene.proxy.last_payload, scene.proxy.rst
+    if last is None or reset is None or not scene.quality.timed or reset.number < last.number:
+        return ""
+    after = (reset.time_ns - last.time_ns) / SECOND
+    return f"that is {duration(after)} after the last data from the proxy"

@@ -1,0 +1,69 @@
+"""What a capture can and cannot prove about a flow; consulted before anything else.
+
+A rule that rests on an absence ("no answer", "never acknowledged") must first ask whether
+the capture would have shown the missing packet. Sizes are not wire sizes where an offload
+merged segments, and bytes that a snaplen cut away say nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from capture.facts import CLIENT, PROXY, CaptureFacts, Direction, FlowFacts
+
+OFFLOAD_SHARE = 0.02
+"""Share of a side's data packets that must exceed the peer's MSS before its sizes are
+distrusted: one odd segment (a wrong MSS after port reuse) is no offload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What can be trusted about one flow. Pairs are indexed by ``CLIENT`` and ``PROXY``."""
+
+    one_way: bool
+    """Only one side was captured, although the other one talked."""
+    mid_stream: bool
+    """The capture began after the flow."""
+    gaps: tuple[bool, bool]
+    """The peer acknowledged bytes of this side that the capture does not hold."""
+    cut: tuple[bool, bool]
+    """A snaplen cut data of this side."""
+    merged: tuple[bool, bool]
+    """This side's segments were merged before capture (TSO, GRO): sizes are not wire sizes."""
+    timed: bool
+    """Times are known and go forward."""
+    dropped: bool
+    """The capture host dropped packets somewhere in the capture."""
+    text: bool
+    """Read from text: contents are known only where they were printed."""
+
+    def absent(self, sender: int) -> bool:
+        """Whether the absence of ``sender``'s packets can be told from this capture."""
+        return not (self.one_way or self.gaps[sender])
+
+    def sizes(self, sender: int) -> bool:
+        """Whether the sizes of ``sender``'s segments are those on the wire."""
+        return not self.merged[sender]
+
+
+def _gap(side: Direction) -> bool:
+    return side.acked_unseen > 0 or any(hole.acked for hole in side.holes)
+
+
+def _merged(side: Direction) -> bool:
+    return side.oversized > 0 and side.oversized >= OFFLOAD_SHARE * side.data_packets
+
+
+def assess(flow: FlowFacts, capture: CaptureFacts) -> Quality:
+    """Say what the capture can prove about ``flow``."""
+    client, proxy = flow.sides[CLIENT], flow.sides[PROXY]
+    return Quality(
+        one_way=flow.one_way,
+        mid_stream=flow.mid_stream,
+        gaps=(_gap(client), _gap(proxy)),
+        cut=(client.cut_by_snaplen > 0, proxy.cut_by_snaplen > 0),
+        merged=(_merged(client), _merged(proxy)),
+        timed=capture.times_known and flow.time_backwards == 0,
+        dropped=bool(capture.lost_kernel or capture.lost_queue),
+        text=capture.text,
+    )

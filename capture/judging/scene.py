@@ -1,0 +1,326 @@
+"""One flow as the rules look at it: facts, capture quality, and what follows from both.
+
+Nothing here judges. The values are derived from the facts once and shared by the rules, so
+that each rule reads as its definition does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Final
+
+from capture.decode.columns import IPV6_BASE
+from capture.facts import (
+    CLIENT,
+    PROXY,
+    CaptureFacts,
+    Direction,
+    Exchange,
+    FlowFacts,
+    Mark,
+    TlsDirection,
+    TlsFacts,
+)
+from capture.judging.quality import assess
+from capture.judging.signs import Sign
+from capture.protocols.events import Request, Response
+from capture.units import duration
+
+SECOND: Final = 1_000_000_000
+
+TLS13: Final = 0x0304
+ALERT_RECORD: Final = 21
+HANDSHAKE_RECORD: Final = 22
+DATA_RECORD: Final = 23
+
+ALERT_13: Final = frozenset({19, 11})
+"""Length of a TLS 1.3 record that holds an alert: 2 bytes, the inner type and a 16-byte tag
+(8 with CCM_8). Measured; RFC 8446 section 5.2."""
+
+FINISHED_13: Final = frozenset({53, 69, 45, 61})
+"""Length of a TLS 1.3 record with a Finished message alone: SHA-256 and SHA-384 (measured),
+and the same with an 8-byte tag."""
+
+TLS_PORTS: Final = frozenset({"443", "8443", "465", "563", "636", "853", "989", "990", "992",
+                              "993", "995", "5223", "5671", "8883"})  # fmt: skip
+"""Ports whose tunnels are expected to speak TLS, where contents were not captured."""
+
+FULL_SIZE: Final = 0.9
+"""Share of the MSS from which on a segment counts as full-size (options take the rest)."""
+
+DEFAULT_MSS: Final = {4: 1460, 6: 1440}
+
+
+class Scene:
+    """A flow, its capture, and what can be derived from them.
+
+    Attributes:
+        flow: The facts.
+        capture: The capture they were seen in.
+        client: What the client sent.
+        proxy: What the proxy sent.
+        quality: What the capture can prove.
+        now: Time against which absence is measured, ns.
+    """
+
+    def __init__(
+        self,
+        flow: FlowFacts,
+        capture: CaptureFacts,
+        signs: Callable[[], tuple[Sign, ...]] = tuple,
+    ) -> None:
+        self.flow = flow
+        self.capture = capture
+        self._signs = signs
+        self.client: Direction = flow.sides[CLIENT]
+        self.proxy: Direction = flow.sides[PROXY]
+        self.quality = assess(flow, capture)
+        self.now = max(capture.last_ns, flow.last.time_ns)
+
+    @property
+    def signs(self) -> tuple[Sign, ...]:
+        """Phrases that name the cause of an error reply (from the catalogue)."""
+        return self._signs()
+
+    # -- requests and replies ------------------------------------------------------------
+
+    @cached_property
+    def exchange(self) -> Exchange | None:
+        """The last request with its reply; of a flow without a request, the last reply."""
+        for item in reversed(self.flow.exchanges):
+            if item.request is not None:
+                return item
+        return self.flow.exchanges[-1] if self.flow.exchanges else None
+
+    @property
+    def request(self) -> Request | None:
+        return self.exchange.request if self.exchange else None
+
+    @property
+    def response(self) -> Response | None:
+        return self.exchange.response if self.exchange else None
+
+    @property
+    def asked(self) -> Mark | None:
+        """Packet of the last request's first byte."""
+        return self.exchange.request_mark if self.exchange else None
+
+    @property
+    def answered(self) -> Mark | None:
+        """Packet of the last reply's first byte."""
+        return self.exchange.response_mark if self.exchange else None
+
+    @property
+    def is_connect(self) -> bool:
+        """The last request is CONNECT (or unseen: then a tunnel or an error is assumed)."""
+        request = self.request
+        return request is None or request.form == "authority"
+
+    @property
+    def target(self) -> str:
+        """Authority the client asked for; empty when unknown."""
+        request = self.request
+        return (request.authority or request.target) if request else ""
+
+    @cached_property
+    def host_port(self) -> tuple[str, str]:
+        """Target split into host (without brackets) and port; empty where unknown."""
+        host, colon, port = self.target.rpartition(":")
+        if not colon or not port.isdigit():
+            host, port = self.target, ""
+        return host.strip("[]"), port
+
+    # -- stage ---------------------------------------------------------------------------
+
+    @cached_property
+    def stage(self) -> str:
+        """How far the flow came.
+
+        ``syn``: no SYN-ACK; ``open``: connected, the client said nothing; ``asked``: a
+        first message or request without its reply; ``answered``: the last request has a
+        reply and no tunnel; ``tunnel``: a 2xx opened one; ``outer``: TLS with the proxy
+        itself; ``midway``: the capture began inside something.
+        """
+        flow = self.flow
+        if flow.tunnel is not None:
+            return "tunnel"
+        spoken, answer = flow.first_language
+        if self.exchange is not None:
+            return "answered" if self.response is not None else "asked"
+        if flow.mid_stream:
+            return "midway"
+        if spoken == "tls" and answer == "tls":
+            return "outer"
+        if self.client.bytes == 0:
+            if flow.syn_ack is None and flow.ack is None and self.proxy.bytes == 0:
+                return "syn"
+            return "open"
+        return "asked"
+
+    # -- the end -------------------------------------------------------------------------
+
+    def _close(self, *names: str) -> Mark | None:
+        return next((mark for name, mark in self.flow.closes if name in names), None)
+
+    @cached_property
+    def client_end(self) -> Mark | None:
+        """The client's first FIN or RST."""
+        return self._close("client_fin", "client_rst")
+
+    @cached_property
+    def proxy_end(self) -> Mark | None:
+        """The proxy's first FIN or RST."""
+        return self._close("proxy_fin", "proxy_rst")
+
+    @property
+    def first_end(self) -> str:
+        """Name of the first close; empty while the flow is open."""
+        return self.flow.closes[0][0] if self.flow.closes else ""
+
+    @property
+    def proxy_ended_first(self) -> bool:
+        return self.first_end.startswith("proxy")
+
+    @property
+    def client_ended_first(self) -> bool:
+        return self.first_end.startswith("client")
+
+    @cached_property
+    def end_ns(self) -> int:
+        """When the flow ended, or how far the capture looked: its first close, else now."""
+        return self.flow.closes[0][1].time_ns if self.flow.closes else self.now
+
+    def waited(self, since: Mark | None) -> float:
+        """Seconds from ``since`` to the flow's end (or to the capture's); 0 if unknown."""
+        if since is None or not self.quality.timed:
+            return 0.0
+        return max(0, self.end_ns - since.time_ns) / SECOND
+
+    # -- TLS -----------------------------------------------------------------------------
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        return self.flow.tls
+
+    @cached_property
+    def modern(self) -> bool:
+        """TLS 1.3 (alerts after the hellos are records of type 23), or version unknown."""
+        hello = self.tls.server_hello if self.tls else None
+        return hello is None or hello.version >= TLS13
+
+    @cached_property
+    def speaks_tls(self) -> bool:
+        """The tunnel carries TLS, as seen or, where contents are missing, by its port."""
+        if self.tls is not None and self.tls.client_hello_mark is not None:
+            return True
+        if self.flow.tunnel_protocol:
+            return self.flow.tunnel_protocol == "tls"
+        return self.host_port[1] in TLS_PORTS
+
+    def tls_side(self, sender: int) -> TlsDirection:
+        return self.tls.sides[sender] if self.tls else TlsDirection()
+
+    def goodbye(self, sender: int) -> Mark | None:
+        """The sender's last TLS record, when it looks like close_notify."""
+        last = self.tls_side(sender).last
+        if last is None:
+            return None
+        if last.type == ALERT_RECORD:
+            return last.mark
+        if self.modern and last.type == DATA_RECORD and last.length in ALERT_13:
+            return last.mark
+        return None
+
+    @cached_property
+    def client_left_first(self) -> bool:
+        """The client ended the TLS session or the connection before the proxy closed."""
+        if self.client_ended_first:
+            return True
+        end, bye = self.proxy_end, self.goodbye(CLIENT)
+        return bye is not None and (end is None or bye.number < end.number)
+
+    def stream_gap(self, sender: int) -> bool:
+        """Bytes of the sender's stream are missing in the capture: borders are guesses."""
+        side = self.flow.sides[sender]
+        return self.quality.gaps[sender] or bool(side.holes) or self.quality.cut[sender]
+
+    # -- sizes ---------------------------------------------------------------------------
+
+    def segment_limit(self, sender: int) -> int:
+        """Largest payload the sender may put in a segment: the peer's MSS less options.
+
+        0 where the handshake was not captured and so no MSS is known.
+        """
+        peer = self.flow.sides[1 - sender]
+        if not peer.mss:
+            return 0
+        stamped = peer.timestamps and self.flow.sides[sender].timestamps
+        return peer.mss - (12 if stamped else 0)
+
+    # -- words ---------------------------------------------------------------------------
+
+    @property
+    def ip_version(self) -> int:
+        return 6 if ":" in self.flow.proxy.host else 4
+
+    def span(self, start: Mark | None, end: Mark | None) -> str:
+        """Time between two packets in words; empty where it is unknown."""
+        if start is None or end is None or not self.quality.timed:
+            return ""
+        return duration((end.time_ns - start.time_ns) / SECOND)
+
+    def address(self, number: int) -> str:
+        """Printable form of an address number."""
+        return address_text(number, self.capture)
+
+    @cached_property
+    def delay_ns(self) -> int | None:
+        """From the last request to its reply."""
+        if self.asked is None or self.answered is None or not self.quality.timed:
+            return None
+        return self.answered.time_ns - self.asked.time_ns
+
+    @property
+    def request_text(self) -> str:
+        """``#8 CONNECT tools.cisco.com:443``, as far as it was seen."""
+        request, mark = self.request, self.asked
+        if request is None:
+            return ""
+        where = f"#{mark.number} " if mark else ""
+        return f"{where}{request.method} {request.target}".strip()
+
+    @property
+    def reply_text(self) -> str:
+        """``#11 403 Forbidden after 3.1 ms``."""
+        response, mark = self.response, self.answered
+        if response is None:
+            return ""
+        where = f"#{mark.number} " if mark else ""
+        words = f"{where}{response.status} {response.reason}".strip()
+        if self.delay_ns is not None and self.delay_ns >= 0:
+            words += f" after {duration(self.delay_ns / SECOND)}"
+        return words
+
+    @property
+    def ending_text(self) -> str:
+        """How the flow ended, in words: ``#16 FIN from the client``."""
+        return ", then ".join(
+            f"#{mark.number} {name[-3:].upper()} from the {name[:-4]}"
+            for name, mark in self.flow.closes
+        )
+
+    @property
+    def looked_text(self) -> str:
+        """How long the capture looked after the flow's last packet."""
+        if not self.quality.timed:
+            return ""
+        quiet = (self.now - self.flow.last.time_ns) / SECOND
+        return f"the capture shows {duration(quiet)} more without a packet of this flow"
+
+
+def address_text(number: int, capture: CaptureFacts) -> str:
+    """Printable form of an address number (see ``capture.decode.columns``)."""
+    if number < IPV6_BASE:
+        return ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0))
+    return capture.names.get(number, "an IPv6 host")

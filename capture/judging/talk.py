@@ -1,0 +1,122 @@
+"""What the sizes and times of TLS records say about an encrypted conversation.
+
+Contents are hidden, but not that a request waits for its answer, that a record was cut in
+its middle, or that the last record of a download was a full one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from capture.facts import CLIENT, PROXY, Mark, Record
+from capture.judging.scene import (
+    ALERT_13,
+    DATA_RECORD,
+    FINISHED_13,
+    HANDSHAKE_RECORD,
+    Scene,
+)
+
+SMALL_TALK: Final = 41
+"""Records up to this length may be HTTP/2's SETTINGS ACK, WINDOW_UPDATE or PING (9 to 17
+bytes and at most 24 of TLS): no request that waits for an answer."""
+
+FULL_RECORD: Final = 16_384
+"""Payload of a full TLS record (RFC 8446 section 5.1): whoever fills one has more to say."""
+
+BULK: Final = 16_384
+"""A transfer of more than a full record: more than a page, a redirect or an API answer."""
+
+FEW_REQUESTS: Final = 3
+"""HTTP/2 clients send their settings and one request in up to three records."""
+
+KEPT_RECORDS: Final = 16
+"""``TlsDirection.records`` holds the first ones up to this number."""
+
+
+def client_finished(scene: Scene) -> bool:
+    """The client completed its half of the handshake."""
+    side = scene.tls_side(CLIENT)
+    if side.first_app is not None:
+        data = [record for record in side.records if record.type == DATA_RECORD]
+        return not (scene.modern and data and data[0].length in ALERT_13)
+    return sum(record.type == HANDSHAKE_RECORD for record in side.records) > 1
+
+
+def requests(scene: Scene) -> tuple[Record, ...]:
+    """The client's records that may hold requests, among those that were kept."""
+    data = [r for r in scene.tls_side(CLIENT).records if r.type == DATA_RECORD]
+    if scene.modern and data and data[0].length in FINISHED_13:
+        data = data[1:]
+    bye = scene.goodbye(CLIENT)
+    return tuple(r for r in data if r.length > SMALL_TALK and r.mark != bye)
+
+
+def last_request(scene: Scene) -> Mark | None:
+    """The client's last message that may await an answer; None when it cannot be told."""
+    side = scene.tls_side(CLIENT)
+    if side.count <= KEPT_RECORDS:
+        found = requests(scene)
+        return found[-1].mark if found else None
+    last = side.last
+    if last is None or last.length <= SMALL_TALK or scene.goodbye(CLIENT) is not None:
+        return None
+    return last.mark
+
+
+def few_requests(scene: Scene) -> bool:
+    """The client asked once: the connection was not kept for more."""
+    side = scene.tls_side(CLIENT)
+    return side.count <= KEPT_RECORDS and 1 <= len(requests(scene)) <= FEW_REQUESTS
+
+
+def only_tickets(scene: Scene) -> bool:
+    """After the client's Finished the server sent nothing but what looks like session tickets:
+    nothing at all, or two records of the same length (OpenSSL and BoringSSL send two)."""
+    side = scene.tls_side(PROXY)
+    if not scene.modern:
+        return side.first_app is None
+    if side.count > KEPT_RECORDS or len(side.records) < side.count:
+        return False
+    mine = [r for r in scene.tls_side(CLIENT).records if r.type == DATA_RECORD]
+    if not mine:
+        return False
+    after = [
+        r.length
+        for r in side.records
+        if r.type == DATA_RECORD
+        and r.mark.number > mine[0].mark.number
+        and r.length not in ALERT_13
+    ]
+    return not after or (len(after) == 2 and after[0] == after[1])
+
+
+def unanswered(scene: Scene) -> Mark | None:
+    """A request to which no byte came back, as far as sizes and order can tell."""
+    if scene.stream_gap(CLIENT) or scene.stream_gap(PROXY):
+        return None
+    asked = last_request(scene)
+    answered = scene.proxy.last_payload
+    if asked is None:
+        return None
+    if answered is None or answered.number < asked.number:
+        return asked
+    return asked if only_tickets(scene) else None
+
+
+def missing(scene: Scene) -> int:
+    """Bytes that the proxy's open TLS record still lacks; 0 at a border or where unknown."""
+    if scene.stream_gap(PROXY):
+        return 0
+    return scene.tls_side(PROXY).missing or 0
+
+
+def bulk(scene: Scene) -> bool:
+    """The proxy's side had sent more than small answers."""
+    return scene.tls_side(PROXY).app_bytes > BULK
+
+
+def full_last_record(scene: Scene) -> bool:
+    """The proxy's last record was a full one."""
+    last = scene.tls_side(PROXY).last
+    return last is not None and last.type == DATA_RECORD and last.length >= FULL_RECORD

@@ -1,0 +1,458 @@
+"""The transfer: cut, reset or stalled after the tunnel (or the reply) had begun well."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from capture.facts import CLIENT, PROXY, SENDERS, Exchange, Mark
+from capture.judging import mtu, talk
+from capture.judging.hit import (
+    CERTAIN,
+    INFO,
+    LIKELY,
+    POSSIBLE,
+    PROBLEM,
+    WARNING,
+    Hit,
+    packets,
+    sentence,
+)
+from capture.judging.idle import is_round
+from capture.judging.reset import origin
+from capture.judging.scene import SECOND, Scene
+from capture.judging.tls import failure_alert
+from capture.report.model import Confidence, Severity
+from capture.units import duration, plural, size
+
+GAVE_UP_S: Final = 5.0
+"""Silence after which a client that closes did so for want of data."""
+
+STALLED_S: Final = 10.0
+"""Silence that counts as a stall while the flow is still open."""
+
+POOL_IDLE_S: Final = 25.0
+"""Clients that keep connections for later close them after 30 s and more; one that leaves a
+single large answer sooner was waiting for the rest."""
+
+FLOWING_S: Final = 2.0
+"""An end this soon after the last data met a transfer, not an idle connection."""
+
+UNANSWERED_OPEN_S: Final = 20.0
+"""A first request without an answer for this long is worth a warning while all is open."""
+
+DEAD_S: Final = 3.0
+"""Retransmissions over at least this time, all unanswered: the path is dead."""
+
+FORGOTTEN_S: Final = 60.0
+"""Silence after which firewalls and NATs begin to forget a connection."""
+
+WINDOW_SHUT_S: Final = 5.0
+"""A receive window shut for this long stops a transfer."""
+
+HEAVY_LOSS: Final = 0.03
+"""Share of data packets sent again from which on loss is worth a word."""
+
+MANY: Final = 20
+"""Retransmissions from which on their share means something."""
+
+
+def _judged(scene: Scene) -> bool:
+    """The tunnel carried something, and the capture can say how it ended."""
+    flow = scene.flow
+    if flow.tunnel is None or not flow.tunnel_bytes[PROXY]:
+        return False
+    if scene.quality.one_way or scene.quality.mid_stream or scene.quality.gaps[PROXY]:
+        return False
+    return failure_alert(scene) is None and not mtu.size_dependent(scene)
+
+
+def _progress(scene: Scene) -> str:
+    up, down = scene.flow.tunnel_bytes
+    return f"{size(up)} to the proxy and {size(down)} to the client went through the tunnel"
+
+
+def _after_data(scene: Scene, end: Mark) -> str:
+    after = scene.span(scene.proxy.last_payload, end)
+    return f"#{end.number} {{}} from the proxy's side" + (
+        f", {after} after its last data" if after else ""
+    )
+
+
+def _idle_s(scene: Scene, end: Mark) -> float:
+    """Seconds between the last data of either side and ``end``."""
+    marks = [s.last_payload for s in scene.flow.sides if s.last_payload is not None]
+    before = [mark.time_ns for mark in marks if mark.number < end.number]
+    if not before or not scene.quality.timed:
+        return 0.0
+    return (end.time_ns - max(before)) / SECOND
+
+
+def _open_record(scene: Scene) -> str:
+    lacking = talk.missing(scene)
+    return f"its last TLS record lacks {plural(lacking, 'byte')}" if lacking else ""
+
+
+# -- closed by FIN -------------------------------------------------------------------------
+
+
+def closed_early(scene: Scene) -> Hit | None:
+    """The proxy's FIN before the far side had said all it had to."""
+    end = scene.proxy_end
+    if end is None or scene.first_end != "proxy_fin" or not _judged(scene):
+        return None
+    if scene.client_left_first or scene.tls is None or scene.tls.client_hello_mark is None:
+        return None
+    if scene.stream_gap(PROXY) or scene.quality.text:
+        return None
+    found = _why_early(scene, end)
+    if found is None:
+        return None
+    rule, severity, sure, words = found
+    asked = talk.unanswered(scene)
+    idle = _idle_s(scene, end)
+    return Hit(
+        rule,
+        severity,
+        sure,
+        sentence(_progress(scene), _after_data(scene, end).format("FIN"), words),
+        packets(scene.flow.tunnel, asked, scene.proxy.last_payload, end),
+        "tunnel_closed_early",
+        values={"gap": duration(idle)},
+    )
+
+
+def _why_early(scene: Scene, end: Mark) -> tuple[str, Severity, Confidence, str] | None:
+    if talk.missing(scene):
+        return "cut-in-record", PROBLEM, CERTAIN, _open_record(scene)
+    if not talk.client_finished(scene):
+        return "closed-in-handshake", PROBLEM, POSSIBLE, "the TLS handshake was not finished"
+    asked = talk.unanswered(scene)
+    if asked is not None:
+        words = f"#{asked.number} the client's last message had no answer"
+        return "closed-unanswered", PROBLEM, LIKELY, words
+    if scene.goodbye(PROXY) is not None:
+        return None
+    quiet = "no record of close_notify's size came before it"
+    idle = _idle_s(scene, end)
+    if idle <= FLOWING_S:
+        if talk.bulk(scene):
+            return "cut-without-goodbye", PROBLEM, POSSIBLE, quiet
+        return None
+    if talk.few_requests(scene) and is_round(idle):
+        return "idle-timeout", WARNING, LIKELY, quiet
+    if talk.few_requests(scene) and talk.full_last_record(scene):
+        words = f"{quiet}; the last TLS record was a full one"
+        return "cut-without-goodbye", PROBLEM, LIKELY, words
+    return None
+
+
+def idle_close(scene: Scene) -> Hit | None:
+    """The proxy's side ended an idle tunnel whose client asked for nothing more."""
+    end, flow = scene.proxy_end, scene.flow
+    if end is None or not scene.proxy_ended_first or not _judged(scene):
+        return None
+    if scene.client_left_first or scene.goodbye(PROXY) is not None:
+        return None
+    idle = _idle_s(scene, end)
+    if not is_round(idle):
+        return None
+    reset = scene.first_end == "proxy_rst"
+    if (reset_in_transfer if reset else closed_early)(scene) is not None:
+        return None
+    return Hit(
+        "idle-close",
+        INFO,
+        LIKELY,
+        sentence(
+            f"no data for {duration(idle)}",
+            f"#{end.number} {'RST' if reset else 'FIN'} from the proxy's side",
+        ),
+        packets(scene.proxy.last_payload, scene.client.last_payload, end, flow.tunnel),
+        values={"gap": duration(idle)},
+    )
+
+
+# -- cut by RST ----------------------------------------------------------------------------
+
+
+def reset_in_transfer(scene: Scene) -> Hit | None:
+    """RST from the proxy's side while the client still waited."""
+    end = scene.proxy_end
+    if end is None or scene.first_end != "proxy_rst" or not _judged(scene):
+        return None
+    if scene.client_left_first or mtu.full_size_reset(scene):
+        return None
+    if scene.goodbye(PROXY) is not None and not scene.client.unacked:
+        return None
+    asked, idle = talk.unanswered(scene), _idle_s(scene, end)
+    waiting = [
+        _open_record(scene),
+        f"#{asked.number} the client's last message had no answer" if asked else "",
+        f"{size(scene.client.unacked)} of the client's data were not acknowledged"
+        if scene.client.unacked else "",
+    ]  # fmt: skip
+    if not any(waiting) and idle > FLOWING_S:
+        return None
+    signs = origin(scene.proxy)
+    silence = scene.flow.longest_silence
+    forgotten = (
+        silence is not None
+        and silence.seconds >= FORGOTTEN_S
+        and silence.end.number <= end.number
+        and (end.time_ns - silence.end.time_ns) / SECOND <= FLOWING_S
+    )
+    return Hit(
+        "reset-after-idle" if forgotten else "reset-in-transfer",
+        PROBLEM,
+        LIKELY if forgotten else POSSIBLE,
+        sentence(
+            _progress(scene),
+            _after_data(scene, end).format("RST"),
+            *waiting,
+            f"before that {duration(silence.seconds)} of silence" if forgotten and silence else "",
+            f"the RST may not be the proxy's: {signs.text}" if signs.signs else "",
+        ),
+        packets(scene.flow.tunnel, asked, scene.proxy.last_payload, end),
+        "transfer_reset",
+        values={"gap": duration(silence.seconds if forgotten and silence else idle)},
+    )
+
+
+# -- stalled -------------------------------------------------------------------------------
+
+
+def path_dead(scene: Scene) -> Hit | None:
+    """Segments of a size that had passed before are sent again and again, without an answer."""
+    flow = scene.flow
+    if scene.quality.one_way or flow.tunnel is None or mtu.size_dependent(scene):
+        return None
+    for sender in (CLIENT, PROXY):
+        side, run = flow.sides[sender], flow.sides[sender].run
+        if run is None or run.acked or run.sent < mtu.TRIES or not run.marks or not side.unacked:
+            continue
+        if scene.quality.gaps[sender] or run.length > max(side.largest_acked, 0):
+            continue
+        peer_end = scene.proxy_end if sender == CLIENT else scene.client_end
+        gone = peer_end is not None and peer_end.number < run.marks[-1].number
+        took = (run.marks[-1].time_ns - run.marks[0].time_ns) / SECOND
+        if gone or (took < DEAD_S and scene.quality.timed) or _only_goodbye(scene, sender):
+            continue
+        return _dead(scene, sender, took)
+    return None
+
+
+def _only_goodbye(scene: Scene, sender: int) -> bool:
+    """All that stayed unacknowledged is the sender's close_notify after a finished transfer."""
+    bye, run = scene.goodbye(sender), scene.flow.sides[sender].run
+    return bye is not None and run is not None and run.length <= talk.SMALL_TALK
+
+
+def _dead(scene: Scene, sender: int, took: float) -> Hit:
+    flow, side = scene.flow, scene.flow.sides[sender]
+    run, silence = side.run, flow.longest_silence
+    assert run is not None
+    forgotten = (
+        silence is not None
+        and silence.seconds >= FORGOTTEN_S
+        and silence.end.number <= run.marks[0].number
+    )
+    return Hit(
+        "silent-drop" if forgotten else "path-dead",
+        PROBLEM,
+        LIKELY,
+        sentence(
+            _progress(scene),
+            f"#{run.marks[0].number} {plural(run.length, 'byte')} from the {SENDERS[sender]} sent "
+            f"{run.sent} times in {duration(took)}, never acknowledged",
+            f"before that {duration(silence.seconds)} of silence" if forgotten and silence else "",
+            f"segments of up to {side.largest_acked} bytes had been acknowledged before",
+            scene.ending_text,
+        ),
+        packets(*run.marks, side.unacked_since),
+        "transfer_stalled",
+        values={"gap": duration(silence.seconds) if silence else "an unknown time"},
+    )
+
+
+def window_shut(scene: Scene) -> Hit | None:
+    """A receiver shut its window and did not open it again."""
+    for sender in (PROXY, CLIENT):
+        side = scene.flow.sides[sender]
+        if not side.zero_window_open or side.zero_window_ns < WINDOW_SHUT_S * SECOND:
+            continue
+        if scene.quality.one_way or scene.flow.tunnel is None:
+            continue
+        mark = side.zero_window_mark
+        own_end = scene.proxy_end if sender == PROXY else scene.client_end
+        harmless = sender == CLIENT and own_end is not None
+        probes = scene.flow.sides[1 - sender].window_probes
+        return Hit(
+            "window-shut-by-proxy" if sender == PROXY else "window-shut-by-client",
+            INFO if harmless else PROBLEM,
+            LIKELY,
+            sentence(
+                f"#{mark.number if mark else 0} the {SENDERS[sender]} shut its receive window",
+                f"shut for {duration(side.zero_window_ns / SECOND)}, to the end",
+                f"{plural(probes, 'probe')} from the other side" if probes else "",
+                scene.ending_text,
+            ),
+            packets(mark, own_end),
+            None if harmless else "transfer_stalled",
+        )
+    return None
+
+
+def stalled(scene: Scene) -> Hit | None:
+    """Data flowed through the tunnel, then nothing more came from the far side."""
+    if scene.proxy_ended_first or not _judged(scene) or scene.tls is None:
+        return None
+    if not talk.client_finished(scene) or scene.quality.text:
+        return None
+    last = scene.proxy.last_payload
+    found = _why_stalled(scene, scene.waited(last))
+    if found is None:
+        return None
+    rule, severity, sure, words = found
+    asked = talk.unanswered(scene)
+    waited = duration(scene.waited(asked or last))
+    dead = scene.client.fin_sent >= mtu.TRIES and not scene.client.fin_acked
+    path = ""
+    if dead:
+        path = f"the client's FIN was sent {scene.client.fin_sent} times and never acknowledged"
+    elif scene.client.fin_acked:
+        path = "the proxy acknowledged the client's FIN: the path to the proxy is sound"
+    return Hit(
+        "path-dead" if dead and rule != "no-response" else rule,
+        severity,
+        sure,
+        sentence(
+            _progress(scene),
+            f"#{last.number} last data from the proxy" if last else "",
+            f"then nothing for {waited}",
+            words,
+            scene.ending_text,
+            path,
+        ),
+        packets(asked, last, scene.client_end),
+        "transfer_stalled",
+        values={"gap": waited, "delay": waited},
+    )
+
+
+def _why_stalled(
+    scene: Scene, waited: float
+) -> tuple[str, Severity, Confidence, str] | None:  # fmt: skip
+    gave_up = bool(scene.flow.closes)
+    enough = waited >= (GAVE_UP_S if gave_up else STALLED_S)
+    dead = scene.client.fin_sent >= mtu.TRIES and not scene.client.fin_acked
+    if enough and talk.missing(scene):
+        return "transfer-stall", PROBLEM, LIKELY, _open_record(scene)
+    holes = [hole for hole in scene.proxy.holes if not hole.acked]
+    if enough and holes:
+        lost = holes[0].right - holes[0].left
+        words = f"{plural(lost, 'byte')} before #{holes[0].mark.number} were lost and never came"
+        return "transfer-loss", PROBLEM, LIKELY, words
+    asked = talk.unanswered(scene)
+    if asked is not None and talk.only_tickets(scene):
+        limit = GAVE_UP_S if gave_up else UNANSWERED_OPEN_S
+        if scene.waited(asked) >= limit:
+            severity = PROBLEM if gave_up else WARNING
+            words = f"#{asked.number} the client's request had no answer"
+            return "no-response", severity, POSSIBLE, words
+        return None
+    if not enough or not talk.bulk(scene) or not talk.few_requests(scene):
+        return None
+    if talk.full_last_record(scene):
+        return "transfer-stall", PROBLEM, LIKELY, "the last TLS record was a full one"
+    if gave_up and (waited <= POOL_IDLE_S or dead):
+        return "transfer-stall", PROBLEM, POSSIBLE, "the client had asked once and waited"
+    return None
+
+
+def cancelled(scene: Scene) -> Hit | None:
+    """The client left in the middle of a record: its own decision."""
+    end = scene.client_end
+    if end is None or not scene.client_ended_first or not _judged(scene):
+        return None
+    if not talk.missing(scene) or scene.waited(scene.proxy.last_payload) >= GAVE_UP_S:
+        return None
+    return Hit(
+        "client-cancelled",
+        INFO,
+        LIKELY,
+        sentence(
+            _progress(scene),
+            f"#{end.number} {scene.first_end[-3:].upper()} from the client while data came in",
+            _open_record(scene),
+        ),
+        packets(scene.proxy.last_payload, end),
+    )
+
+
+# -- plain HTTP ----------------------------------------------------------------------------
+
+
+def body_cut(scene: Scene) -> Hit | None:
+    """The reply to a plain request ends before its announced length."""
+    exchange, response = scene.exchange, scene.response
+    if scene.stage != "answered" or exchange is None or response is None or scene.is_connect:
+        return None
+    if exchange.body_complete is not False or response.status >= 400 or _bodyless(exchange):
+        return None
+    if scene.quality.one_way or scene.stream_gap(PROXY) or scene.quality.text:
+        return None
+    last, name = scene.proxy.last_payload, scene.first_end
+    if name == "proxy_fin":
+        rule, verdict = "body-cut", "tunnel_closed_early"
+    elif name == "proxy_rst":
+        rule, verdict = "body-reset", "transfer_reset"
+    elif scene.waited(last) >= (GAVE_UP_S if name else STALLED_S):
+        rule, verdict = "body-stall", "transfer_stalled"
+    else:
+        return None
+    got = size(exchange.body_received)
+    expected = exchange.body_expected
+    return Hit(
+        rule,
+        PROBLEM,
+        CERTAIN if rule == "body-cut" else LIKELY,
+        sentence(
+            scene.request_text,
+            scene.reply_text,
+            f"{got} of {size(expected)} arrived" if expected else f"{got} and no last chunk",
+            scene.ending_text or f"nothing more for {duration(scene.waited(last))}",
+        ),
+        packets(scene.asked, scene.answered, last, *[mark for _, mark in scene.flow.closes]),
+        verdict,
+        code=response.status,
+        values={"gap": duration(scene.waited(last))},
+    )
+
+
+def _bodyless(exchange: Exchange) -> bool:
+    status = exchange.response.status if exchange.response else 0
+    method = exchange.request.method if exchange.request else ""
+    return method == "HEAD" or status in (204, 304) or status < 200
+
+
+# -- loss ----------------------------------------------------------------------------------
+
+
+def heavy_loss(scene: Scene) -> Hit | None:
+    """Many retransmissions, though the flow did its work."""
+    for sender in (PROXY, CLIENT):
+        side = scene.flow.sides[sender]
+        lost = side.retransmissions - side.spurious_retransmissions
+        if lost < MANY or lost < HEAVY_LOSS * side.data_packets or scene.quality.one_way:
+            continue
+        share = 100 * lost / max(side.data_packets, 1)
+        return Hit(
+            "packet-loss",
+            INFO,
+            CERTAIN,
+            sentence(
+                f"{plural(lost, 'retransmission')} in {plural(side.data_packets, 'data packet')} "
+                f"from the {SENDERS[sender]} ({share:.1f} %)"
+            ),
+        )
+    return None
