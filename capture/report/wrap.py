@@ -21,17 +21,24 @@ def _cell(char: str) -> int:
 def wrap(text: str, width: int) -> list[str]:
     """Break ``text`` at blanks into lines of at most ``width`` cells.
 
-    A word longer than a line is broken where it must be. Always returns a line.
+    A word longer than a line is broken where it must be. Where a command in back-quotes
+    has to be broken, the line ends in a backslash, so that a shell takes what is pasted.
+    Always returns a line.
     """
     lines: list[str] = []
     line, used = "", 0
+    in_command = in_word = False
+    commands = text.count("`") % 2 == 0
     for word in text.split():
         length = cells(word)
-        if line and used + 1 + length <= width:
+        in_word = in_command
+        if commands and word.count("`") % 2:
+            in_command = not in_command
+        if line and used + 1 + length + (2 if in_command else 0) <= width:
             line, used = f"{line} {word}", used + 1 + length
             continue
         if line:
-            lines.append(line)
+            lines.append(f"{line} \\" if in_word and used + 2 <= width else line)
         while length > width:
             head = take(word, width)
             lines.append(head)

@@ -170,11 +170,30 @@ def test_network_text_cannot_steer_the_terminal() -> None:
     assert "\x1b" in EVIL  # the test has teeth
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300), st.integers(1, 40))
+@given(
+    st.text(alphabet=st.characters(codec="utf-8", exclude_characters="`"), max_size=300),
+    st.integers(1, 40),
+)
 def test_wrapping_loses_nothing_but_blanks(words: str, width: int) -> None:
     lines = wrap(words, width)
     assert "".join("".join(lines).split()) == "".join(words.split())
     assert all(cells(line) <= max(width, 2) for line in lines)
+
+
+def test_a_broken_command_can_be_pasted() -> None:
+    text = "Repeat it: `curl -v -x http://10.10.10.1:80 -I https://tools.cisco.com` and compare"
+    lines = wrap(text, 40)
+    assert lines == [
+        "Repeat it: `curl -v -x \\",
+        "http://10.10.10.1:80 -I \\",
+        "https://tools.cisco.com` and compare",
+    ]
+    assert "\\" not in "".join(wrap("an unpaired ` is no command at all, it is not", 12))
+
+
+@given(st.text(alphabet="a` ", max_size=120), st.integers(4, 30))
+def test_commands_stay_in_the_width(words: str, width: int) -> None:
+    assert all(cells(line) <= width for line in wrap(words, width))
 
 
 @given(st.text(alphabet="ab例.:", max_size=60), st.integers(8, 40))
