@@ -350,10 +350,13 @@ def _insert_missing(
 
 def _mark_failing(lines: list[LadderLine], flow: FlowReport, failed: Step | None) -> None:
     """Mark the line of the packet at which the tunnel broke."""
-    number = failed.packet if failed is not None else None
-    if number is None:
-        evidence = flow.findings[0].packets
-        number = evidence[-1] if evidence else None
+    evidence = flow.findings[0].packets
+    number = evidence[-1] if evidence else None
+    if failed is not None and failed.name == "data" and evidence:
+        # The step's packet is where data began; the finding knows where it went wrong.
+        number = evidence[0]
+    elif failed is not None:
+        number = failed.packet
     if number is None:
         return
     for place, line in enumerate(lines):

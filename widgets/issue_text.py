@@ -59,13 +59,31 @@ class PanelLine:
     """Text to copy from this line."""
 
 
+def step_pieces(step: str) -> list[tuple[str, bool]]:
+    """Split a next step into words and commands, in order.
+
+    Commands stand in backticks; a step without any may end in a bare one, that begins the
+    step or follows a colon.
+
+    Returns:
+        (text, whether it is a command) pairs; punctuation that only joined them is gone.
+    """
+    parts = _BACKTICKS.split(step)
+    if len(parts) == 1:
+        command = _COMMAND.search(step)
+        parts = [step] if command is None else [step[: command.start(1)], command[1]]
+    pieces = []
+    for place, part in enumerate(parts):
+        is_command = place % 2 == 1
+        text = part.strip() if is_command else part.strip(" " if len(parts) == 1 else " ,;.")
+        if text:
+            pieces.append((text, is_command))
+    return pieces
+
+
 def command_of(step: str) -> str | None:
-    """The command inside a next step: in backticks, or from a known command's name on."""
-    quoted = _BACKTICKS.search(step)
-    if quoted:
-        return quoted[1].strip()
-    command = _COMMAND.search(step)
-    return command[1] if command else None
+    """The first command inside a next step."""
+    return next((text for text, is_command in step_pieces(step) if is_command), None)
 
 
 class PanelText:
@@ -139,25 +157,26 @@ class PanelText:
             self.add(f"and {len(packets) - MAX_EVIDENCE} more packets", "dim", 2)
 
     def next_step(self, number: int, step: str) -> None:
-        """Add a numbered step; a command in it stands on lines of its own."""
-        command = command_of(step)
-        words = step if command is None else step.replace(f"`{command}`", command)
-        before, _, after = (words, "", "") if command is None else words.partition(command)
-        texts = [(before.strip(), ""), (command or "", "accent"), (after.strip(" ."), "")]
-        start, prefix = len(self.lines), f"{number} "
-        for text, part in texts:
-            if text:
-                self._hang(text, part, prefix)
-                prefix = " " * len(prefix)
-        first = self.lines[start]
-        self.lines[start] = PanelLine(first.segments, step=command or step)
+        """Add a numbered step; each command in it stands on lines of its own."""
+        pieces = step_pieces(step)
+        alone = not any(is_command for _, is_command in pieces)
+        prefix = f"{number} "
+        for text, is_command in pieces:
+            self._hang(
+                text,
+                "accent" if is_command else "",
+                prefix,
+                step=text if is_command or alone else "",
+            )
+            prefix = " " * len(prefix)
 
-    def _hang(self, text: str, part: str, prefix: str) -> None:
+    def _hang(self, text: str, part: str, prefix: str, step: str = "") -> None:
         """Add a text with a prefix before its first line and blanks before the others."""
         indent = len(prefix) + 1
         for number, line in enumerate(wrap(self.clean(text), self.width - indent)):
             lead = f" {prefix}" if not number else " " * indent
-            self.lines.append(PanelLine(((lead, "dim"), (line, part))))
+            stop = "" if number else step
+            self.lines.append(PanelLine(((lead, "dim"), (line, part)), step=stop))
 
     # The code table
 

@@ -64,6 +64,14 @@ def test_a_denied_tunnel() -> None:
     assert [line.first_number for line in lines] == [1, 2, 3, 4, 5, 7, 8]
 
 
+def test_a_stalled_transfer_is_marked_where_the_finding_says() -> None:
+    stall = replace(build.ACL, packets=(40, 69))
+    flow = build.flow(1, steps=build.steps("data"), findings=(stall,))
+    (line,) = [n for n in ladder(flow, build.tunnel_facts(), build.tunnel_packets()) if n.failing]
+    assert line.first_number <= 40 <= line.last_number
+    assert line.kind is LineKind.DATA
+
+
 def test_runs_of_data_are_folded_and_acks_vanish() -> None:
     lines = ladder(build.flow(1), build.tunnel_facts(), build.tunnel_packets(412))
     data = [line for line in lines if line.kind is LineKind.DATA]

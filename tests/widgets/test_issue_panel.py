@@ -10,7 +10,7 @@ from tests.widgets import build
 from tests.widgets.screen import HOSTILE, Stage, staged, steers
 from widgets.glyphs import ASCII, UNICODE
 from widgets.issue_panel import IssuePanel
-from widgets.issue_text import MAX_EVIDENCE, command_of, compact_lines, panel_lines
+from widgets.issue_text import MAX_EVIDENCE, command_of, compact_lines, panel_lines, step_pieces
 
 
 def text(flow: FlowReport | None, width: int = 46, **options: object) -> list[str]:
@@ -108,7 +108,18 @@ def test_a_command_inside_a_sentence_stands_alone() -> None:
     shown = ["".join(part for part, _ in line.segments).rstrip() for line in lines]
     at = shown.index(" 1 Run")
     assert shown[at : at + 3] == [" 1 Run", "   ping -M do h", "   on the client, then wait"]
-    assert lines[at].step == "ping -M do h"
+    assert [line.step for line in lines[at : at + 3]] == ["", "ping -M do h", ""]
+
+
+def test_each_of_two_commands_can_be_copied() -> None:
+    step = "Ask both: `dig h A`, and `dig h AAAA`."
+    assert step_pieces(step) == [
+        ("Ask both:", False), ("dig h A", True), ("and", False), ("dig h AAAA", True),
+    ]  # fmt: skip
+    lines = panel_lines(
+        build.denied(findings=(replace(build.ACL, next_steps=(step,)),)), (), 60, UNICODE
+    )
+    assert [line.step for line in lines if line.step] == ["dig h A", "dig h AAAA"]
 
 
 @pytest.mark.parametrize("width", [12, 20, 30, 46, 80])
