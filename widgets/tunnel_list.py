@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import ClassVar, Final
 
@@ -43,6 +43,7 @@ COLUMNS: Final = (
 _ENDPOINT_LIMIT: Final = 47
 """Longest ``[IPv6]:port``."""
 _NAME_LIMIT: Final = 60
+_VERDICT_LIMIT: Final = 24
 
 SortKey = tuple[object, ...]
 
@@ -81,6 +82,17 @@ _by_number = attrgetter("id")
 
 def _sni(flow: FlowReport) -> str:
     return (flow.tls.sni or "") if flow.tls else ""
+
+
+_MEASURED: Final[tuple[tuple[str, Callable[[FlowReport], str], int], ...]] = (
+    ("id", lambda flow: str(flow.id), 9),
+    ("client", attrgetter("client"), _ENDPOINT_LIMIT),
+    ("proxy", attrgetter("proxy"), _ENDPOINT_LIMIT),
+    ("target", lambda flow: flow.target or "", _NAME_LIMIT),
+    ("sni", _sni, _NAME_LIMIT),
+    ("verdict", attrgetter("verdict"), _VERDICT_LIMIT),
+)
+"""Columns whose width follows their content, up to a limit."""
 
 
 class TunnelList(LineList):
@@ -175,23 +187,17 @@ class TunnelList(LineList):
             return list(flows) or [old[-1]]
         return changed
 
-    def _measure(self, changed: Iterable[FlowReport]) -> bool:
+    def _measure(self, changed: Sequence[FlowReport]) -> bool:
         """Widen the known content widths; True if the columns must be placed anew."""
-        content = self._content
-        before = dict(content)
-
-        def widen(key: str, text: str | None, limit: int) -> None:
-            if text and len(text) > content.get(key, 0):
-                content[key] = min(max(content.get(key, 0), cell_len(self.clean(text))), limit)
-
-        for flow in changed:
-            widen("id", str(flow.id), 9)
-            widen("client", flow.client, _ENDPOINT_LIMIT)
-            widen("proxy", flow.proxy, _ENDPOINT_LIMIT)
-            widen("target", flow.target, _NAME_LIMIT)
-            widen("sni", _sni(flow), _NAME_LIMIT)
-            widen("verdict", flow.verdict, 24)
-        return content != before
+        grown = False
+        for key, text_of, limit in _MEASURED:
+            longest = max(map(text_of, changed), key=len, default="")
+            known = self._content.get(key, 0)
+            if len(longest) > known:
+                cells = min(cell_len(self.clean(longest)), limit)
+                self._content[key] = max(known, cells)
+                grown = grown or cells > known
+        return grown
 
     def _arrange(self, changed: set[int] | None = None) -> None:
         """Put the rows in order again, keeping the selection and the view."""
