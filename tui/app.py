@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from capture.engine import Engine
     from capture.judging import Catalogue
     from capture.options import AnalysisOptions
     from capture.sources import FileSource
@@ -109,25 +110,25 @@ def _show(
     theme: str | None,
     period_s: float,
 ) -> int:
-    from dataclasses import replace
-
-    from capture.engine import Engine
     from tui.application import TunnelscopeApp
     from tui.engine_bridge import EngineBridge
     from tui.themes import UnknownTheme, choose_theme
 
     try:
         theme_name = choose_theme(theme)
-    except UnknownTheme as error:
-        return _complain(str(error), EXIT_USAGE)
-    try:
         catalogue = _catalogue(options)
-    except ValueError as error:
+    except (UnknownTheme, ValueError) as error:
         return _complain(str(error), EXIT_USAGE)
-    engine = Engine(
-        source, replace(options, keep_packets=True), period_s=period_s, catalogue=catalogue
-    )
-    bridge = EngineBridge(engine)
+
+    def make_engine() -> Engine:
+        from dataclasses import replace
+
+        from capture.engine import Engine
+
+        kept = replace(options, keep_packets=True)
+        return Engine(source, kept, period_s=period_s, catalogue=catalogue)
+
+    bridge = EngineBridge(make_engine)
     app = TunnelscopeApp(
         bridge, title=title, ascii_only=ascii_only, theme=theme_name, period_s=period_s
     )

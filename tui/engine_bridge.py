@@ -6,14 +6,16 @@ The screen asks a few times a second; nothing is ever posted from the engine's t
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
 
-from capture.packets import PacketView
-from capture.snapshot import Snapshot
+if TYPE_CHECKING:
+    from capture.packets import PacketView
+    from capture.snapshot import Snapshot
 
 __all__ = ["EngineBridge", "EngineLike", "FrameStore"]
 
-JOIN_S = 2.0
+JOIN_S: Final = 2.0
 """How long leaving waits for the engine; its thread is a daemon, so it is never longer."""
 
 
@@ -47,26 +49,32 @@ class EngineLike(Protocol):
 class EngineBridge:
     """The screen's only handle on the engine. Not thread-safe: for the UI's thread only."""
 
-    def __init__(self, engine: EngineLike) -> None:
-        self._engine = engine
+    def __init__(self, make_engine: Callable[[], EngineLike]) -> None:
+        """Prepare.
+
+        Args:
+            make_engine: Called once by ``start``, so that loading the engine's modules does
+                not hold up the first screen.
+        """
+        self._make_engine = make_engine
+        self._engine: EngineLike | None = None
         self._seen: Snapshot | None = None
-        self._started = False
         self._died = ""
 
     def start(self) -> None:
-        """Start reading."""
-        self._started = True
+        """Make the engine and let it read."""
+        self._engine = self._make_engine()
         self._engine.start()
 
     def stop(self) -> None:
-        """Stop reading and wait a moment for the thread; safe to call twice."""
-        if self._started:
+        """Stop reading and wait a moment for the thread; safe to call at any time."""
+        if self._engine is not None:
             self._engine.stop()
             self._engine.join(JOIN_S)
 
     def poll(self) -> Snapshot | None:
         """The newest snapshot if the screen has not had it yet, else None."""
-        newest = self._engine.latest()
+        newest = self._engine.latest() if self._engine is not None else None
         if newest is None or newest is self._seen:
             return None
         self._seen = newest
@@ -82,7 +90,7 @@ class EngineBridge:
         """One line when the analysis has ended without finishing, else None."""
         if self._seen is not None and self._seen.error:
             return self._seen.error
-        if not self._started or self._engine.is_alive():
+        if self._engine is None or self._engine.is_alive():
             return None
         latest = self._engine.latest()
         if latest is not None and (latest.finished or latest.error):
@@ -101,7 +109,7 @@ class EngineBridge:
             LookupError: There is no such frame, or its bytes cannot be had any more; the
                 message is one line.
         """
-        store = self._engine.store
+        store = self._engine.store if self._engine is not None else None
         if not 1 <= number <= len(view):
             raise LookupError(f"there is no packet {number}")
         if store is None:

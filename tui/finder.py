@@ -6,14 +6,10 @@ import asyncio
 from bisect import bisect_left
 from collections.abc import Callable
 from time import perf_counter
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from textual import events
-from textual.binding import Binding, BindingType
-from textual.message import Message
-from textual.widgets import Input
 from textual.worker import Worker
 
 from capture.packets import EMPTY, PacketView
@@ -21,68 +17,12 @@ from tui.search import PacketSearch, next_in, search_flows
 from widgets.packet_list import Describe, PacketList
 from widgets.tunnel_list import TunnelList
 
-__all__ = ["FindLine", "Finder"]
+__all__ = ["Finder"]
 
 SLICE_S: Final = 0.008
 """Search time between two chances for the screen to draw and for keys to be heard."""
 MARK_S: Final = 0.3
 MARK_HITS: Final = 20_000
-
-
-class FindLine(Input):
-    """The line that takes the query, in the place of the last line."""
-
-    DEFAULT_CSS = """
-    FindLine {
-        dock: bottom;
-        height: 1;
-        border: none;
-        padding: 0 1;
-        display: none;
-        &:focus { border: none; }
-        &.-open { display: block; }
-    }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "Cancel", id="find.cancel"),
-    ]
-
-    class Closed(Message):
-        """The line was left; ``query`` is None when it was left without one."""
-
-        def __init__(self, query: str | None) -> None:
-            super().__init__()
-            self.query = query
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(
-            placeholder="host, SNI, target, verdict, words of a packet, or #number",
-            id=id,
-            compact=True,
-            select_on_focus=True,
-        )
-
-    def open(self) -> None:
-        """Show the line and take the keys."""
-        self.add_class("-open")
-        self.focus()
-
-    def close(self, query: str | None) -> None:
-        """Hide the line and tell what was asked for."""
-        if self.has_class("-open"):
-            self.remove_class("-open")
-            self.post_message(self.Closed(query))
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.close(event.value.strip() or None)
-
-    def action_cancel(self) -> None:
-        self.close(None)
-
-    def on_blur(self, event: events.Blur) -> None:
-        """Whoever clicks elsewhere has left the line."""
-        self.close(None)
 
 
 class Finder:

@@ -150,10 +150,17 @@ def capture() -> tuple[Snapshot, FakeStore]:
     return snapshot, store
 
 
+def started(engine: FakeEngine) -> EngineBridge:
+    """A bridge whose engine runs."""
+    bridge = EngineBridge(lambda: engine)
+    bridge.start()
+    return bridge
+
+
 def make_app(engine: FakeEngine, **options: object) -> TunnelscopeApp:
     """The application on a fake engine, polling fast."""
     settings: dict[str, object] = {"title": "fmc.pcapng", "period_s": 0.03, **options}
-    return TunnelscopeApp(EngineBridge(engine), **settings)  # type: ignore[arg-type]
+    return TunnelscopeApp(EngineBridge(lambda: engine), **settings)  # type: ignore[arg-type]
 
 
 def loaded_app(**options: object) -> TunnelscopeApp:

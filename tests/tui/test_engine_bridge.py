@@ -6,7 +6,7 @@ import pytest
 
 from capture.packets import EMPTY
 from capture.snapshot import Snapshot
-from tests.tui.fakes import FakeEngine, FakeStore, capture
+from tests.tui.fakes import FakeEngine, FakeStore, capture, started
 from tests.widgets.build import report
 from tui.engine_bridge import EngineBridge
 
@@ -17,17 +17,19 @@ def snapshot(rev: int, **changes: object) -> Snapshot:
 
 def test_each_snapshot_is_given_once() -> None:
     engine = FakeEngine(snapshot(1), snapshot(2))
-    bridge = EngineBridge(engine)
+    bridge = EngineBridge(lambda: engine)
+    assert bridge.poll() is None  # not started yet
+    bridge.start()
     assert bridge.poll() is engine.snapshots[0]
     assert bridge.poll() is None
     engine.advance()
     assert bridge.poll() is engine.snapshots[0]
-    assert EngineBridge(FakeEngine()).poll() is None
+    assert started(FakeEngine()).poll() is None
 
 
 def test_failure_of_a_finished_analysis_is_none() -> None:
     engine = FakeEngine(snapshot(1, finished=True))
-    bridge = EngineBridge(engine)
+    bridge = EngineBridge(lambda: engine)
     bridge.start()
     bridge.poll()
     engine.alive = False
@@ -35,15 +37,14 @@ def test_failure_of_a_finished_analysis_is_none() -> None:
 
 
 def test_failure_is_what_the_source_said() -> None:
-    bridge = EngineBridge(FakeEngine(snapshot(1, error="is a PNG image", finished=True)))
-    bridge.start()
+    bridge = started(FakeEngine(snapshot(1, error="is a PNG image", finished=True)))
     bridge.poll()
     assert bridge.failure == "is a PNG image"
 
 
 def test_failure_of_a_thread_that_died() -> None:
     engine = FakeEngine(snapshot(1))
-    bridge = EngineBridge(engine)
+    bridge = EngineBridge(lambda: engine)
     assert bridge.failure is None  # not started yet
     bridge.start()
     assert bridge.failure is None
@@ -57,7 +58,7 @@ def test_failure_of_a_thread_that_died() -> None:
 
 def test_stop_before_start_and_twice() -> None:
     engine = FakeEngine()
-    bridge = EngineBridge(engine)
+    bridge = EngineBridge(lambda: engine)
     bridge.stop()
     assert engine.calls == []
     bridge.start()
@@ -66,15 +67,30 @@ def test_stop_before_start_and_twice() -> None:
     assert engine.calls.count("start") == 1
 
 
+def test_engine_is_made_when_it_is_started_and_not_before() -> None:
+    made: list[FakeEngine] = []
+
+    def make() -> FakeEngine:
+        made.append(FakeEngine())
+        return made[-1]
+
+    bridge = EngineBridge(make)
+    assert bridge.failure is None
+    assert not made
+    bridge.start()
+    assert len(made) == 1
+    assert made[0].calls == ["start"]
+
+
 def test_frames() -> None:
     full, store = capture()
-    bridge = EngineBridge(FakeEngine(full, store=store))
+    bridge = started(FakeEngine(full, store=store))
     assert bridge.frame(full.packets, 5) == store.frames[4]
     with pytest.raises(LookupError, match="no packet"):
         bridge.frame(full.packets, len(full.packets) + 1)
     with pytest.raises(LookupError, match="no packet"):
         bridge.frame(EMPTY, 1)
     with pytest.raises(LookupError, match="replaced"):
-        EngineBridge(FakeEngine(full, store=FakeStore([]))).frame(full.packets, 1)
+        started(FakeEngine(full, store=FakeStore([]))).frame(full.packets, 1)
     with pytest.raises(LookupError, match="not kept"):
-        EngineBridge(FakeEngine(full)).frame(full.packets, 1)
+        started(FakeEngine(full)).frame(full.packets, 1)

@@ -4,9 +4,8 @@ import pytest
 
 from capture.facts import CLIENT, PROXY
 from capture.packets import PacketView
-from tests.tui.fakes import CONNECT, SECRET, FakeEngine, FakeStore, stored
+from tests.tui.fakes import CONNECT, SECRET, FakeEngine, FakeStore, started, stored
 from tests.widgets.build import ACK, PSH, denied_facts, packets
-from tui.engine_bridge import EngineBridge
 from tui.shown_frame import fetch_shown
 
 HEADERS = 54
@@ -23,7 +22,7 @@ def split_head(*cuts: int) -> tuple[PacketView, FakeStore]:
 
 
 def shown(view: PacketView, store: FakeStore, number: int) -> bytes:
-    bridge = EngineBridge(FakeEngine(store=store))
+    bridge = started(FakeEngine(store=store))
     return fetch_shown(bridge, view, number, None).data[HEADERS:]
 
 
@@ -46,7 +45,7 @@ def test_secret_in_many_segments() -> None:
 
 def test_headers_and_other_payload_stay_to_the_byte() -> None:
     view, store = split_head(30)
-    bridge = EngineBridge(FakeEngine(store=store))
+    bridge = started(FakeEngine(store=store))
     frame = fetch_shown(bridge, view, 1, None)
     assert frame.data == store.frames[0]
     assert not frame.masked
@@ -61,7 +60,7 @@ def test_secrets_outside_tcp_are_covered_too() -> None:
     data = bytearray(store.frames[0])
     data[23] = 1  # the IP protocol: ICMP
     frame = fetch_shown(
-        EngineBridge(FakeEngine(store=FakeStore([bytes(data)]))), PacketView(rows), 1, None
+        started(FakeEngine(store=FakeStore([bytes(data)]))), PacketView(rows), 1, None
     )
     assert SECRET not in frame.data
     assert len(frame.data) == len(data)
@@ -70,7 +69,7 @@ def test_secrets_outside_tcp_are_covered_too() -> None:
 def test_socks_login() -> None:
     login = b"\x01\x03joe\x07hunter2"
     view, store = stored(packets((0, CLIENT, PSH | ACK, len(login))), {1: login})
-    bridge = EngineBridge(FakeEngine(store=store))
+    bridge = started(FakeEngine(store=store))
     facts = denied_facts(first_language=("socks5", "socks5"))
     assert fetch_shown(bridge, view, 1, facts).data[HEADERS:] == b"\x01\x03***\x07*******"
 
@@ -80,7 +79,7 @@ def test_padding_after_the_payload_is_not_part_of_it() -> None:
     padded = FakeStore([store.frames[0] + bytes(6)])
     rows = view.rows.copy()
     rows["caplen"] += 6
-    frame = fetch_shown(EngineBridge(FakeEngine(store=padded)), PacketView(rows), 1, None)
+    frame = fetch_shown(started(FakeEngine(store=padded)), PacketView(rows), 1, None)
     assert frame.data.endswith(bytes(6))
     assert SECRET not in frame.data
 
@@ -89,7 +88,7 @@ def test_padding_after_the_payload_is_not_part_of_it() -> None:
 def test_no_such_packet(number: int) -> None:
     view, store = split_head()
     with pytest.raises(LookupError, match="no packet"):
-        fetch_shown(EngineBridge(FakeEngine(store=store)), view, number, None)
+        fetch_shown(started(FakeEngine(store=store)), view, number, None)
 
 
 def test_predecessor_that_is_gone_costs_nothing_but_its_context() -> None:
@@ -97,6 +96,6 @@ def test_predecessor_that_is_gone_costs_nothing_but_its_context() -> None:
     rows = view.rows.copy()
     rows["position"][0] = 99
     data = fetch_shown(
-        EngineBridge(FakeEngine(store=store)), PacketView(rows), 3, None
+        started(FakeEngine(store=store)), PacketView(rows), 3, None
     ).data[HEADERS:]  # fmt: skip
     assert SECRET not in data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from capture.protocols.text import printable
 from capture.report.model import FlowReport
 from capture.snapshot import Snapshot
 from tui.engine_bridge import EngineBridge
-from tui.finder import Finder, FindLine
+from tui.finder import Finder
 from tui.footline import Footline
 from tui.keys import BoundAction
 from tui.screens.base import PaneScreen
@@ -31,6 +31,9 @@ from widgets.issue_panel import IssuePanel
 from widgets.packet_list import PacketList
 from widgets.timeline import Timeline
 from widgets.tunnel_list import TunnelList
+
+if TYPE_CHECKING:
+    from tui.find_line import FindLine
 
 __all__ = ["MainScreen"]
 
@@ -91,7 +94,6 @@ class MainScreen(PaneScreen):
         self._banner = Static(id="banner", markup=False)
         self._footline = Footline(ascii_only=ascii_only, id="footline")
         self._finder = Finder(self._tunnels, self._packets, self._tell_found)
-        self._find_line = FindLine(id="find")
         self._snapshot: Snapshot | None = None
         self._describer = Describer(EMPTY, {})
         self._shown: FlowReport | None = None
@@ -112,7 +114,6 @@ class MainScreen(PaneScreen):
                 yield self._brief
                 yield self._packets
             yield self._issue
-        yield self._find_line
         yield self._footline
 
     def on_mount(self) -> None:
@@ -351,14 +352,20 @@ class MainScreen(PaneScreen):
 
     # Search
 
-    def action_find(self) -> None:
+    async def action_find(self) -> None:
+        from tui.find_line import FindLine
+
         self._before_find = self.focused
-        self._find_line.open()
+        line = next(iter(self.query(FindLine)), None)
+        if line is None:
+            line = FindLine(id="find")
+            await self.mount(line)
+        line.open()
 
     def on_find_line_closed(self, message: FindLine.Closed) -> None:
         message.stop()
         target = self._before_find or self._tunnels
-        if self.focused is None or self.focused is self._find_line:
+        if self.focused is None or self.focused.id == "find":
             target.focus()
         query = message.query
         if query is None:
