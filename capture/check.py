@@ -142,7 +142,7 @@ def _in_parallel(
             except BrokenProcessPool:
                 # Which file it was cannot be told: this one and all that were under way
                 # are read again, each by a worker of its own.
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(wait=True, cancel_futures=True)
                 for again in range(index, submitted):
                     yield _alone(paths[again], options)
                     _tell(progress, again + 1, paths)
@@ -207,14 +207,14 @@ def _start_worker() -> None:
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
-    """Do not wait for files that nobody wants to know of any more."""
-    from multiprocessing import active_children
+    """End a pool; files that nobody wants to know of any more are not read to their end.
 
-    workers = set(getattr(pool, "_processes", None) or ())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for child in active_children():
-        if child.pid in workers:
-            child.terminate()
+    Waits for the pool's own thread: an interpreter that exits beside it may trip over it.
+    """
+    # Python 3.14 has terminate_workers() for this.
+    for worker in list((getattr(pool, "_processes", None) or {}).values()):
+        worker.terminate()
+    pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _tell(progress: Progress | None, done: int, paths: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 _SECOND_NS = 10**9
+_NO_DATE = "1970-01-01"
 
 
 def rfc3339(time_ns: int | None) -> str | None:
@@ -19,8 +20,12 @@ def rfc3339(time_ns: int | None) -> str | None:
 
 
 def readable(time_ns: int) -> str:
-    """``2025-03-14 11:30:12 UTC``."""
-    return _second(time_ns // _SECOND_NS).replace("T", " ") + " UTC"
+    """``2025-03-14 11:30:12 UTC``; without the date where a text capture had none.
+
+    Texts without dates begin on the first day of the epoch (see ``SourceInfo.assumed``).
+    """
+    day, _, clock = _second(time_ns // _SECOND_NS).partition("T")
+    return clock if day == _NO_DATE else f"{day} {clock} UTC"
 
 
 @lru_cache(maxsize=1024)

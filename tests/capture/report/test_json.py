@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from capture.report.model import STEP_NAMES, VERDICTS
 from capture.report.render import render
+from capture.report.times import readable, rfc3339
 from capture.report.to_json import flow_dict, report_dict
 from tests.capture.report.data import EVIL, SECRET, denied, healthy, hostile, mixed, report
 
@@ -94,6 +95,24 @@ def test_times_and_delays_are_exact() -> None:
     text = "".join(render("json", [mixed()]))
     assert '"delay_ms": 176.633}' in text
     assert '"start_time": "2025-03-14T11:30:12.517129000Z"' in text
+
+
+@pytest.mark.parametrize(
+    ("time_ns", "expected"),
+    [
+        (0, "1970-01-01T00:00:00.000000000Z"),
+        (-1, "1969-12-31T23:59:59.999999999Z"),
+        (2**63 - 1, "2262-04-11T23:47:16.854775807Z"),
+        (-(2**63), "1677-09-21T00:12:43.145224192Z"),
+    ],
+)
+def test_any_time_can_be_written(time_ns: int, expected: str) -> None:
+    assert rfc3339(time_ns) == expected
+
+
+def test_a_day_that_is_not_known_is_not_shown() -> None:
+    assert readable(1_741_951_812_517_129_000) == "2025-03-14 11:30:12 UTC"
+    assert readable(37_258 * 10**9) == "10:20:58"
 
 
 def test_what_is_streamed_equals_what_is_built() -> None:
