@@ -63,6 +63,8 @@ def challenges_of(values: Iterable[str]) -> tuple[Challenge, ...]:
                     continue
                 if current is not None:
                     found.append(_challenge(current))
+                if len(found) >= MAX_CHALLENGES:
+                    return tuple(found)
                 current = {"": match[1]}
                 rest = match[2] or ""
                 parameter = _PARAMETER.fullmatch(rest)

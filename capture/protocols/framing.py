@@ -29,6 +29,8 @@ from capture.protocols.other import proxy_protocol_length
 from capture.protocols.readers import CLIENT, FOREVER, BodyEnd, Chunk, Garbage, HttpEvent, M
 
 MAX_HEAD: Final = 128 * 1024
+MAX_LINE_CHECKED: Final = 4096
+"""Bytes of an unfinished head that are looked at for whether it can be one."""
 MAX_CHUNK_LINE: Final = 4096
 MAX_TRAILER: Final = 16 * 1024
 MAX_HELD: Final = 64 * 1024
@@ -42,6 +44,10 @@ LOST, HOLD, DONE = 7, 8, 9
 _CHUNK_LINE: Final = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
 _REQUEST_PREFIX: Final = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}(?: [^\x00-\x08\x0a-\x1f]*)?\r?"
+)
+_RESPONSE_PREFIX: Final = re.compile(
+    rb"H(?:T(?:T(?:P(?:/(?:[0-9][^\x00-\x08\x0a-\x1f]*)?)?)?)?)?\r?|I(?:C(?:Y(?: .*)?)?)?",
+    re.IGNORECASE,
 )
 _RESPONSE_START: Final = re.compile(rb"HTTP/[0-9]|ICY [0-9]", re.IGNORECASE)
 _REQUEST_START: Final = re.compile(rb"(?:%s) \S" % "|".join(sorted(KNOWN_METHODS)).encode())
@@ -74,6 +80,7 @@ class Framer(Generic[M]):
         "buffer",
         "exchange",
         "first",
+        "good_line",
         "held",
         "keep",
         "left",
@@ -95,6 +102,8 @@ class Framer(Generic[M]):
         """An unfinished head, chunk line or trailer."""
         self.first: M | None = None
         """Mark of the buffer's first byte."""
+        self.good_line = False
+        """The first line of the head in the buffer is whole and HTTP."""
         self.left = 0
         """Bytes the body or chunk still lacks."""
         self.received = 0
@@ -189,6 +198,7 @@ class Framer(Generic[M]):
                 if not data:
                     return data
             self.first = mark
+            self.good_line = False
             end = head_end(data)
             if end < 0:
                 self.buffer += data
@@ -218,15 +228,7 @@ class Framer(Generic[M]):
     def _check_unfinished(self, mark: M, events: list[HttpEvent[M]]) -> None:
         """Give a head up as soon as it cannot become one."""
         first = mark if self.first is None else self.first
-        line, newline, _ = bytes(self.buffer[:MAX_CHUNK_LINE]).partition(b"\n")
-        if self.sender == CLIENT:
-            good = _REQUEST_PREFIX.fullmatch(line) is not None
-            if good and newline:
-                good = parse_request(line + b"\n\n") is not None
-        else:
-            good = _RESPONSE_PREFIX.match(line) is not None
-            if good and newline:
-                good = parse_response(line + b"\n\n") is not None
+        good = self.good_line or self._good_so_far(bytes(self.buffer[:MAX_LINE_CHECKED]))
         if not good:
             self._garbage(bytes(self.buffer[:64]), first, "not http", events)
         elif len(self.buffer) > MAX_HEAD:
@@ -234,6 +236,17 @@ class Framer(Generic[M]):
             self._cut_head(mark, events)
             if self.state != DONE:
                 self._garbage(start, first, _TOO_LONG, events)
+
+    def _good_so_far(self, start: bytes) -> bool:
+        line, newline, _ = start.partition(b"\n")
+        prefix = _REQUEST_PREFIX if self.sender == CLIENT else _RESPONSE_PREFIX
+        if prefix.fullmatch(line) is None:
+            return False
+        if newline:
+            parse = parse_request if self.sender == CLIENT else parse_response
+            self.good_line = parse(line + b"\n\n") is not None
+            return self.good_line
+        return True
 
     def _cut_head(self, mark: M | None, events: list[HttpEvent[M]], ended: bool = False) -> None:
         """Report what an unfinished head proves.
@@ -373,10 +386,6 @@ class Framer(Generic[M]):
 
 
 _TOO_LONG: Final = "head too long"
-_RESPONSE_PREFIX: Final = re.compile(
-    rb"(?:H(?:$|T(?:$|T(?:$|P(?:$|/(?:$|[0-9])))))|I(?:$|C(?:$|Y(?:$| ))))", re.IGNORECASE
-)
-
 _STEPS: Final = (
     Framer._step_head,
     Framer._step_body,

@@ -41,7 +41,8 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 2
 
 _TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}"
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
-_REQUEST_LINE: Final = re.compile(rf"({_TOKEN})( +)(.*?)(?:[ \t]+(HTTP/[0-9]\.[0-9]))?[ \t]*", re.I)
+_REQUEST_LINE: Final = re.compile(rf"({_TOKEN})( +)(.*)", re.DOTALL)
+_VERSION: Final = re.compile(r"HTTP/[0-9]\.[0-9]", re.IGNORECASE)
 _REQUEST_START: Final = re.compile(rf"({_TOKEN}) +(\S*)( ?)")
 _STATUS_LINE: Final = re.compile(
     r"(HTTP/[0-9](?:\.[0-9])?|ICY)[ \t]+([1-9][0-9]{2})(?:[ \t]+(.*))?", re.I
@@ -85,11 +86,12 @@ def _parse_request(head: bytes, complete: bool) -> Request | None:
     line, rest, length, odd = _split(head)
     if rest is None:  # not even the first line is whole
         return _cut_request(line, len(head)) if not complete else None
-    match = _REQUEST_LINE.fullmatch(line)
-    if match is None or (version := _request_version(match, odd)) is None:
+    match = _REQUEST_LINE.match(line)
+    if match is None:
         return None
-    method, blanks, target, _ = match.groups()
-    if not target:
+    method, blanks, target = match.groups()
+    target, version = _target_and_version(method, target.rstrip(" \t"), odd)
+    if version is None or not target:
         return None
     if len(blanks) > 1 or " " in target:
         odd.append("stray blank in request line")
@@ -113,22 +115,23 @@ def _parse_request(head: bytes, complete: bool) -> Request | None:
     )
 
 
-def _request_version(match: re.Match[str], odd: list[str]) -> str | None:
-    """Version of a request line; None when the line is not HTTP/1."""
-    method, _, target, version = match.groups()
-    if version:
+def _target_and_version(method: str, rest: str, odd: list[str]) -> tuple[str, str | None]:
+    """Split the rest of a request line; the version is None when it is not HTTP/1."""
+    # The version is looked for at the end alone: what is between may be any bytes.
+    if _VERSION.fullmatch(rest, len(rest) - 8) and rest[-9:-8] in (" ", "\t"):
+        version = rest[-8:]
         if version[5] not in "01" or method == "PRI":
-            return None  # HTTP/2's preface and what is yet to come
+            return rest, None  # HTTP/2's preface and what is yet to come
         if version[:4] != "HTTP":
             odd.append("lower-case version")
-        return version.upper()
+        return rest[:-9].rstrip(" \t"), version.upper()
     # HTTP/0.9 had no version. IRC's CONNECT has none, too, but then no host:port.
-    if (method == "CONNECT" and re.fullmatch(r"[^\s/]+:[0-9]{1,5}", target)) or (
-        method == "GET" and re.fullmatch(r"(?:http://|/)\S*", target)
+    if (method == "CONNECT" and re.fullmatch(r"[^\s/]+:[0-9]{1,5}", rest)) or (
+        method == "GET" and re.fullmatch(r"(?:http://|/)\S*", rest)
     ):
         odd.append("no version")
-        return ""
-    return None
+        return rest, ""
+    return rest, None
 
 
 def _cut_request(line: str, length: int) -> Request | None:

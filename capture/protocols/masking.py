@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from capture.protocols.text import SECRET_NAME
+from capture.protocols.text import SECRET_NAME, userinfo_span
 
 __all__ = ["mask_payload"]
 
@@ -22,12 +22,11 @@ _FIELD: Final = re.compile(
     rb"(?im)^(?P<name>[!#$%&'*+.^_`|~0-9a-z-]{1,64})[ \t]*:[ \t]*"
     rb"(?P<value>[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)"
 )
-_URL_USERINFO: Final = re.compile(rb"(?i)[a-z][a-z0-9+.-]{0,30}:[/\\]{2}(?P<value>[^\s\"'<>]+)@")
-_CONNECT_USERINFO: Final = re.compile(rb"(?i)\bCONNECT +(?P<value>[^\s]+)@")
+_URL: Final = re.compile(rb"(?i)[a-z][a-z0-9+.-]{0,30}:[/\\]{2}[^\s\"'<>]++|(?<=\bCONNECT )[^\s]++")
 _PARAMETER: Final = re.compile(
     rb"(?:(?<=[?&;#])|(?<=amp;)|^)(?P<name>[\w.~%-]{1,80})=(?P<value>[^\s&;#\"'<>]+)", re.MULTILINE
 )
-_JWT: Final = re.compile(rb"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*")
+_JWT: Final = re.compile(rb"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]++(?:\.[\w-]*+)*")
 _COMMAND: Final = re.compile(
     rb"(?im)^(?:PASS|AUTHENTICATE|AUTH +[A-Z0-9-]+|OPER +\S+) +(?P<value>[^\r\n]+)"
 )
@@ -51,8 +50,7 @@ def _mask(data: bytes) -> bytes:
     if b":" in data:
         spans += _field_spans(data)
     if b"@" in data:
-        for pattern in (_URL_USERINFO, _CONNECT_USERINFO):
-            spans += (match.span("value") for match in pattern.finditer(data))
+        spans += _userinfo_spans(data)
     if b"=" in data:
         spans += (
             match.span("value") for match in _PARAMETER.finditer(data) if _secret(match["name"])
@@ -70,6 +68,15 @@ def _mask(data: bytes) -> bytes:
 
 
 _cached = lru_cache(maxsize=512)(_mask)
+
+
+def _userinfo_spans(data: bytes) -> list[tuple[int, int]]:
+    spans = []
+    for match in _URL.finditer(data):
+        found = userinfo_span(match[0].decode("latin-1"))
+        if found:
+            spans.append((match.start() + found[0], match.start() + found[1]))
+    return spans
 
 
 def _field_spans(data: bytes) -> list[tuple[int, int]]:

@@ -16,6 +16,8 @@ LANGUAGES: Final = (
 )  # fmt: skip
 """Values of ``language``; the same as those of ``FlowFacts.first_language``."""
 
+MAX_LINE: Final = 4096
+"""Bytes looked at."""
 WINDOW: Final = 64
 """Bytes after which a request line without an end is taken for one that is long."""
 
@@ -63,7 +65,7 @@ def language(data: bytes, sender: int, more: bool = False) -> str:
     if 20 <= data[0] <= 24:  # nothing else begins with these
         name = _tls(data)
         return name if name and name != _OPEN else "" if name and more else "other"
-    text = data.lstrip(b"\r\n")
+    text = data[:MAX_LINE].lstrip(b"\r\n")
     if (_REQUEST_LINE if sender == CLIENT else _STATUS_LINE).match(text):
         return "http"  # nearly always, so it comes first
     found = [_binary(data, sender), _literal(data, b"SSH-", "ssh")]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["MASK", "SECRET_NAME", "mask_target", "mask_urls", "printable"]
+__all__ = ["MASK", "SECRET_NAME", "mask_target", "mask_urls", "printable", "userinfo_span"]
 
 MASK: Final = "***"
 """Stands for a secret that was there."""
@@ -98,7 +98,7 @@ SECRET_NAME: Final = re.compile(
 _QUERY_SECRET: Final = re.compile(
     r"(?P<name>(?<=[?&;#])[^\s=&;#?/]{1,80})=(?P<value>[^\s&;#\"'<>]+)"
 )
-_JWT: Final = re.compile(r"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*")
+_JWT: Final = re.compile(r"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]++(?:\.[\w-]*+)*")
 """A JSON Web Token (RFC 7519) under whatever name: ``eyJ`` is base64 for ``{"``."""
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:[/\\]{2}")
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:[/\\]{2}[^\s\"'<>]+")
@@ -132,10 +132,11 @@ def mask_urls(text: str) -> str:
     return text
 
 
-def _mask_userinfo(target: str) -> str:
+def userinfo_span(target: str) -> tuple[int, int] | None:
+    """Where the userinfo of a URI or authority begins and ends (at its ``@``)."""
     scheme = _SCHEME.match(target)
     if scheme is None and target[:1] in "/*":
-        return target  # origin form: an @ in a path is no userinfo
+        return None  # origin form: an @ in a path is no userinfo
     start = scheme.end() if scheme else 0
     end = len(target)
     for stop in "/?#\\":
@@ -147,11 +148,14 @@ def _mask_userinfo(target: str) -> str:
         # An authority whose "port" is no number is the start of a password with a slash.
         _, colon, port = target[start:end].rpartition(":")
         if not colon or port.isdigit() or target[start] == "[":
-            return target
+            return None
         at = target.rfind("@", end)
-        if at < 0:
-            return target
-    return f"{target[:start]}{MASK}{target[at:]}"
+    return (start, at) if at >= 0 else None
+
+
+def _mask_userinfo(target: str) -> str:
+    span = userinfo_span(target)
+    return f"{target[: span[0]]}{MASK}{target[span[1] :]}" if span else target
 
 
 def _mask_parameter(match: re.Match[str]) -> str:

@@ -22,6 +22,9 @@ __all__ = [
 
 MAX_CERTIFICATES: Final = 10
 MAX_ALPN: Final = 16
+MAX_LIST: Final = 600
+"""Bytes read of a list or a name; clients send 200 ciphers at the most."""
+MAX_SHARES: Final = 32
 
 _GREASE: Final = frozenset(value << 8 | value for value in range(0x0A, 0x100, 0x10))
 """RFC 8701 section 2."""
@@ -59,7 +62,7 @@ def parse_client_hello(data: bytes, complete: bool = True) -> ClientHello | None
     ech = psk = False
     if at + 2 <= size:
         end = at + 2 + (data[at] << 8 | data[at + 1])
-        ciphers = _numbers(data[at + 2 : end])
+        ciphers = _numbers(data[at + 2 : min(end, at + 2 + MAX_LIST)])
         # Compression methods, then the length of the extensions: what is there counts.
         at = end + 1 + data[end] + 2 if end < size else size
         while at + 4 <= size:
@@ -68,13 +71,13 @@ def parse_client_hello(data: bytes, complete: bool = True) -> ClientHello | None
             if kind in _TOLD:
                 body = data[at : at + length]
                 if kind == _SERVER_NAME:
-                    sni = _server_name(body)
+                    sni = _server_name(body[:MAX_LIST])
                 elif kind == _GROUPS:
-                    groups = _numbers(body[2:])
+                    groups = _numbers(body[2:MAX_LIST])
                 elif kind == _ALPN:
-                    alpn = _protocols(body)
+                    alpn = _protocols(body[:MAX_LIST])
                 elif kind == _VERSIONS:
-                    versions = _numbers(body[1:])
+                    versions = _numbers(body[1:MAX_LIST])
                 elif kind == _KEY_SHARE:
                     shares = _shares(body)
                 elif kind == _PSK:
@@ -122,7 +125,7 @@ def parse_server_hello(data: bytes) -> ServerHello | None:
         if kind == _VERSIONS and len(body) == 2:
             version = body[0] << 8 | body[1]
         elif kind == _ALPN:
-            alpn = next(iter(_protocols(body)), None)
+            alpn = next(iter(_protocols(body[:MAX_LIST])), None)
         elif kind == _PSK:
             psk = True
     return ServerHello(
@@ -205,9 +208,9 @@ def _protocols(body: bytes) -> tuple[str, ...]:
 
 def _shares(body: bytes) -> tuple[int, ...]:
     """Groups of the key shares (RFC 8446 section 4.2.8), GREASE left out."""
-    groups = []
+    groups: list[int] = []
     at = 2
-    while at + 4 <= len(body):
+    while at + 4 <= len(body) and len(groups) < MAX_SHARES:
         group, length = _PAIR.unpack_from(body, at)
         at += 4 + length
         if group not in _GREASE:

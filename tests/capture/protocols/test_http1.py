@@ -12,6 +12,7 @@ from capture.protocols.http1 import (
     parse_request,
     parse_response,
 )
+from capture.protocols.masking import mask_payload
 
 CONNECT = (
     b"CONNECT tools.cisco.com:443 HTTP/1.1\r\n"
@@ -276,6 +277,21 @@ def test_garbage_never_raises(data: bytes, complete: bool) -> None:
         ):
             if value is not None:
                 assert all(n.isprintable() and v.isprintable() for n, v in value.headers)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [b" ", b"a ", b"eyJ", b"eyJabcdefgh.", b"http://", b"@", b"&token=", b'"', b",", b"\r\n "],
+)
+def test_long_repetition_is_read_in_one_pass(unit: bytes) -> None:
+    # Patterns that look back over all they have seen would not come to an end here.
+    body = unit * (120_000 // len(unit))
+    for head in (b"GET " + body, b"GET / HTTP/1.1\r\nX: " + body, b"GET " + body + b" HTTP/1.1"):
+        request = parse_request(head + b"\r\n\r\n")
+        assert request is None or len(repr(request)) < 300_000
+    response = parse_response(b"HTTP/1.1 407 x\r\nProxy-Authenticate: " + body + b"\r\n\r\n")
+    assert response is not None
+    assert len(mask_payload(b"http://" + body)) == 7 + len(body)
 
 
 _NAME = st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True)
