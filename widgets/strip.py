@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from rich.cells import cell_len
 
@@ -14,8 +15,10 @@ from widgets.steps import PART_OF_STATE, StripStep, state_glyph, strip_steps
 
 Segments = list[tuple[str, str]]
 
-_SHOWN_FROM_MS = 1.0
-"""Shorter times say nothing of the network and are left out."""
+_SHOWN_FROM_MS: Final = 1.0
+"""Shorter times say nothing of the network and are left out, except where they may tell a
+refusal from a rule (at once) and one from a failed attempt: of the reply and of a failure."""
+_REPLY: Final = "200"
 
 
 def step_strip(flow: FlowReport, width: int, glyphs: Glyphs) -> Segments:
@@ -66,12 +69,9 @@ def _step(step: StripStep, glyphs: Glyphs, all_times: bool | None) -> Iterator[t
     yield f"{step.name} {state_glyph(step.state, glyphs)}", part
     failed = step.state is StepState.FAILED
     elapsed = step.elapsed_ms
-    if (
-        elapsed is not None
-        and elapsed >= _SHOWN_FROM_MS
-        and (all_times or failed)
-        and (all_times is not None)
-    ):
+    if elapsed is None or all_times is None or not (all_times or failed):
+        return
+    if elapsed >= _SHOWN_FROM_MS or failed or step.key == _REPLY:
         yield f" {safe(milliseconds(elapsed), glyphs.done != UNICODE.done)}", part
 
 

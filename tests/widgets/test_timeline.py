@@ -55,6 +55,12 @@ def test_a_missing_reply_has_no_code() -> None:
     assert "request ✓" in strip(plain, 200)
 
 
+def test_short_times_show_only_where_they_tell_something() -> None:
+    steps = build.steps(None, {"syn_ack": 0.05, "response": 0.25, "server_hello": 0.5})
+    text = strip(build.flow(1, steps=steps), 200)
+    assert text.startswith("SYN ✓ ━━ CONNECT ✓ ━━ 200 ✓ 250 µs ━━ TLS ✓ ━━")
+
+
 def test_waiting_is_not_missing() -> None:
     steps = tuple(
         replace(step, state=StepState.PENDING) if step.name == "response" else step
