@@ -422,7 +422,10 @@ _REQUEST: Final = re.compile(
 )
 _STATUS: Final = re.compile(r"HTTP/\d(?:\.\d)? [1-5]\d\d(?: .*)?$")
 _FIELD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}:(?:\s|$|\S)")
-_REMARK: Final = re.compile(r"\s+(?:#|//|<-|←)\s.*$|\s{2,}[\[(].*$|\s+\[[^\]]*\]$")
+_REMARK: Final = re.compile(
+    # The look-behinds keep a long run of blanks from being tried from each of its blanks.
+    r"(?<!\s)\s+(?:#|//|<-|←)\s.*$|(?<!\s)\s{2,}[\[(].*$|(?<!\s)\s+\[[^\]\[]{0,200}\]$"
+)
 
 
 def without_remark(line: str) -> str:

@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from capture.sources.streams import Stream
+from capture.sources.streams import Stream, read_exactly
 
 _CHUNK: Final = 256 * 1024
-MAX_LINE: Final = 64 * 1024
+MAX_LINE: Final = 16 * 1024
 """Characters kept of a line; tcpdump's longest is far below."""
+
+_LONGEST_MARK: Final = 3
+"""Bytes of UTF-8's byte order mark."""
 
 _BREAK: Final = re.compile(r"\r\n|\n|\r")
 _QUOTED: Final = re.compile(
@@ -43,7 +46,7 @@ class LineReader:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._decoder: codecs.IncrementalDecoder | None = None
+        self._decoder = _decoder(b"")
         self._rest = ""
 
     def batches(self) -> Iterator[list[str]]:
@@ -52,20 +55,20 @@ class LineReader:
         Yields:
             At least one line each time.
         """
+        mark = read_exactly(self._stream, _LONGEST_MARK)
+        self._decoder = _decoder(mark)
+        if lines := self._cut(mark):
+            yield lines
         buffer = bytearray(_CHUNK)
         view = memoryview(buffer)
         while count := self._stream.readinto(view):
-            lines = self._cut(bytes(view[:count]))
-            if lines:
+            if lines := self._cut(bytes(view[:count])):
                 yield lines
-        assert self._decoder is not None or not self._rest
-        tail = self._rest + (self._decoder.decode(b"", True) if self._decoder else "")
+        tail = self._rest + self._decoder.decode(b"", True)
         if tail:
             yield [tail.rstrip("\r")]
 
     def _cut(self, data: bytes) -> list[str]:
-        if self._decoder is None:
-            self._decoder = _decoder(data)
         text = self._rest + self._decoder.decode(data)
         # A carriage return at the very end may be half a line end.
         held = "\r" if text.endswith("\r") else ""
