@@ -128,7 +128,7 @@ def _show(
         kept = replace(options, keep_packets=True)
         return Engine(source, kept, period_s=period_s, catalogue=catalogue)
 
-    bridge = EngineBridge(make_engine)
+    bridge = EngineBridge(make_engine, source.progress)
     app = TunnelscopeApp(
         bridge, title=title, ascii_only=ascii_only, theme=theme_name, period_s=period_s
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
@@ -49,14 +50,20 @@ class EngineLike(Protocol):
 class EngineBridge:
     """The screen's only handle on the engine. Not thread-safe: for the UI's thread only."""
 
-    def __init__(self, make_engine: Callable[[], EngineLike]) -> None:
+    def __init__(
+        self,
+        make_engine: Callable[[], EngineLike],
+        progress: Callable[[], tuple[int, int | None]] | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
             make_engine: Called once by ``start``, so that loading the engine's modules does
                 not hold up the first screen.
+            progress: Bytes read, and in total where that is known; safe from any thread.
         """
         self._make_engine = make_engine
+        self._progress = progress
         self._engine: EngineLike | None = None
         self._seen: Snapshot | None = None
         self._died = ""
@@ -79,6 +86,18 @@ class EngineBridge:
             return None
         self._seen = newest
         return newest
+
+    def reading(self) -> Snapshot | None:
+        """The last snapshot polled, with the source's progress of this moment.
+
+        Judging many tunnels takes a while, and the bar must not seem stuck meanwhile. None
+        when there is nothing newer to tell.
+        """
+        seen = self._seen
+        if seen is None or seen.finished or self._progress is None:
+            return None
+        done, total = self._progress()
+        return replace(seen, bytes_done=done, bytes_total=total)
 
     def thread_died(self, args: threading.ExceptHookArgs) -> None:
         """Note, as ``threading.excepthook``, what ended a thread; the first one counts."""

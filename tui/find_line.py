@@ -21,9 +21,7 @@ class FindLine(Input):
         height: 1;
         border: none;
         padding: 0 1;
-        display: none;
         &:focus { border: none; }
-        &.-open { display: block; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -33,28 +31,22 @@ class FindLine(Input):
     class Closed(Message):
         """The line was left; ``query`` is None when it was left without one."""
 
-        def __init__(self, query: str | None) -> None:
+        def __init__(self, line: FindLine, query: str | None) -> None:
             super().__init__()
+            self.line = line
             self.query = query
+
+        @property
+        def control(self) -> FindLine:
+            return self.line
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(
             placeholder="host, SNI, target, verdict, words of a packet, or #number",
             id=id,
             compact=True,
-            select_on_focus=True,
         )
-
-    def open(self) -> None:
-        """Show the line and take the keys."""
-        self.add_class("-open")
-        self.focus()
-
-    def close(self, query: str | None) -> None:
-        """Hide the line and tell what was asked for."""
-        if self.has_class("-open"):
-            self.remove_class("-open")
-            self.post_message(self.Closed(query))
+        self._was_left = False
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -66,3 +58,9 @@ class FindLine(Input):
     def on_blur(self, event: events.Blur) -> None:
         """Whoever clicks elsewhere has left the line."""
         self.close(None)
+
+    def close(self, query: str | None) -> None:
+        """Tell what was asked for; whoever opened the line takes it away."""
+        if not self._was_left:
+            self._was_left = True
+            self.post_message(self.Closed(self, query))

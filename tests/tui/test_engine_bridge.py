@@ -27,6 +27,20 @@ def test_each_snapshot_is_given_once() -> None:
     assert started(FakeEngine()).poll() is None
 
 
+def test_progress_between_snapshots() -> None:
+    engine = FakeEngine(snapshot(1, bytes_done=10, bytes_total=100), snapshot(2, finished=True))
+    bridge = EngineBridge(lambda: engine, lambda: (60, 100))
+    bridge.start()
+    assert bridge.reading() is None
+    bridge.poll()
+    reading = bridge.reading()
+    assert reading is not None
+    assert (reading.rev, reading.bytes_done, reading.bytes_total) == (1, 60, 100)
+    engine.advance()
+    bridge.poll()
+    assert [bridge.reading()] == [None]
+
+
 def test_failure_of_a_finished_analysis_is_none() -> None:
     engine = FakeEngine(snapshot(1, finished=True))
     bridge = EngineBridge(lambda: engine)
@@ -45,9 +59,9 @@ def test_failure_is_what_the_source_said() -> None:
 def test_failure_of_a_thread_that_died() -> None:
     engine = FakeEngine(snapshot(1))
     bridge = EngineBridge(lambda: engine)
-    assert bridge.failure is None  # not started yet
+    assert [bridge.failure] == [None]  # not started yet
     bridge.start()
-    assert bridge.failure is None
+    assert [bridge.failure] == [None]
     error = ZeroDivisionError("by\nzero")
     bridge.thread_died(threading.ExceptHookArgs((type(error), error, None, None)))
     engine.alive = False

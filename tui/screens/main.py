@@ -147,6 +147,8 @@ class MainScreen(PaneScreen):
             self._show_failure(failure)
         if snapshot is not None:
             self._take(snapshot)
+        elif (reading := self._bridge.reading()) is not None:
+            self._header.show(reading)
 
     def _take(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -273,7 +275,7 @@ class MainScreen(PaneScreen):
     def _reveal(self, pane: Widget) -> None:
         """Focus a pane; where there is no room for it, let it take the screen."""
         if pane in self.focus_chain:
-            pane.focus()
+            self.set_focus(pane)
         else:
             self._zoom(pane)
 
@@ -288,24 +290,27 @@ class MainScreen(PaneScreen):
             self._before_zoom = self.focused
         for _, other in self.panes():
             self.set_class(other is pane, _zoom_class(other))
-        target = pane or self._before_zoom or self._tunnels
-        # The style is applied first: what is not displayed cannot be focused.
-        self.call_after_refresh(self._settle_focus, target)
+        self._keep_focus(pane or self._before_zoom)
+        self.call_after_refresh(self._keep_cursors)
+
+    def _keep_focus(self, target: Widget | None = None) -> None:
+        """Focus a pane that is displayed: this one, or the one it was, or the first."""
+        chain = self.focus_chain
+        for pane in (target, self.focused, self._zoomed, self._tunnels):
+            if pane is not None and pane in chain:
+                self.set_focus(pane)
+                break
         self.refresh_bindings()
 
-    def _settle_focus(self, target: Widget | None = None) -> None:
-        """Focus a pane that is displayed, and keep every cursor on screen."""
-        chain = self.focus_chain
-        if target is not None and target in chain:
-            target.focus()
-        elif self.focused is None or self.focused not in chain:
-            (self._zoomed or self._tunnels).focus()
+    def _keep_cursors(self) -> None:
+        """Bring every cursor on screen, after panes have got another size."""
         for pane in (self._tunnels, self._timeline, self._packets):
-            if pane in chain:
+            if pane.display:
                 pane.bring_on_screen(pane.cursor, center=True)
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._settle_focus)
+        self.call_after_refresh(self._keep_focus)
+        self.call_after_refresh(self._keep_cursors)
 
     def action_zoom(self, name: str) -> None:
         pane = self.query_one(f"#{name}")
@@ -320,7 +325,7 @@ class MainScreen(PaneScreen):
         chain = self.focus_chain
         panes = [pane for pane in panes if pane in chain]
         at = panes.index(self.focused) if self.focused in panes else -step
-        panes[(at + step) % len(panes)].focus()
+        self.set_focus(panes[(at + step) % len(panes)])
 
     @property
     def _inside(self) -> bool:
@@ -342,7 +347,7 @@ class MainScreen(PaneScreen):
             self._zoom(None)
         else:
             self._footline.clear()
-            self._tunnels.focus()
+            self.set_focus(self._tunnels)
 
     def action_leave(self) -> None:
         if self._inside:
@@ -356,17 +361,17 @@ class MainScreen(PaneScreen):
         from tui.find_line import FindLine
 
         self._before_find = self.focused
-        line = next(iter(self.query(FindLine)), None)
-        if line is None:
-            line = FindLine(id="find")
-            await self.mount(line)
-        line.open()
+        line = FindLine(id="find")
+        await self.mount(line)
+        # At once: the first letters of the query may be waiting already.
+        self.set_focus(line)
 
     def on_find_line_closed(self, message: FindLine.Closed) -> None:
         message.stop()
         target = self._before_find or self._tunnels
-        if self.focused is None or self.focused.id == "find":
-            target.focus()
+        if self.focused is None or self.focused is message.line:
+            self.set_focus(target)
+        message.line.remove()
         query = message.query
         if query is None:
             return
