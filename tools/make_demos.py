@@ -15,10 +15,12 @@ import time
 from collections.abc import Callable
 
 from tools.lab import PROXY, ROOT, ROUTER, Lab, run
-from tools.wire import Fault, drop_all, drop_larger, reset_larger
+from tools.servers import ORIGINS
+from tools.wire import Fault, drop_all, drop_larger, dying_host, reset_larger
 
 DEMOS = ROOT / "capture" / "demos"
 CISCO = "https://tools.cisco.com/"
+UPDATES = ORIGINS["updates.example.com"]
 
 Scenario = Callable[[Lab], None]
 SCENARIOS: dict[str, Scenario] = {}
@@ -164,7 +166,6 @@ def connect_no_reply(lab: Lab) -> None:
     assert lab.squid
     lab.squid.send_signal(signal.SIGSTOP)
     lab.curl(40716, "--max-time", "25", "-I", CISCO)
-    lab.squid.send_signal(signal.SIGCONT)
 
 
 @demo
@@ -209,7 +210,8 @@ def socks_to_http_proxy(lab: Lab) -> None:
 
 @demo
 def transfer_stalled(lab: Lab) -> None:
-    lab.curl(40716, "--max-time", "35", "https://updates.example.com/pause/24000")
+    lab.internet.fault = dying_host(UPDATES, 24_000)
+    lab.curl(40716, "--max-time", "35", "https://updates.example.com/bytes/500000")
 
 
 @demo
@@ -256,7 +258,8 @@ def tour(lab: Lab) -> None:
     """An appliance's half minute: what works, what does not, side by side."""
     lab.curl(40716, "-I", CISCO)
     time.sleep(0.7)
-    lab.curl(40718, "https://updates.example.com/pause/3000", "--max-time", "24", wait=False)
+    lab.internet.fault = dying_host(UPDATES, 5_000)
+    lab.curl(40718, "https://updates.example.com/bytes/500000", "--max-time", "24", wait=False)
     time.sleep(0.5)
     lab.curl(40720, "-I", "https://blocked.example.com/")
     lab.access.fault = only(40722, drop_larger(1300, from_near=True))
@@ -269,7 +272,7 @@ def tour(lab: Lab) -> None:
     lab.curl(40730, "--proxy-anyauth", "--proxy-user", "demo:not-a-secret", "-I", CISCO, proxy=3128)
     time.sleep(2.1)
     lab.curl(40732, "https://silent.example.com/", "--max-time", "14", wait=False)
-    lab.curl(40734, "https://updates.example.com/bytes/1000")
+    lab.curl(40734, "https://modern.example.com/bytes/1000")
     time.sleep(20)
 
 
@@ -289,7 +292,7 @@ def make(lab: Lab, name: str) -> None:
         SCENARIOS[name](lab)
     finally:
         lab.end_capture(tracer)
-        lab.access.fault = None
+        lab.access.fault = lab.internet.fault = None
         nft(lab)
     lab.end_clients()
     target = DEMOS / raw.name

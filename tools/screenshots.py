@@ -41,7 +41,8 @@ async def draw(directory: Path) -> list[Path]:
     demo = find_demo()
     source = open_source(str(demo.path), spool=True)
     engine = Engine(source, AnalysisOptions(keep_packets=True), period_s=0.05)
-    app = TunnelscopeApp(EngineBridge(engine), title=demo.path.name, period_s=0.05)
+    bridge = EngineBridge(lambda: engine)
+    app = TunnelscopeApp(bridge, title=demo.path.name, period_s=0.05)
     drawn = []
     try:
         async with app.run_test(size=SIZE) as pilot:
@@ -58,8 +59,7 @@ async def draw(directory: Path) -> list[Path]:
                 path.write_text(_self_contained(app.export_screenshot(title="tunnelscope")))
                 drawn.append(path)
     finally:
-        engine.stop()
-        engine.join(5)
+        bridge.stop()
         source.close()
     return drawn
 

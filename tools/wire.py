@@ -124,6 +124,23 @@ def drop_all(_frame: bytes, _from_near: bool) -> list[tuple[bytes, bool]]:
     return []
 
 
+def dying_host(address: str, after: int) -> Fault:
+    """Fault: a host at the far end falls silent once it has sent ``after`` bytes."""
+    host = bytes(int(part) for part in address.split("."))
+    left = after
+
+    def fault(frame: bytes, from_near: bool) -> list[tuple[bytes, bool]] | None:
+        nonlocal left
+        if frame[12:14] != b"\x08\x00" or host not in (frame[26:30], frame[30:34]):
+            return None
+        if left <= 0:
+            return []
+        left -= 0 if from_near else _ip_length(frame)
+        return None
+
+    return fault
+
+
 def drop_larger(size: int, *, from_near: bool) -> Fault:
     """Fault: IPv4 packets above ``size`` bytes vanish in one direction, no ICMP tells."""
 

@@ -65,7 +65,7 @@ def test_the_tour_shows_healthy_and_failing_tunnels() -> None:
         (None, "proxy_refused"),
         ("tools.cisco.com:443", "auth_ok"),
         ("silent.example.com:443", "tls_stall"),
-        ("updates.example.com:443", "ok"),
+        ("modern.example.com:443", "ok"),
     ]
     assert report.source.lost_kernel == 0
 

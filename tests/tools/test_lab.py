@@ -6,7 +6,7 @@ import struct
 
 from capture.demo import demo_path
 from tools.make_demos import SCENARIOS, only, without_machine
-from tools.wire import drop_all, drop_larger, reset_larger
+from tools.wire import drop_all, drop_larger, dying_host, reset_larger
 
 CLIENT, PROXY = bytes([10, 40, 40, 1]), bytes([10, 10, 10, 1])
 
@@ -30,6 +30,16 @@ def test_a_narrow_path_drops_by_ip_length_in_one_direction() -> None:
     assert fault(frame(1260), True) is None
     assert fault(frame(1261), True) == []
     assert fault(frame(1400), False) is None
+
+
+def test_a_host_dies_once_it_has_said_enough() -> None:
+    fault = dying_host("10.40.40.1", 200)
+    other = dying_host("10.40.40.2", 0)
+    assert fault(frame(100), False) is None
+    assert fault(frame(100), False) is None
+    assert fault(frame(100), False) == []
+    assert fault(frame(0), True) == []
+    assert other(frame(0), True) is None
 
 
 def test_a_dead_path_drops_all() -> None:
