@@ -27,6 +27,7 @@ from capture.protocols.masking import mask_payload
 from capture.protocols.readers import RecordHeader
 from capture.tracking.events import Oddities
 from capture.tracking.records import RECORDS, RecordWalker
+from capture.tracking.settle import Summary, direction
 from capture.tracking.streams import Conversation, TlsSeen
 from capture.tracking.table import FlowTable
 
@@ -39,7 +40,7 @@ def flow_facts(
     table: FlowTable,
     odd: Oddities,
     flow: int,
-    conversation: Conversation | None,
+    said: Conversation | Summary | None,
     walker: RecordWalker,
     icmp: tuple[IcmpError, ...],
     address_text: Callable[[int], str],
@@ -55,9 +56,11 @@ def flow_facts(
     client_acks = int(table.sides.max_ack[2 * flow])
     reply_flags = int(table.sides.first_flags[2 * flow + 1])
     values: dict[str, Any] = {}
-    if conversation is not None:
-        values = _talk(conversation, sides, last)
-        values["tls"] = _tls(conversation, sides, table, walker, flow)
+    if isinstance(said, Summary):
+        values = _settled(said, table, sides, flow)
+    elif said is not None:
+        values = _talk(said, sides)
+        values["tls"] = _tls(said, sides, table, walker, flow)
     return FlowFacts(
         id=flow + 1,
         client=_endpoint(int(columns.client[flow]), address_text),
@@ -247,7 +250,30 @@ def _holes(odd: Oddities, row: int) -> tuple[Hole, ...]:
 # -- what was said --------------------------------------------------------------------
 
 
-def _talk(conversation: Conversation, sides: tuple[Direction, Direction], last: Mark) -> dict[str, Any]:
+def _settled(
+    said: Summary, table: FlowTable, sides: tuple[Direction, Direction], flow: int
+) -> dict[str, Any]:
+    """The fields of a settled tunnel."""
+    asked, answered = sides[CLIENT].first_payload, sides[PROXY].first_payload
+    assert asked is not None and answered is not None
+    ends = [side.stream_bytes + 1 for side in sides]
+    heads = (said.request.length, said.response.length)
+    tls = said.tls(
+        (direction(table, 2 * flow, ends[CLIENT]), direction(table, 2 * flow + 1, ends[PROXY]))
+    )
+    return {
+        "exchanges": (said.exchange(asked, answered),),
+        "first_language": ("http", "http"),
+        "tunnel": answered,
+        "tunnel_first": (tls.client_hello_mark, tls.server_hello_mark),
+        "tunnel_bytes": tuple(end - 1 - head for end, head in zip(ends, heads, strict=True)),
+        "tunnel_protocol": "tls",
+        "tunnel_language": ("tls", "tls"),
+        "tls": tls,
+    }
+
+
+def _talk(conversation: Conversation, sides: tuple[Direction, Direction]) -> dict[str, Any]:
     """The fields of FlowFacts that come from payload."""
     opening = conversation.tunnel
     values: dict[str, Any] = {
@@ -361,12 +387,13 @@ def _records(
     columns = table.sides
     if columns.mode[row] >= RECORDS:
         missing = walker.missing(row, end)
-        count += int(columns.rec_count[row])
-        if columns.rec_count[row]:
+        count = max(count, int(columns.rec_count[row]))
+        if columns.rec_count[row] and (last is None or columns.rec_no[row] >= last.mark.number):
             at = Mark(int(columns.rec_no[row]), int(columns.rec_ns[row]))
             last = Record(at, int(columns.rec_type[row]), int(columns.rec_length[row]))
-        if first_app is None and row in walker.first_data:
-            first_app, start = walker.first_data[row]
+        if first_app is None and columns.data_no[row]:
+            first_app = _mark(columns, "data", row)
+            start = int(columns.data_at[row])
     return TlsDirection(
         records=tuple(_record(header) for header in seen.records[side]),
         last=last,

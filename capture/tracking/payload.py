@@ -1,9 +1,9 @@
 """Gives every segment's payload to whoever follows that direction.
 
-A flow starts ``FRESH``: while it goes as tunnels go (CONNECT, 2xx, TLS), its first segments
-are only kept (``Opening``), and parsed when somebody asks. What goes any other way is
-handed, from its first byte, to a ``Conversation``, which puts it in order and parses it.
-Once a side sends encrypted records only, the ``RecordWalker`` follows its record borders.
+A flow that opens as tunnels do stays in columns: its first segments are kept as bytes
+(``openings``), its record borders are followed (``records``). Everything else is fed,
+from its first byte, to a ``Conversation``, which puts it in order and parses it; once a
+side of that sends encrypted records only, it is left to the record walker, too.
 """
 
 from __future__ import annotations
@@ -15,85 +15,30 @@ import numpy as np
 from capture.decode.columns import SYN, Segments
 from capture.facts import CLIENT, PROXY, Mark
 from capture.frames import Ints
-from capture.tracking.records import FRESH, LOST, RECORDS, TALK, RecordWalker, chain
+from capture.tracking.openings import KEPT_SEGMENTS, Openings, sort_out
+from capture.tracking.records import FRESH, RECORDS, TALK, RecordWalker
 from capture.tracking.sequence import Analysed
 from capture.tracking.streams import Conversation
 from capture.tracking.table import FlowTable
 
-OPENING_SEGMENTS: Final = 4
-"""Segments kept of each side before its records may be followed by columns."""
-MAX_OPENING: Final = 16
-"""Segments of a side after which an opening is parsed like any other conversation."""
-
-_CONNECT: Final = b"CONNECT "
-_HEAD_END: Final = b"\r\n\r\n"
-_HANDSHAKE: Final = 0x16
-
-_Kept = tuple[int, int, bytes, int, int]
-"""Side, sequence number, payload, packet number, time."""
-
-
-class Opening:
-    """The first segments of a flow that so far goes as a tunnel should."""
-
-    __slots__ = ("counts", "expected", "segments")
-
-    def __init__(self) -> None:
-        self.segments: list[_Kept] = []
-        self.counts = [0, 0]
-        self.expected = [1, 1]
-
-    def take(self, side: int, seq: int, payload: bytes, number: int, time_ns: int) -> bool:
-        """Keep a segment; False when it is not what comes next in a plain tunnel."""
-        if seq != self.expected[side]:
-            return False
-        count = self.counts[side]
-        if count == 0:
-            if not self._begins(side, payload):
-                return False
-        elif count == 1 and (payload[0] != _HANDSHAKE or not self.counts[PROXY]):
-            return False
-        elif count >= MAX_OPENING:
-            return False
-        self.segments.append((side, seq, payload, number, time_ns))
-        self.counts[side] = count + 1
-        self.expected[side] = seq + len(payload)
-        return True
-
-    def _begins(self, side: int, payload: bytes) -> bool:
-        """A CONNECT head, or a 2xx head, that fills its segment."""
-        if payload.find(_HEAD_END) != len(payload) - 4:
-            return False
-        if side == CLIENT:
-            return payload.startswith(_CONNECT)
-        return self.counts[CLIENT] == 1 and payload[:7] == b"HTTP/1." and payload[9:10] == b"2"
-
-    def records(self, side: int) -> tuple[int, bool] | None:
-        """Place of the side's next record header and whether application data came, once
-        it sends encrypted records only; else None."""
-        parts = [item[2] for item in self.segments if item[0] == side]
-        found = chain(parts[1:])
-        if found is None or not found[2]:
-            return None
-        return 1 + len(parts[0]) + found[0], found[3]
-
-    def replay(self) -> Conversation:
-        """Parse what was kept."""
-        conversation = Conversation()
-        for side, seq, payload, number, time_ns in self.segments:
-            conversation.feed(side, seq, len(payload), payload, Mark(number, time_ns))
-        return conversation
+_REQUESTS: Final = (b"CONNECT ", b"GET http", b"POST http", b"GET /", b"POST /")
 
 
 class Payload:
-    """Follows the payload of all flows."""
+    """Follows the payload of all flows.
+
+    Attributes:
+        conversations: Parsed flows, by flow number.
+        openings: First segments of the others.
+        walker: Record borders of all encrypted directions.
+        flipped: Flows whose guessed roles were exchanged, until the caller clears it.
+    """
 
     def __init__(self, table: FlowTable) -> None:
-        self.openings: dict[int, Opening] = {}
         self.conversations: dict[int, Conversation] = {}
+        self.openings = Openings()
         self.walker = RecordWalker(table)
         self.flipped: list[int] = []
-        """Flows whose guessed roles were exchanged since the caller last cleared it."""
         self._table = table
         self._waiting: set[int] = set()
 
@@ -101,44 +46,67 @@ class Payload:
         """Take a block's payload."""
         sides = self._table.sides
         start = a.seq + (a.flags & SYN != 0)
-        wanted = (a.length > 0) & (start + a.length > sides.want[a.row])
-        rows = np.flatnonzero(wanted)
-        by_record = sides.mode[a.row[rows]] >= RECORDS
-        late = self._one_by_one(segments, a, rows[~by_record], start)
-        rows = rows[by_record]
-        if late:
-            rows = np.concatenate((rows, np.array(late, np.int64)))
+        end = start + a.length
+        rows = np.flatnonzero((a.length > 0) & (end > sides.want[a.row]))
         if len(rows):
-            rows = rows[start[rows] + a.length[rows] > sides.want[a.row[rows]]]
-        if len(rows):
-            self.walker.walk(segments, a, rows)
+            talking = sides.mode[a.row[rows]] == TALK
+            plain = rows[~talking]
+            plain = plain[end[plain] > a.before[plain]]  # sent again: nothing new
+            sorted_out = sort_out(self._table, segments, a, start, plain)
+            self.openings.keep(segments, a, start, sorted_out.keep)
+            heads = sorted_out.heads
+            self.walker.begin(a.row[heads], end[heads])
+            if len(sorted_out.odd):
+                self._hand_over(sorted_out.odd)
+                talking |= np.isin(a.row[rows] >> 1, sorted_out.odd)
+            self._talk(segments, a, rows[talking], start)
+            rows = rows[~talking]
+            rows = rows[end[rows] > np.maximum(sides.want[a.row[rows]], a.before[rows])]
+            rows = rows[sides.mode[a.row[rows]] >= RECORDS]
+            if len(rows):
+                self.walker.walk(segments, a, rows)
+        elif self._waiting:
+            self._catch_up(set())
 
     def conversation(self, flow: int) -> Conversation | None:
         """What was said on a flow, as far as it was parsed or can be now."""
         found = self.conversations.get(flow)
-        if found is None and flow in self.openings:
-            return self.openings[flow].replay()
+        if found is None and self._table.sides.kept[2 * flow : 2 * flow + 2].any():
+            return self._replay(flow)
         return found
+
+    def _replay(self, flow: int) -> Conversation:
+        """Parse what was kept of a flow."""
+        talk = Conversation()
+        for kept in self.openings.of_flow(flow):
+            mark = Mark(kept.number, kept.time_ns)
+            talk.feed(kept.side, kept.seq, len(kept.payload), kept.payload, mark)
+        return talk
+
+    def _hand_over(self, flows: Ints) -> None:
+        """Flows that do not go as tunnels do: parse them from their first byte on."""
+        sides = self._table.sides
+        kept = sides.kept[2 * flows] | sides.kept[2 * flows + 1]
+        for flow, some in zip(flows.tolist(), (kept > 0).tolist(), strict=True):
+            self.conversations[flow] = self._replay(flow) if some else Conversation()
+            for row in (2 * flow, 2 * flow + 1):
+                if sides.mode[row] == FRESH or sides.kept[row] < KEPT_SEGMENTS:
+                    sides.mode[row] = TALK
+                sides.kept[row] = 0
+        if (kept > 0).any():
+            self.openings.drop(flows)
 
     # -- segment by segment -----------------------------------------------------------
 
-    def _one_by_one(
-        self, segments: Segments, a: Analysed, rows: Ints, start: Ints
-    ) -> list[int]:
-        """Feed openings and conversations; returns positions left for the walker."""
-        if not len(rows):
-            return []
+    def _talk(self, segments: Segments, a: Analysed, rows: Ints, start: Ints) -> None:
+        """Feed conversations, in capture order within each flow."""
         data = memoryview(segments.data)
         index = a.index[rows]
-        late: list[int] = []
-        talked: set[int] = set()
-        opened: set[int] = set()
+        changed: set[int] = set()
         flow, flip = -1, 0
-        walked = [False, False]
-        talk: Conversation | None = None
-        opening: Opening | None = None
-        for position, row, seq, length, at, captured, number, time_ns in zip(
-            rows.tolist(),
+        talk = Conversation()
+        modes = self._table.sides.mode
+        for row, seq, length, at, captured, number, time_ns in zip(
             a.row[rows].tolist(),
             start[rows].tolist(),
             a.length[rows].tolist(),
@@ -149,112 +117,49 @@ class Payload:
             strict=True,
         ):
             if row >> 1 != flow:
-                flow, flip, walked = row >> 1, 0, [False, False]
-                talk = self.conversations.get(flow)
-                opening = None if talk else self._opening(flow)
-                if opening is not None:
-                    opened.add(flow)
-                else:
-                    talk = talk or self._talk(flow)
-                    talked.add(flow)
+                flow, flip = row >> 1, 0
+                talk = self.conversations[flow]
+                changed.add(flow)
             side = row & 1 ^ flip
-            if walked[side]:
-                late.append(position)
+            if seq + length <= talk.next[side] or modes[row] != TALK:
                 continue
             payload = bytes(data[at : at + captured])
-            if opening is not None:
-                if captured == length and opening.take(side, seq, payload, number, time_ns):
-                    if opening.counts[side] >= OPENING_SEGMENTS:
-                        walked[side] = self._walk_on(flow, side, opening)
-                    continue
-                if seq + length <= opening.expected[side]:
-                    continue  # sent again
-                talk, opening = self._promote(flow, opening, walked), None
-                talked.add(flow)
-            assert talk is not None
-            if seq + length <= talk.next[side]:
-                continue
             if not talk.languages[side] and self._wrong_way(flow, side, payload):
                 flip, side = flip ^ 1, side ^ 1
                 self._flip(flow)
             talk.feed(side, seq, length, payload, Mark(number, time_ns))
-        for flow in opened - talked:
-            self._expect(flow)
-        for flow in talked | self._waiting:
-            self._after(flow)
-        return late
+        self._catch_up(changed)
 
-    def _opening(self, flow: int) -> Opening | None:
-        """The flow's opening; a new one for a flow whose start was captured."""
-        opening = self.openings.get(flow)
-        if opening is None and self._table.flows.syn_no[flow]:
-            opening = self.openings[flow] = Opening()
-        return opening
-
-    def _talk(self, flow: int) -> Conversation:
-        talk = self.conversations[flow] = Conversation()
-        self._table.sides.mode[2 * flow : 2 * flow + 2] = TALK
-        return talk
-
-    def _promote(self, flow: int, opening: Opening, walked: list[bool]) -> Conversation:
-        """The flow goes its own way: parse it from its first byte on."""
-        talk = self.conversations[flow] = opening.replay()
-        del self.openings[flow]
-        for side in (CLIENT, PROXY):
-            if not walked[side] and self._table.sides.mode[2 * flow + side] < RECORDS:
-                self._table.sides.mode[2 * flow + side] = TALK
-        return talk
-
-    def _walk_on(self, flow: int, side: int, opening: Opening) -> bool:
-        """Leave a side to the walker once it sends encrypted records only."""
-        found = opening.records(side)
-        if found is None:
-            return False
-        self._hand_over(2 * flow + side, *found)
-        return True
-
-    def _hand_over(self, row: int, want: int, data_seen: bool) -> None:
+    def _catch_up(self, changed: set[int]) -> None:
+        """Bring ``want`` up to date, give up on bytes that were not captured, and leave
+        encrypted sides to the walker."""
         sides = self._table.sides
-        sides.mode[row] = RECORDS
-        sides.want[row] = want
-        sides.data_seen[row] = data_seen
-
-    def _expect(self, flow: int) -> None:
-        """Segments of an opening that were taken need not be seen again."""
-        opening, sides = self.openings[flow], self._table.sides
-        for side in (CLIENT, PROXY):
-            if sides.mode[2 * flow + side] < RECORDS:
-                sides.want[2 * flow + side] = opening.expected[side]
-
-    def _after(self, flow: int) -> None:
-        """Bring a conversation's ``want`` up to date, give up on bytes that were not
-        captured, and leave encrypted sides to the walker."""
-        talk, sides = self.conversations[flow], self._table.sides
-        if talk.waiting:
-            for side in (CLIENT, PROXY):
-                talk.acked(side, int(sides.max_ack[2 * flow + 1 - side]))
-        if talk.waiting:
-            self._waiting.add(flow)
-        else:
-            self._waiting.discard(flow)
-        for side in (CLIENT, PROXY):
-            row = 2 * flow + side
-            if sides.mode[row] >= RECORDS:
-                continue
-            border = talk.border(side)
-            if border is None:
-                sides.want[row] = talk.want(side)
+        for flow in changed | self._waiting:
+            talk = self.conversations[flow]
+            if talk.waiting:
+                for side in (CLIENT, PROXY):
+                    talk.acked(side, int(sides.max_ack[2 * flow + 1 - side]))
+            if talk.waiting:
+                self._waiting.add(flow)
             else:
-                self._hand_over(row, border, talk.data_seen(side))
+                self._waiting.discard(flow)
+            for side in (CLIENT, PROXY):
+                row = 2 * flow + side
+                if sides.mode[row] != TALK:
+                    continue
+                border = talk.border(side)
+                if border is None:
+                    sides.want[row] = talk.want(side)
+                else:
+                    rows = np.array([row])
+                    self.walker.begin(rows, np.array([border]), talk.data_seen(side))
 
     def _wrong_way(self, flow: int, side: int, payload: bytes) -> bool:
         """Whether guessed roles are contradicted: a request from the proxy's side, or a
         status line from the client's."""
         if self._table.flows.certain[flow]:
             return False
-        if side == PROXY:
-            return payload.startswith((_CONNECT, b"GET http", b"POST http", b"GET /", b"POST /"))
-        return payload.startswith(b"HTTP/1.")
+        return payload.startswith(_REQUESTS if side == PROXY else b"HTTP/1.")
 
     def _flip(self, flow: int) -> None:
         self._table.flip(flow)

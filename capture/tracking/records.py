@@ -1,14 +1,15 @@
 """TLS records at speed: following record borders by columns, not by object.
 
-Once a side sends encrypted records only, all that matters is where the borders are: how
+Inside a tunnel, all that matters after the handshake is where the record borders are: how
 many records, the last one's type and length, and whether the stream stops inside one. The
-``want`` column then holds the place of the next record header. Segments that are exactly
-one record, the common case of small messages, are counted by columns; the rest is walked
-header by header in a loop that makes no objects.
+``want`` column holds the place of the next record header. All directions of a block go on
+together, one header each a round; the few that are left when most are done (bulk
+transfers) and headers cut by a segment border are walked one by one.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -21,123 +22,205 @@ from capture.tracking.sequence import Analysed
 from capture.tracking.table import FlowTable
 
 FRESH, TALK, RECORDS, LOST = range(4)
-"""How a direction's payload is followed: kept raw (``openings``), by a conversation, by
-record borders, or not until a segment shows a border again."""
+"""How a direction's payload is followed: nothing came yet, by a conversation, by record
+borders, or not at all until a segment shows a border again."""
 
 HEADER: Final = 5
 MAX_RECORD: Final = 16384 + 2048
+"""Longest body of a record (RFC 5246 section 6.2.3)."""
 ALERT: Final = 21
 DATA: Final = 23
 
+FEW: Final = 6
+"""With fewer directions than this, a plain loop is faster than a round of columns."""
+
+_LIFT: Final = 1 << 42
+
+
+@dataclass(slots=True)
+class _Lanes:
+    """Payload segments sorted by direction and sequence number."""
+
+    position: Ints
+    """Position in the block's ``Analysed``."""
+    start: Ints
+    end: Ints
+    at: Ints
+    """Offset of the payload in the block's buffer."""
+    captured: Ints
+    number: Ints
+    time_ns: Ints
+    head: Ints
+    """First segment of each direction; shape (directions,)."""
+    tail: Ints
+    row: Ints
+    """Row of each direction; shape (directions,)."""
+
 
 class RecordWalker:
-    """Follows the record borders of all directions that are in mode ``RECORDS``.
+    """Follows the record borders of all directions in mode ``RECORDS``.
 
     Attributes:
         alerts: Clear alerts met on the way, by row: (mark, level, code).
-        first_data: First application-data record, by row: (mark, sequence number). Only of
-            directions whose opening did not hold it.
     """
 
     def __init__(self, table: FlowTable) -> None:
         self._table = table
-        self.carry: dict[int, bytes] = {}
-        """Start of a header whose rest is in a later block, by row."""
+        self._carry: dict[int, bytes] = {}
+        """Start of a header whose rest has not come, by row."""
         self.alerts: dict[int, list[tuple[Mark, int, int]]] = {}
-        self.first_data: dict[int, tuple[Mark, int]] = {}
+
+    def begin(self, rows: Ints, seq: Ints, data_seen: NDArray[np.bool_] | bool = False) -> None:
+        """Follow directions from the record header at ``seq`` on."""
+        sides = self._table.sides
+        sides.mode[rows] = RECORDS
+        sides.want[rows] = seq
+        sides.data_seen[rows] = data_seen
+
+    def missing(self, row: int, end: int) -> int | None:
+        """Bytes the open record lacks at stream position ``end``; 0 at a border, None
+        where the borders are lost."""
+        sides = self._table.sides
+        if sides.mode[row] != RECORDS:
+            return None
+        if row in self._carry:
+            return HEADER - len(self._carry[row])
+        return max(0, int(sides.want[row]) - end)
 
     def walk(self, segments: Segments, a: Analysed, positions: Ints) -> None:
-        """Take the payload at ``positions`` of ``a``; all their rows are in mode
-        ``RECORDS`` or ``LOST``."""
-        sides = self._table.sides
+        """Take the payload at ``positions`` of ``a``, of directions in mode ``RECORDS``
+        or ``LOST``."""
         order = np.lexsort((a.seq[positions], a.row[positions]))
         positions = positions[order]
-        row, start = a.row[positions], a.seq[positions]
-        end = start + a.length[positions]
-        exact, kind, size = _exact(segments, a, positions)
+        row, index = a.row[positions], a.index[positions]
         head = np.flatnonzero(np.concatenate(([True], row[1:] != row[:-1])))
-        expected = np.concatenate(([0], end[:-1]))
-        expected[head] = sides.want[row[head]]
-        smooth = np.logical_and.reduceat(exact & (start == expected), head)
-        smooth &= sides.mode[row[head]] == RECORDS
-        if self.carry:
-            smooth &= ~np.isin(row[head], list(self.carry))
-        tail = np.append(head[1:], len(row)) - 1
-        clear = np.add.reduceat((kind == ALERT) & (size == 2), head) > 0
-        data = kind == DATA
-        easy = smooth & ~clear & (sides.data_seen[row[head]] | ~np.logical_or.reduceat(data, head))
-        at, which = tail[easy], row[head[easy]]
-        sides.want[which] = end[at]
-        sides.rec_count[which] += (tail - head + 1)[easy].astype(np.uint32)
-        self._set_last(a, which, positions[at], kind[at], size[at])
-        for first, last in zip(head[~easy].tolist(), tail[~easy].tolist(), strict=True):
-            self._lane(segments, a, positions[first : last + 1], exact[first : last + 1])
+        start = a.seq[positions]
+        lanes = _Lanes(
+            positions, start, start + a.length[positions], segments.payload_at[index],
+            segments.payload_captured[index], a.number[positions], a.time_ns[positions],
+            head, np.append(head[1:], len(row)) - 1, row[head],
+        )  # fmt: skip
+        self._regain(segments.data, lanes)
+        self._rounds(segments.data, lanes)
 
-    def _set_last(
-        self, a: Analysed, rows: Ints, positions: Ints, kind: NDArray[np.uint8], size: Ints
-    ) -> None:
+    def _regain(self, data: NDArray[np.uint8], lanes: _Lanes) -> None:
+        """Directions whose borders are lost go on where a segment is exactly one record."""
         sides = self._table.sides
-        sides.rec_type[rows] = kind
-        sides.rec_length[rows] = size
-        sides.rec_no[rows] = a.number[positions]
-        sides.rec_ns[rows] = a.time_ns[positions]
+        for lane in np.flatnonzero(sides.mode[lanes.row] == LOST).tolist():
+            own = slice(lanes.head[lane], lanes.tail[lane] + 1)
+            kind, major, size = _headers_at(data, lanes.at[own])
+            exact = (
+                _valid(kind, major, size) & (lanes.captured[own] >= HEADER)
+                & (size + HEADER == lanes.end[own] - lanes.start[own])
+            )  # fmt: skip
+            row = int(lanes.row[lane])
+            if exact.any():
+                sides.mode[row] = RECORDS
+                sides.want[row] = lanes.start[own][np.argmax(exact)]
+            else:
+                sides.want[row] = lanes.end[own].max()
 
-    def _lane(
-        self, segments: Segments, a: Analysed, positions: Ints, exact: NDArray[np.bool_]
-    ) -> None:
-        """Walk one direction's segments (sorted by sequence number) header by header."""
+    def _rounds(self, data: NDArray[np.uint8], lanes: _Lanes) -> None:
+        """One record header of every direction a round."""
         sides = self._table.sides
-        row = int(a.row[positions[0]])
+        lift = np.repeat(np.arange(len(lanes.row)), lanes.tail - lanes.head + 1) * _LIFT
+        reach = np.maximum.accumulate(lanes.end + lift)
+        active = np.flatnonzero(sides.mode[lanes.row] == RECORDS)
+        if self._carry:
+            carried = np.isin(lanes.row[active], list(self._carry))
+            for lane in active[carried].tolist():
+                self._one(data, lanes, lane)
+            active = active[~carried]
+        while len(active) >= FEW:
+            row = lanes.row[active]
+            cursor = sides.want[row]
+            at = np.searchsorted(reach, active * _LIFT + cursor, "right")
+            more = at <= lanes.tail[active]
+            active, row, cursor, at = active[more], row[more], cursor[more], at[more]
+            offset = cursor - lanes.start[at]
+            whole = (offset >= 0) & (offset + HEADER <= lanes.captured[at])
+            split = (offset >= 0) & ~whole & (lanes.captured[at] == lanes.end[at] - lanes.start[at])
+            for lane in active[split].tolist():
+                self._one(data, lanes, lane)
+            lost = row[~whole & ~split]
+            active, row, at, offset = active[whole], row[whole], at[whole], offset[whole]
+            kind, major, size = _headers_at(data, lanes.at[at] + offset)
+            good = _valid(kind, major, size)
+            self._lose(lanes, np.concatenate((lost, row[~good])))
+            active, row, at, offset = active[good], row[good], at[good], offset[good]
+            kind, size = kind[good], size[good]
+            self._record(data, lanes, row, at, offset, kind, size)
+        for lane in active.tolist():
+            self._one(data, lanes, lane)
+
+    def _record(
+        self,
+        data: NDArray[np.uint8],
+        lanes: _Lanes,
+        row: Ints,
+        at: Ints,
+        offset: Ints,
+        kind: NDArray[np.uint8],
+        size: Ints,
+    ) -> None:
+        """Note one record of each of the rows and go behind it."""
+        sides = self._table.sides
+        sides.rec_count[row] += 1
+        sides.rec_type[row] = kind
+        sides.rec_length[row] = size
+        sides.rec_no[row], sides.rec_ns[row] = lanes.number[at], lanes.time_ns[at]
+        first = (kind == DATA) & ~sides.data_seen[row]
+        if first.any():
+            which, where = row[first], at[first]
+            sides.data_seen[which] = True
+            sides.data_at[which] = sides.want[which]
+            sides.data_no[which], sides.data_ns[which] = lanes.number[where], lanes.time_ns[where]
+        for i in np.flatnonzero((kind == ALERT) & (size == 2)).tolist():
+            body = int(lanes.at[at[i]] + offset[i]) + HEADER
+            if int(offset[i]) + HEADER + 2 <= lanes.captured[at[i]]:
+                mark = Mark(int(lanes.number[at[i]]), int(lanes.time_ns[at[i]]))
+                self._alert(int(row[i]), mark, int(data[body]), int(data[body + 1]))
+        sides.want[row] += HEADER + size
+
+    def _alert(self, row: int, mark: Mark, level: int, code: int) -> None:
+        if level in (1, 2):
+            self.alerts.setdefault(row, []).append((mark, level, code))
+
+    def _lose(self, lanes: _Lanes, rows: Ints) -> None:
+        """The borders of these directions are lost in this block."""
+        if not len(rows):
+            return
+        sides = self._table.sides
+        sides.mode[rows] = LOST
+        lane = np.searchsorted(lanes.row, rows)
+        top = np.maximum.reduceat(lanes.end, lanes.head)[lane]
+        sides.want[rows] = top
+
+    def _one(self, data: NDArray[np.uint8], lanes: _Lanes, lane: int) -> None:
+        """Walk one direction's segments header by header."""
+        sides = self._table.sides
+        row = int(lanes.row[lane])
         cursor = int(sides.want[row])
-        skip = 0
-        if sides.mode[row] == LOST:
-            found = np.flatnonzero(exact)
-            if not len(found):
-                return
-            skip = int(found[0])
-            cursor = int(a.seq[positions[skip]])
-            sides.mode[row] = RECORDS
-        lanes = positions[skip:]
-        cursor, last, count, lost = self._headers(segments, a, lanes, row, cursor)
-        if count:
-            where, kind, size = last
-            sides.rec_count[row] += count
-            sides.rec_type[row], sides.rec_length[row] = kind, size
-            sides.rec_no[row], sides.rec_ns[row] = a.number[where], a.time_ns[where]
-        if lost:
-            self.carry.pop(row, None)
-            sides.mode[row] = LOST
-            cursor = int(a.seq[lanes[-1]] + a.length[lanes[-1]])
-        sides.want[row] = cursor
-
-    def _headers(
-        self, segments: Segments, a: Analysed, lanes: Ints, row: int, cursor: int
-    ) -> tuple[int, tuple[int, int, int], int, bool]:
-        """Go from header to header.
-
-        Returns:
-            Place of the next byte wanted; position, type and length of the last record;
-            records begun; and whether the borders were lost.
-        """
-        data = memoryview(segments.data)
-        header = self.carry.pop(row, b"")
-        last, count, lost = (-1, 0, 0), 0, False
-        index = a.index[lanes]
-        for position, start, length, at, captured in zip(
-            lanes.tolist(),
-            a.seq[lanes].tolist(),
-            a.length[lanes].tolist(),
-            segments.payload_at[index].tolist(),
-            segments.payload_captured[index].tolist(),
+        header = self._carry.pop(row, b"")
+        view = memoryview(data)
+        last, count, lost = (0, 0, 0, 0), 0, False
+        own = slice(int(lanes.head[lane]), int(lanes.tail[lane]) + 1)
+        for start, end, at, captured, number, time_ns in zip(
+            *(
+                column[own].tolist()
+                for column in (
+                    lanes.start, lanes.end, lanes.at, lanes.captured, lanes.number, lanes.time_ns,
+                )
+            ),
             strict=True,
-        ):
-            while not lost and cursor < start + length:
+        ):  # fmt: skip
+            while not lost and cursor < end:
                 offset = cursor - start
-                stop = min(offset + HEADER - len(header), captured)
-                lost = offset < 0 or offset >= captured
-                if lost:
+                if offset < 0 or offset >= captured:
+                    lost = True
                     break
-                header += bytes(data[at + offset : at + stop])
+                stop = min(offset + HEADER - len(header), captured)
+                header += bytes(view[at + offset : at + stop])
                 cursor = start + stop
                 if len(header) < HEADER:
                     continue
@@ -146,75 +229,38 @@ class RecordWalker:
                 header = b""
                 if lost:
                     break
-                self._notice(a, row, position, kind, size, cursor, data[at + stop : at + captured])
-                last, count = (position, kind, size), count + 1
+                if kind == DATA and not sides.data_seen[row]:
+                    sides.data_seen[row], sides.data_at[row] = True, cursor - HEADER
+                    sides.data_no[row], sides.data_ns[row] = number, time_ns
+                elif kind == ALERT and size == 2 and stop + 2 <= captured:
+                    self._alert(row, Mark(number, time_ns), view[at + stop], view[at + stop + 1])
+                last, count = (kind, size, number, time_ns), count + 1
                 cursor += size
             if lost:
                 break
-        if header:
-            self.carry[row] = header
-        return cursor, last, count, lost
-
-    def _notice(
-        self, a: Analysed, row: int, position: int, kind: int, size: int, body: int, data: memoryview
-    ) -> None:
-        """Keep the first application data and clear alerts."""
-        sides = self._table.sides
-        if kind == DATA and not sides.data_seen[row]:
-            sides.data_seen[row] = True
-            mark = Mark(int(a.number[position]), int(a.time_ns[position]))
-            self.first_data[row] = (mark, body - HEADER)
-        elif kind == ALERT and size == 2 and len(data) >= 2 and data[0] in (1, 2):
-            mark = Mark(int(a.number[position]), int(a.time_ns[position]))
-            self.alerts.setdefault(row, []).append((mark, data[0], data[1]))
-
-    def missing(self, row: int, end: int) -> int | None:
-        """Bytes the open record lacks at stream position ``end``; 0 at a border, None
-        where the borders are lost."""
-        sides = self._table.sides
-        if sides.mode[row] != RECORDS:
-            return None
-        if row in self.carry:
-            return HEADER - len(self.carry[row])
-        return max(0, int(sides.want[row]) - end)
+        if count:
+            sides.rec_count[row] += count
+            sides.rec_type[row], sides.rec_length[row], sides.rec_no[row], sides.rec_ns[row] = last
+        sides.want[row] = cursor
+        if lost:
+            self._lose(lanes, np.array([row]))
+        elif header:
+            self._carry[row] = header
 
 
-def _exact(
-    segments: Segments, a: Analysed, positions: Ints
-) -> tuple[NDArray[np.bool_], NDArray[np.uint8], Ints]:
-    """Segments that are exactly one record; with type and length of what stands there."""
-    index = a.index[positions]
-    enough = segments.payload_captured[index] >= HEADER
-    at = np.where(enough, segments.payload_at[index], 0)
-    data = segments.data
+def _headers_at(
+    data: NDArray[np.uint8], at: Ints
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Ints]:
+    """Type, major version and length at each place (anything, where the buffer ends)."""
     if len(data) < HEADER:
-        none = np.zeros(len(positions), np.int64)
-        return none != 0, none.astype(np.uint8), none
-    kind = np.where(enough, data[at], 0).astype(np.uint8)
-    size = data[at + 3].astype(np.int64) << 8 | data[at + 4]
-    exact = (
-        enough & (kind >= 20) & (kind <= 24) & (data[at + 1] == 3)
-        & (size + HEADER == a.length[positions])
-    )  # fmt: skip
-    return exact, kind, size
+        none = np.zeros(len(at), np.uint8)
+        return none, none, none.astype(np.int64)
+    at = np.minimum(at, len(data) - HEADER)
+    return data[at], data[at + 1], data[at + 3].astype(np.int64) << 8 | data[at + 4]
 
 
-def chain(parts: list[bytes]) -> tuple[int, int, bool, bool] | None:
-    """Walk the records of a stream's start.
-
-    Returns:
-        (bytes from the start to the next header, records, encrypted, application data
-        seen), or None when it is no TLS.
-    """
-    data = parts[0] if len(parts) == 1 else b"".join(parts)
-    at = count = 0
-    encrypted = seen = False
-    while at + HEADER <= len(data):
-        kind, size = data[at], data[at + 3] << 8 | data[at + 4]
-        if not (20 <= kind <= 24 and data[at + 1] == 3 and size <= MAX_RECORD):
-            return None
-        seen |= kind == DATA
-        encrypted |= kind in (20, DATA)
-        count += 1
-        at += HEADER + size
-    return at, count, encrypted, seen
+def _valid(
+    kind: NDArray[np.uint8], major: NDArray[np.uint8], size: Ints
+) -> NDArray[np.bool_]:
+    """Headers of TLS records."""
+    return (kind >= 20) & (kind <= 24) & (major == 3) & (size <= MAX_RECORD)

@@ -57,6 +57,7 @@ _SIDE_COLUMNS: Final = (
     ("want", "i8", 1), ("mode", "u1", 0), ("data_seen", "?", False),
     ("rec_count", "u4", 0), ("rec_type", "u1", 0), ("rec_length", "u2", 0),
     ("rec_no", "u4", 0), ("rec_ns", "i8", 0),
+    ("data_at", "i8", 0), ("data_no", "u4", 0), ("data_ns", "i8", 0), ("kept", "u1", 0),
 )  # fmt: skip
 
 _LANE: Final = np.uint64(0xFFFFFF)

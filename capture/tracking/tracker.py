@@ -15,10 +15,11 @@ from capture.decode.columns import RST, Decoded, IcmpError
 from capture.facts import CLIENT, PROXY, Endpoint, FlowFacts
 from capture.tracking.build import flow_facts
 from capture.tracking.events import Oddities, classify
+from capture.tracking.settle import Settler
 from capture.tracking.sequence import Analysed, analyse
 from capture.tracking.state import commit, note_milestones
 from capture.tracking.payload import Payload
-from capture.tracking.records import RECORDS
+from capture.tracking.records import TALK
 from capture.tracking.table import FlowTable
 
 MAX_ICMP: Final = 16
@@ -39,6 +40,8 @@ class Tracker:
         self.table = FlowTable()
         self.odd = Oddities()
         self.payload = Payload(self.table)
+        self._settler = Settler(self.table, self.payload.openings)
+        self._now_ns = 0
         self.icmp: dict[int, list[IcmpError]] = {}
         self.stray_icmp: list[IcmpError] = []
         self._address_text = address_text
@@ -60,20 +63,23 @@ class Tracker:
             self.payload.feed(segments, analysed)
             for flow in self.payload.flipped:
                 self.odd.flip(flow)
+            self._now_ns = max(self._now_ns, int(segments.time_ns.max()))
         for error in decoded.icmp:
             self._note_icmp(error)
+        self._settler.settle(self._now_ns, set(self.icmp))
         return analysed
 
     def facts(self, flow: int) -> FlowFacts:
         """Everything known of a flow (0-based number) at this moment."""
-        conversation = self.payload.conversation(flow)
+        summary = self._settler.summaries.get(flow)
+        conversation = self.payload.conversation(flow) if summary is None else None
         if conversation is not None:
             for side in (CLIENT, PROXY):
                 row = 2 * flow + side
-                if self.table.sides.mode[row] < RECORDS:
+                if self.table.sides.mode[row] == TALK:
                     conversation.finish(side, int(self.table.sides.next_seq[row]))
         return flow_facts(
-            self.table, self.odd, flow, conversation, self.payload.walker,
+            self.table, self.odd, flow, conversation or summary, self.payload.walker,
             tuple(self.icmp.get(flow, ())), self._address_text,
         )  # fmt: skip
 
@@ -87,10 +93,19 @@ class Tracker:
         values = np.unique(self.table.flows.proxy[: len(self)]).tolist()
         return [Endpoint(self._address_text(value >> 16), value & 0xFFFF) for value in values]
 
+    def finish(self) -> None:
+        """The source is read: settle what only waited for time to pass."""
+        self._settler.settle(None, set(self.icmp))
+
+    def settled(self, flow: int) -> bool:
+        """Whether a flow is a tunnel that was used and closed without anything to say."""
+        return flow in self._settler.summaries
+
     def with_requests(self) -> list[int]:
         """Flows on which HTTP was spoken."""
         talks = self.payload.conversations.items()
-        return sorted({*self.payload.openings, *(f for f, talk in talks if talk.http is not None)})
+        opened = self.payload.openings.flows().tolist()
+        return sorted({*opened, *self._settler.summaries, *(flow for flow, talk in talks if talk.http is not None)})
 
     def direct_web(self) -> int:
         """Flows of ordinary web traffic: origin-form HTTP on port 80, TLS on port 443."""

@@ -1,0 +1,218 @@
+"""The first segments of tunnels, kept as bytes until somebody asks what they say.
+
+Most flows of a capture are tunnels that open as tunnels do: CONNECT and 2xx, each filling
+one segment, then TLS. Their first segments are told apart by columns and copied into an
+arena, with no object a flow; they are parsed when a flow is looked at. A flow that goes
+any other way is handed to a conversation instead, from its first byte.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.decode.columns import Segments
+from capture.facts import CLIENT
+from capture.frames import Bytes, Ints
+from capture.tracking.sequence import Analysed
+from capture.tracking.table import FlowTable
+
+KEPT_SEGMENTS: Final = 8
+"""Segments kept of each side: a ClientHello of two, a certificate chain of five."""
+
+_HEAD_END: Final = 0x0D0A0D0A
+_CONNECT: Final = int.from_bytes(b"CONNECT ", "big")
+_HTTP: Final = int.from_bytes(b"HTTP/1.", "big")
+_HANDSHAKE: Final = 0x16
+
+_COLUMNS: Final = ("row", "seq", "length", "at", "number", "time_ns")
+
+
+class Kept(NamedTuple):
+    """One kept segment."""
+
+    row: int
+    seq: int
+    payload: bytes
+    number: int
+    time_ns: int
+
+    @property
+    def side(self) -> int:
+        return self.row & 1
+
+
+class _Chunk:
+    """What was kept of one block; ordered by flow, in capture order within a flow."""
+
+    __slots__ = ("blob", "columns", "flow")
+
+    def __init__(self, columns: dict[str, Ints], blob: bytes) -> None:
+        self.columns = columns
+        self.blob = blob
+        self.flow = columns["row"] >> 1
+
+    def slice_of(self, flow: int) -> slice:
+        first, last = np.searchsorted(self.flow, (flow, flow + 1)).tolist()
+        return slice(first, last)
+
+    def without(self, gone: Ints) -> _Chunk | None:
+        """The chunk without these flows; None when nothing is left."""
+        low, high = np.searchsorted(gone, (self.flow[0], self.flow[-1] + 1)).tolist()
+        if low == high:
+            return self
+        stay = np.flatnonzero(~np.isin(self.flow, gone[low:high]))
+        if not len(stay):
+            return None
+        columns = {name: column[stay] for name, column in self.columns.items()}
+        return _pack(columns, memoryview(self.blob))
+
+
+def _pack(columns: dict[str, Ints], source: memoryview) -> _Chunk:
+    """Copy segments out of a buffer; ``at`` becomes their place in the copy."""
+    length = columns["length"]
+    ends = np.cumsum(length)
+    blob = b"".join(
+        [
+            source[at:end]
+            for at, end in zip(
+                columns["at"].tolist(), (columns["at"] + length).tolist(), strict=True
+            )
+        ]
+    )
+    return _Chunk(columns | {"at": ends - length}, blob)
+
+
+class Openings:
+    """Kept segments of the flows that are neither settled nor handed over."""
+
+    def __init__(self) -> None:
+        self._chunks: list[_Chunk] = []
+
+    def flows(self) -> Ints:
+        """Flows of which something is kept, ascending."""
+        if not self._chunks:
+            return np.zeros(0, np.int64)
+        return np.unique(np.concatenate([chunk.flow for chunk in self._chunks]))
+
+    def keep(self, segments: Segments, a: Analysed, start: Ints, positions: Ints) -> None:
+        """Copy the payload at ``positions`` of ``a``."""
+        if not len(positions):
+            return
+        positions = positions[np.argsort(a.flow[positions], kind="stable")]
+        values = (
+            a.row[positions], start[positions], a.length[positions],
+            segments.payload_at[a.index[positions]], a.number[positions], a.time_ns[positions],
+        )  # fmt: skip
+        columns = dict(zip(_COLUMNS, values, strict=True))
+        self._chunks.append(_pack(columns, memoryview(segments.data)))
+
+    def of_flow(self, flow: int) -> list[Kept]:
+        """A flow's kept segments, in capture order."""
+        found: list[Kept] = []
+        for chunk in self._chunks:
+            if not chunk.flow[0] <= flow <= chunk.flow[-1]:
+                continue
+            own = chunk.slice_of(flow)
+            found += [
+                Kept(row, seq, chunk.blob[at : at + length], number, time_ns)
+                for row, seq, length, at, number, time_ns in zip(
+                    *(chunk.columns[name][own].tolist() for name in _COLUMNS), strict=True
+                )
+            ]
+        return found
+
+    def of_flows(self, flows: Ints) -> dict[int, list[Kept]]:
+        """Kept segments of several flows (ascending), by flow."""
+        found: dict[int, list[Kept]] = {flow: [] for flow in flows.tolist()}
+        for chunk in self._chunks:
+            low, high = np.searchsorted(flows, (chunk.flow[0], chunk.flow[-1] + 1)).tolist()
+            if low == high:
+                continue
+            which = np.flatnonzero(np.isin(chunk.flow, flows[low:high]))
+            for row, seq, length, at, number, time_ns in zip(
+                *(chunk.columns[name][which].tolist() for name in _COLUMNS), strict=True
+            ):
+                payload = chunk.blob[at : at + length]
+                found[row >> 1].append(Kept(row, seq, payload, number, time_ns))
+        return found
+
+    def drop(self, flows: Ints) -> None:
+        """Forget flows (ascending)."""
+        kept = [chunk.without(flows) for chunk in self._chunks]
+        self._chunks = [chunk for chunk in kept if chunk is not None]
+
+
+class Sorted(NamedTuple):
+    """What becomes of the wanted payload of a block's fresh directions."""
+
+    keep: Ints
+    """Positions to keep."""
+    heads: Ints
+    """Positions of the heads that fill a segment: behind them records begin."""
+    odd: Ints
+    """Flows that go another way."""
+
+
+def sort_out(
+    table: FlowTable, segments: Segments, a: Analysed, start: Ints, positions: Ints
+) -> Sorted:
+    """Tell plain openings from others, by columns.
+
+    Args:
+        table: Its ``first_payload_no`` and ``kept`` columns are read.
+        segments: The block.
+        a: Its analysis.
+        start: Sequence number of each segment's payload.
+        positions: Wanted payload of the flows that have no conversation.
+    """
+    sides = table.sides
+    row = a.row[positions]
+    order = np.argsort(row, kind="stable")
+    head = np.flatnonzero(np.concatenate(([True], row[order][1:] != row[order][:-1])))
+    rank = np.empty(len(positions), np.int64)
+    rank[order] = np.arange(len(positions)) - np.repeat(head, np.diff(head, append=len(order)))
+    rank += sides.kept[row]
+    index = a.index[positions]
+    number, length = a.number[positions], a.length[positions]
+    whole = segments.payload_captured[index] == length
+    other_first = sides.first_payload_no[row ^ 1].astype(np.int64)
+    client = row & 1 == CLIENT
+    begins = rank == 0
+    good = whole | (rank >= KEPT_SEGMENTS)
+    at = segments.payload_at[index]
+    is_head = _is_head(segments.data, at, length, client, begins & whole)
+    good &= ~begins | (is_head & (start[positions] == 1))
+    good &= ~(begins & ~client) | ((other_first != 0) & (other_first < number))
+    inner = rank == 1
+    tls = np.zeros(len(positions), np.bool_)
+    tls[inner] = segments.data[at[inner]] == _HANDSHAKE
+    good &= ~inner | tls
+    good &= ~(inner & client) | ((other_first != 0) & (other_first < number))
+    good &= table.flows.syn_no[row >> 1] != 0
+    odd = np.unique(row[~good] >> 1)
+    fine = ~np.isin(row >> 1, odd)
+    keep = positions[fine & (rank < KEPT_SEGMENTS)]
+    counts = np.bincount(np.searchsorted(row[order][head], a.row[keep]), minlength=len(head))
+    sides.kept[row[order][head]] += counts.astype(np.uint8)
+    return Sorted(keep, positions[fine & begins], odd)
+
+
+def _is_head(
+    data: Bytes, at: Ints, length: Ints, client: NDArray[np.bool_], candidates: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Segments that are one CONNECT head, or one 2xx head, and nothing else."""
+    result = np.zeros(len(at), np.bool_)
+    rows = np.flatnonzero(candidates & (length >= 16))
+    if not len(rows):
+        return result
+    words = np.ndarray((len(data) - 7,), ">u8", data, strides=(1,))
+    quads = np.ndarray((len(data) - 3,), ">u4", data, strides=(1,))
+    first = words[at[rows]]
+    request = client[rows] & (first == _CONNECT)
+    reply = ~client[rows] & (first >> np.uint64(8) == _HTTP) & (data[at[rows] + 9] == ord("2"))
+    ends = quads[at[rows] + length[rows] - 4] == _HEAD_END
+    result[rows] = (request | reply) & ends
+    return result

@@ -1,0 +1,217 @@
+"""Healthy tunnels that are over: what a report needs of them, and nothing else.
+
+A capture may hold tens of thousands of tunnels that opened, were used and closed as they
+should. The columns tell them from the others; of their first segments only a ``Summary``
+is kept then, made of objects that such tunnels share. A settled flow's verdict is ``ok``
+without a finding: the conditions here are stricter than those of every rule, which a test
+proves on all captures at hand.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from typing import Final, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.facts import CLIENT, PROXY, Exchange, Mark, Record, TlsDirection, TlsFacts
+from capture.frames import Ints
+from capture.protocols.events import ClientHello, Request, Response, ServerHello
+from capture.protocols.http1 import parse_request, parse_response
+from capture.protocols.tls_hello import parse_client_hello, parse_server_hello
+from capture.tracking.openings import Kept, Openings
+from capture.tracking.records import DATA, HEADER, RECORDS
+from capture.tracking.table import FlowTable
+
+AFTER_NS: Final = 2_000_000_000
+"""A closed flow is left alone for this long: its last packets may be under way."""
+
+PROMPT_NS: Final = 1_000_000_000
+"""No handshake, wait or silence of a plainly healthy tunnel is longer."""
+
+REQUEST_BYTES: Final = 160
+"""More than a TLS 1.3 Finished (74) and a close_notify (24) with their headers."""
+
+FINISHED_RECORDS: Final = 3
+"""ClientHello, ChangeCipherSpec and Finished; what follows may be a request."""
+
+REQUEST_RECORD: Final = 41
+"""A longer record is no alert and no KeyUpdate."""
+
+T = TypeVar("T")
+
+_MARKS: Final = struct.Struct("<7q")
+_NO_ZEROS: Final = ("retransmissions", "lost", "acked_unseen", "zero_windows", "cut",
+                    "fragments", "out_of_order", "rst_no", "window_full")  # fmt: skip
+
+
+class Summary:
+    """What is kept of a settled tunnel beside its columns."""
+
+    __slots__ = ("_marks", "hello", "request", "response", "server")
+
+    def __init__(
+        self,
+        request: Request,
+        response: Response,
+        hello: ClientHello,
+        server: ServerHello,
+        marks: tuple[int, int, int, int, int, int, int],
+    ) -> None:
+        self.request = request
+        self.response = response
+        self.hello = hello
+        self.server = server
+        self._marks = _MARKS.pack(*marks)
+
+    def exchange(self, asked: Mark, answered: Mark) -> Exchange:
+        """The one request and its reply."""
+        return Exchange(self.request, asked, self.response, answered)
+
+    def tls(self, sides: tuple[TlsDirection, TlsDirection]) -> TlsFacts:
+        """The handshake's facts."""
+        first_no, first_ns, last_no, last_ns, packets, server_no, server_ns = _MARKS.unpack(
+            self._marks
+        )
+        return TlsFacts(
+            client_hello=self.hello,
+            client_hello_mark=Mark(first_no, first_ns),
+            client_hello_end=Mark(last_no, last_ns),
+            client_hello_packets=packets,
+            server_hello=self.server,
+            server_hello_mark=Mark(server_no, server_ns),
+            sides=sides,
+        )
+
+
+def direction(table: FlowTable, row: int, end: int) -> TlsDirection:
+    """The records of a settled flow's side, as far as the columns tell."""
+    sides = table.sides
+    first = Mark(int(sides.data_no[row]), int(sides.data_ns[row]))
+    last = Mark(int(sides.rec_no[row]), int(sides.rec_ns[row]))
+    return TlsDirection(
+        last=Record(last, int(sides.rec_type[row]), int(sides.rec_length[row])),
+        count=int(sides.rec_count[row]),
+        missing=max(0, int(sides.want[row]) - end),
+        app_bytes=max(0, end - int(sides.data_at[row])),
+        first_app=first,
+    )
+
+
+def healthy(table: FlowTable, flows: Ints, now_ns: int | None) -> NDArray[np.bool_]:
+    """Flows (of those given) whose columns show a tunnel that was used and closed in
+    order; with ``now_ns``, only those that ended ``AFTER_NS`` before."""
+    f, s = table.flows, table.sides
+    client, proxy = 2 * flows, 2 * flows + 1
+    ok = (f.syn_count[flows] == 1) & (f.syn_ack_count[flows] == 1) & (f.ack_no[flows] > 0)
+    ok &= (f.ack_ns[flows] - f.syn_ns[flows] < PROMPT_NS) & (f.backwards[flows] == 0)
+    ok &= (f.silence_ns[flows] < PROMPT_NS) & (f.wait_ns[flows] < PROMPT_NS)
+    ok &= f.last_ns[flows] - s.last_payload_ns[proxy] < PROMPT_NS
+    if now_ns is not None:
+        ok &= f.last_ns[flows] < now_ns - AFTER_NS
+    for side, other in ((client, proxy), (proxy, client)):
+        for name in _NO_ZEROS:
+            ok &= getattr(s, name)[side] == 0
+        ok &= (s.mode[side] == RECORDS) & (s.kept[side] >= 2) & (s.data_no[side] > 0)
+        ok &= (s.fin_no[side] > 0) & (s.max_ack[other] >= s.fin_end[side])
+        ok &= s.want[side] == s.fin_end[side] - 1
+    ok &= s.fin_no[client] < s.fin_no[proxy]
+    ok &= s.rec_count[client] > FINISHED_RECORDS
+    ok &= s.fin_end[client] - 1 - s.data_at[client] > REQUEST_BYTES
+    return ok & (s.last_payload_no[proxy] > s.data_no[client])
+
+
+class Settler:
+    """Turns the openings of healthy, closed tunnels into summaries."""
+
+    def __init__(self, table: FlowTable, openings: Openings) -> None:
+        self.summaries: dict[int, Summary] = {}
+        self._table = table
+        self._openings = openings
+        self._shared: dict[object, object] = {}
+        self._refused: set[int] = set()
+        """Flows that looked healthy by their columns only."""
+
+    def settle(self, now_ns: int | None, spared: set[int]) -> None:
+        """Settle what can be; ``spared``: flows that something else is known of."""
+        flows = self._openings.flows()
+        flows = flows[healthy(self._table, flows, now_ns)]
+        skip = spared | self._refused
+        if skip:
+            flows = flows[~np.isin(flows, list(skip))]
+        if not len(flows):
+            return
+        last_answer = self._table.sides.last_payload_no[2 * flows + 1].tolist()
+        done: list[int] = []
+        for (flow, kept), answer in zip(
+            self._openings.of_flows(flows).items(), last_answer, strict=True
+        ):
+            summary = self._summary(kept, answer)
+            if summary is None:
+                self._refused.add(flow)
+            else:
+                self.summaries[flow] = summary
+                done.append(flow)
+        self._openings.drop(np.array(done, np.int64))
+
+    def _summary(self, kept: list[Kept], last_answer: int) -> Summary | None:
+        """Parse an opening; None when it is not as plain as it looked."""
+        asked = [item for item in kept if item.row & 1 == CLIENT]
+        told = [item for item in kept if item.row & 1 == PROXY]
+        request = parse_request(asked[0].payload)
+        response = parse_response(told[0].payload)
+        if request is None or response is None or request.credentials or request.malformed:
+            return None
+        stream = asked[1].payload
+        size = HEADER + (stream[3] << 8 | stream[4]) if len(stream) > HEADER else 0
+        packets = 1
+        while len(stream) < size and packets + 1 < len(asked):
+            packets += 1
+            stream += asked[packets].payload
+        hello = parse_client_hello(stream[HEADER:size]) if HEADER < size <= len(stream) else None
+        server = _server_hello(told[1].payload)
+        if hello is None or server is None or server.retry:
+            return None
+        if hello.length != size - HEADER or not _answered(asked[1:], last_answer):
+            return None
+        first, last, answer = asked[1], asked[packets], told[1]
+        return Summary(
+            request,
+            response,
+            self._share(replace(hello, session_id=b"")),
+            self._share(replace(server, session_id=b"")),
+            (first.number, first.time_ns, last.number, last.time_ns, packets,
+             answer.number, answer.time_ns),
+        )  # fmt: skip
+
+    def _share(self, value: T) -> T:
+        """An equal object that is already there, or this one."""
+        return cast(T, self._shared.setdefault(value, value))
+
+
+def _server_hello(stream: bytes) -> ServerHello | None:
+    """A TLS 1.3 ServerHello at the start of a segment (older ones show certificates)."""
+    size = HEADER + (stream[3] << 8 | stream[4]) if len(stream) > HEADER else 0
+    if not HEADER < size <= len(stream):
+        return None
+    server = parse_server_hello(stream[HEADER:size])
+    return server if server is not None and server.version >= 0x0304 else None
+
+
+def _answered(kept: list[Kept], last_answer: int) -> bool:
+    """Whether the client sent a request after its handshake, and the proxy something
+    after that."""
+    stream = b"".join([item.payload for item in kept])
+    at = count = 0
+    while at + HEADER <= len(stream):
+        size = stream[at + 3] << 8 | stream[at + 4]
+        if count >= FINISHED_RECORDS and stream[at] == DATA and size > REQUEST_RECORD:
+            for item in kept:
+                at -= len(item.payload)
+                if at < 0:
+                    return last_answer > item.number
+        at += HEADER + size
+        count += 1
+    return False
