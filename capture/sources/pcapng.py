@@ -21,6 +21,8 @@ from capture.sources.walk import MAX_RECORD, Guess, Layout, walk
 from capture.sources.windows import Window
 from capture.store import PacketStore, Spool
 
+Words = NDArray[np.uint32]
+
 _SECTION: Final = 0x0A0D0D0A
 _INTERFACE, _PACKET, _SIMPLE, _STATISTICS, _ENHANCED = 1, 2, 3, 5, 6
 _BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
@@ -128,9 +130,10 @@ class PcapngSource(RecordedSource):
                 self._look_at(window, section)
                 return
             self._mean = max(_SHORTEST, (found.stop - start) // len(starts))
-            starts = self._checked(window, starts, section)
-            if len(starts):
-                yield from self._blocks_of(window, starts, section)
+            heads = _heads(window, starts, section.order)
+            keep = self._agreeing(window, starts, heads, section)
+            if keep:
+                yield from self._blocks_of(window, starts[:keep], heads[:keep], section)
 
     def _begin_section(self, window: Window) -> bool:
         """Read the section header that stands at ``window.used``, if one does.
@@ -193,24 +196,25 @@ class PcapngSource(RecordedSource):
 
         return guess
 
-    def _checked(self, window: Window, starts: Ints, section: _Section) -> Ints:
-        """Cut the walk at the next section header, or where a trailer contradicts."""
-        words: NDArray[np.uint32] = np.ndarray(
+    def _agreeing(self, window: Window, starts: Ints, heads: Words, section: _Section) -> int:
+        """How many blocks there are before the next section header, or before one whose
+        trailer contradicts its header."""
+        words: Words = np.ndarray(
             (window.end - 3,), f"{section.order}u4", window.buffer, 0, (1,)
-        )
-        lengths = words[starts + 4].astype(np.int64)
-        agree = words[starts + lengths - 4] == lengths
-        sections = words[starts] == _SECTION
-        wrong = int(np.argmax(~agree)) if not agree.all() else len(starts)
-        following = int(np.argmax(sections)) if sections.any() else len(starts)
-        # The length of a section header in the other byte order means nothing, so a walk
-        # over one ends there in either case.
-        keep = min(wrong, following)
-        if keep < len(starts):
-            window.used = int(starts[keep])
-            if wrong < following:
-                self._corrupt(window, window.used, "states two different lengths")
-        return starts[:keep]
+        )  # fmt: skip
+        lengths = heads[:, 1]
+        wrong = words[starts + lengths - 4] != lengths
+        foreign = heads[:, 0] == _SECTION
+        # A section header in the other byte order has a length that means nothing here, so
+        # the walk ends at it in either case.
+        ends = wrong | foreign
+        if not ends.any():
+            return len(starts)
+        first = int(np.argmax(ends))
+        window.used = int(starts[first])
+        if not foreign[first]:
+            self._corrupt(window, window.used, "states two different lengths")
+        return first
 
     def _look_at(self, window: Window, section: _Section) -> None:
         """Judge the block that the walk stopped at: cut off, or corrupt?"""
@@ -220,78 +224,59 @@ class PcapngSource(RecordedSource):
         if not _SHORTEST <= size <= limit:
             self._corrupt(window, at, f"claims a length of {size} bytes")
 
-    def _blocks_of(self, window: Window, starts: Ints, section: _Section) -> Iterator[FrameBlock]:
+    def _blocks_of(
+        self, window: Window, starts: Ints, heads: Words, section: _Section
+    ) -> Iterator[FrameBlock]:
         """Read the describing blocks among ``starts``; yield the frames of the others."""
-        words: NDArray[np.uint32] = np.ndarray(
-            (window.end - 3,), f"{section.order}u4", window.buffer, 0, (1,)
-        )
-        types = words[starts]
+        types = heads[:, 0]
         for index in np.flatnonzero((types == _INTERFACE) | (types == _STATISTICS)).tolist():
             at = int(starts[index])
-            body = bytes(window.buffer[at + 8 : at + int(words[at + 4]) - 4])
+            body = bytes(window.buffer[at + 8 : at + int(heads[index, 1]) - 4])
             if int(types[index]) == _INTERFACE:
                 self._interface(body, section)
             else:
                 self._statistics(body, section)
         packets = (types == _ENHANCED) | (types == _SIMPLE) | (types == _PACKET)
-        starts = starts[packets]
-        types = types[packets]
-        if not len(starts):
-            return
-        self._usual = int(types[-1])
-        yield self._frames(window, starts, types, words, section)
+        if not packets.all():
+            starts, heads = starts[packets], heads[packets]
+        if len(starts):
+            self._usual = int(heads[-1, 0])
+            yield self._frames(window, starts, heads, section)
 
-    def _frames(
-        self,
-        window: Window,
-        starts: Ints,
-        types: NDArray[np.uint32],
-        words: NDArray[np.uint32],
-        section: _Section,
-    ) -> FrameBlock:
-        room = words[starts + 4].astype(np.int64)
+    def _frames(self, window: Window, starts: Ints, heads: Words, section: _Section) -> FrameBlock:
+        types, lengths, first, high, low = heads.T[:5]
+        caplen, wirelen = heads.T[5:7].astype(np.int64)
+        interface = first.astype(np.int64)
+        ticks = (high.astype(np.uint64) << np.uint64(32)) | low
+        room = lengths.astype(np.int64) - _AROUND[_ENHANCED]
+        offset = starts + _DATA_AT[_ENHANCED]
         simple = types == _SIMPLE
-        old = types == _PACKET
-        plain = bool((types == _ENHANCED).all())
-        # Too short a block holds no such fields: what would be read lies behind it, inside
-        # the window or not.
-        around = np.where(simple, 16, 32)
-        short = room < around
-        at = np.where(short, 0, starts) if short.any() else starts
-        interface = words[at + 8].astype(np.int64)
-        ticks = (words[at + 12].astype(np.uint64) << np.uint64(32)) | words[
-            np.minimum(at + 16, window.end - 4)
-        ]
-        caplen = words[np.minimum(at + 20, window.end - 4)].astype(np.int64)
-        wirelen = words[np.minimum(at + 24, window.end - 4)].astype(np.int64)
-        data_at = starts + 28
-        if not plain:
-            narrow: NDArray[np.uint16] = np.ndarray(
-                (window.end - 1,), f"{section.order}u2", window.buffer, 0, (1,)
-            )
-            interface = np.where(old, narrow[at + 8], interface)
-            wirelen = np.where(simple, interface, wirelen)
-            interface = np.where(simple, 0, interface)
+        if (types != _ENHANCED).any():
+            # The obsolete packet block has a shorter interface number (and a drop count),
+            # the simple one has neither that nor a time nor a captured length.
+            number = interface >> 16 if section.order == ">" else interface & 0xFFFF
+            interface = np.where(types == _PACKET, number, np.where(simple, 0, interface))
+            room += np.where(simple, _AROUND[_ENHANCED] - _AROUND[_SIMPLE], 0)
+            offset = np.where(simple, starts + _DATA_AT[_SIMPLE], offset)
+            wirelen = np.where(simple, first, wirelen)
             snaplen = self._snaplen(section) or MAX_RECORD
-            caplen = np.where(simple, np.minimum(np.minimum(wirelen, snaplen), room - 16), caplen)
-            data_at = starts + np.where(simple, 12, 28)
-        damaged = short | (caplen > room - around)
+            caplen = np.where(simple, np.minimum(np.minimum(wirelen, snaplen), room), caplen)
+        damaged = caplen > room
         if damaged.any():
-            self._damaged(window, starts, damaged)
-            caplen = np.where(damaged, np.clip(caplen, 0, np.maximum(room - around, 0)), caplen)
-            data_at = np.minimum(data_at, window.end)
+            self._damaged(window, starts, damaged | (room < 0))
+            caplen = np.where(damaged, np.maximum(room, 0), caplen)
+            offset = np.minimum(offset, window.end)
         index, linktype, time_ns = self._described(section, interface, ticks, simple)
-        if plain:
-            self._packet_comments(window, starts, caplen, room, section)
+        self._packet_comments(window, starts, caplen, room, simple, section)
         return FrameBlock(
             data=np.frombuffer(window.buffer, np.uint8),
-            offset=data_at,
+            offset=offset,
             time_ns=time_ns,
             caplen=caplen,
             wirelen=np.maximum(wirelen, caplen),
             linktype=linktype,
             interface=index,
-            position=data_at + window.position,
+            position=offset + window.position,
             first_number=0,
         )
 
@@ -379,21 +364,27 @@ class PcapngSource(RecordedSource):
             self.info.lost_kernel = (self.info.lost_kernel or 0) + dropped - before
 
     def _packet_comments(
-        self, window: Window, starts: Ints, caplen: Ints, room: Ints, section: _Section
+        self,
+        window: Window,
+        starts: Ints,
+        caplen: Ints,
+        room: Ints,
+        simple: NDArray[np.bool_],
+        section: _Section,
     ) -> None:
         """Comments on single packets, where they come first among a block's options."""
         padded = (caplen + 3) & ~3
-        at = starts + 28 + padded
-        has = room - 32 - padded >= 8
+        has = (room - padded >= 8) & ~simple
         if not has.any() or len(self.info.comments) >= _MAX_COMMENTS:
             return
-        at, ends = at[has], (starts + room)[has]
+        at = (starts + _DATA_AT[_ENHANCED] + padded)[has]
+        ends = at + (room - padded)[has]
         numbers = np.flatnonzero(has) + self._number
         codes: NDArray[np.uint16] = np.ndarray(
             (window.end - 1,), f"{section.order}u2", window.buffer, 0, (1,)
         )
         for index in np.flatnonzero(codes[at] == _OPT_COMMENT)[:_MAX_COMMENTS].tolist():
-            options = _options(bytes(window.buffer[at[index] : ends[index] - 4]), section.order)
+            options = _options(bytes(window.buffer[at[index] : ends[index]]), section.order)
             self._comments(options, f"packet {numbers[index]}: ")
 
     def _comments(self, options: list[tuple[int, bytes]], prefix: str = "") -> None:
@@ -403,6 +394,19 @@ class PcapngSource(RecordedSource):
 
 
 _ORDERS: Final[tuple[tuple[str, Literal["little", "big"]], ...]] = (("<", "little"), (">", "big"))
+
+
+def _heads(window: Window, starts: Ints, order: str) -> Words:
+    """The first eight words of each block, as far as the window goes."""
+    size = 32
+    inside = np.minimum(starts, window.end - size)  # a window's headroom is larger than that
+    raw = np.ndarray((window.end - size + 1,), f"V{size}", window.buffer, 0, (1,))
+    words: Words = raw[inside].view(f"{order}u4").reshape(-1, size // 4)
+    for index in np.flatnonzero(inside != starts).tolist():
+        at = int(starts[index])
+        piece = bytes(window.buffer[at : min(at + size, window.end)]).ljust(size, b"\0")
+        words[index] = np.frombuffer(piece, f"{order}u4")
+    return words
 
 
 def _options(body: bytes, order: str) -> list[tuple[int, bytes]]:

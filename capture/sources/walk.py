@@ -154,7 +154,10 @@ def _lockstep(buffer: bytearray, entries: Ints, end: int, layout: Layout) -> _La
         for _ in range(_CHECK_EVERY):
             after = at + lengths[np.minimum(at, last)]
             after += layout.add
-            going = (at < goals) & (after <= end) & (after >= at + layout.header)
+            going = at < goals
+            going &= after <= end
+            if layout.add < layout.header:
+                going &= after >= at + layout.header
             at = np.where(going, after, at)
             trail.append(at)
         walking = int(np.count_nonzero(going))
