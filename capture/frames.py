@@ -91,6 +91,9 @@ class SourceInfo:
     names: dict[str, str] = field(default_factory=dict)
     """Address -> the name that the source itself has for it. A text that prints host names
     gives them made-up addresses, which must never be shown."""
+    untimed: set[int] = field(default_factory=set)
+    """Numbers of frames whose time is made up (heads that a document prints without one),
+    while others have theirs: no delay may be reckoned from them."""
     times_known: bool = True
     """False: the source has no times at all (``tcpdump -t``); every ``time_ns`` is 0."""
 

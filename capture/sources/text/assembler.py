@@ -22,6 +22,7 @@ _MOST_UNDER: Final = 4096
 """Lines kept under a packet line; 64 KiB in hex are as many."""
 _MOST_CONVERSATIONS: Final = 100_000
 _MOST_PAIRS: Final = 4096
+_MOST_UNTIMED: Final = 100_000
 _TCP_IN_DETAIL: Final = re.compile(r"^(?:tcp|ip-proto-6)\b")
 _ICMP_HINT: Final = re.compile(r"\bICMP6?\b")
 
@@ -77,7 +78,6 @@ class Assembler:
         self._sent: dict[tuple[bytes, bytes], deque[_Sent]] = {}
         self._made: list[TextFrame] = []
         self._count = 0
-        self._said: list[int] = []
 
     def take(self) -> list[TextFrame]:
         """The frames made since the last call."""
@@ -135,9 +135,10 @@ class Assembler:
     def finish(self) -> None:
         """Flush, and say what had to be assumed of the text as a whole."""
         self.flush()
-        if self._said:
-            numbers = ", ".join(f"#{number}" for number in self._said[:6])
-            more = ", …" if len(self._said) > 6 else ""
+        said = sorted(self._info.untimed)
+        if said:
+            numbers = ", ".join(f"#{number}" for number in said[:6])
+            more = ", …" if len(said) > 6 else ""
             self._info.assumed.append(
                 "HTTP heads without a packet line were taken as packets of the side that says"
                 f" such things, sent at the time of the line before: {numbers}{more}"
@@ -231,7 +232,8 @@ class Assembler:
         segment = conversation.said(sender, len(payload))
         line = PacketLine(version=self._latest_version)
         self._segment(line, conversation, sender, segment, payload, None)
-        self._said.append(self._count)
+        if len(self._info.untimed) < _MOST_UNTIMED:
+            self._info.untimed.add(self._count)
 
     def _segment(
         self,

@@ -23,6 +23,8 @@ _SEARCHED: Final = 1 << 20
 _TIMES_LOOKED_AT: Final = 500
 _MOST_FRAMES: Final = 4096
 """Frames in a block at most."""
+_QUIET_SECONDS: Final = 0.3
+"""A packet's lines come at once; after such a pause no more of them will."""
 _MOST_INTERFACES: Final = 1000
 
 _NAMED_FORMATS: Final = (("{", "JSON"), ("<", "HTML or XML"))
@@ -89,6 +91,10 @@ class TextSource:
                 for first in range(0, len(batch), _MOST_FRAMES):
                     for line in batch[first : first + _MOST_FRAMES]:
                         assembler.feed(line)
+                    yield from self._made()
+                if self._stream.total is None and not self._stream.ready(_QUIET_SECONDS):
+                    # Of a live text the latest packet is shown, too.
+                    assembler.flush()
                     yield from self._made()
         except OSError as error:
             self.info.warn("read-error", f"reading failed: {error.strerror or error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,7 @@ def test_document(tmp_path: Path) -> None:
     assert sorted(text.info.names.values()) == ["client", "proxy"]
     assert text.info.names[text.facts[0].src] == "client"
     assert text.info.names[text.facts[0].dst] == "proxy"
+    assert text.info.untimed == {4, 5}
     assert any("#4, #5" in line for line in text.info.assumed)
 
 
@@ -311,6 +313,22 @@ def test_lines_by_lines_in_small_pieces(tmp_path: Path, monkeypatch: pytest.Monk
         for encoding in ("utf-8", "utf-16"):
             data = DOCUMENT.replace("\n", "\r\n").encode(encoding)
             assert summary(pasted(tmp_path, data).facts) == EXPECTED
+
+
+def test_live_text_shows_its_latest_packet(tmp_path: Path) -> None:
+    """Before the next line comes, which may be hours later."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    keep = os.open(fifo, os.O_RDWR)
+    os.write(keep, DOCUMENT.encode())
+    source = open_source(str(fifo))
+    blocks = source.blocks()
+    count = 0
+    while count < 8:
+        count += len(next(blocks))
+    source.close()
+    os.close(keep)
+    assert list(blocks) == []
 
 
 def test_many_lines_in_several_blocks(tmp_path: Path) -> None:
