@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Input
 
 __all__ = ["FindLine"]
@@ -21,6 +22,8 @@ class FindLine(Input):
         height: 1;
         border: none;
         padding: 0 1;
+        display: none;
+        &.-open { display: block; }
         &:focus { border: none; }
     }
     """
@@ -46,11 +49,17 @@ class FindLine(Input):
             id=id,
             compact=True,
         )
-        self._was_left = False
+        self._back_to: Widget | None = None
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.close(event.value.strip() or None)
+    def on_key(self, event: events.Key) -> None:
+        """Take Enter here: as a binding it would be overtaken by letters typed after it."""
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self.close(self.value.strip() or None)
+        elif not self.has_class("-open"):
+            event.stop()
+            event.prevent_default()
 
     def action_cancel(self) -> None:
         self.close(None)
@@ -59,8 +68,18 @@ class FindLine(Input):
         """Whoever clicks elsewhere has left the line."""
         self.close(None)
 
+    def open(self) -> None:
+        """Show the line, its last query selected, and take the keys from now on."""
+        self.add_class("-open")
+        self.select_all()
+        self._back_to = self.screen.focused
+        # Not self.focus(), which waits a turn: the first letters may be on their way.
+        self.screen.set_focus(self)
+
     def close(self, query: str | None) -> None:
-        """Tell what was asked for; whoever opened the line takes it away."""
-        if not self._was_left:
-            self._was_left = True
+        """Hide the line, give the keys back, and tell what was asked for."""
+        if self.has_class("-open"):
+            self.remove_class("-open")
+            if self.screen.focused in (None, self):
+                self.screen.set_focus(self._back_to)
             self.post_message(self.Closed(self, query))

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 
 from capture.snapshot import Snapshot
@@ -349,7 +350,9 @@ async def test_copy_puts_the_command_on_the_clipboard() -> None:
 async def type_query(user: User, query: str) -> None:
     await user.press("slash")
     for char in query:
-        await user.pilot.press({"#": "number_sign", " ": "space"}.get(char, char))
+        await user.pilot.press(
+            {"#": "number_sign", " ": "space", "/": "slash", ".": "full_stop"}.get(char, char)
+        )
     await user.press("enter")
 
 
@@ -396,6 +399,23 @@ async def test_search_by_number_and_cancelled_search() -> None:
         assert user.focus() == "packets"
         await type_query(user, "#99999")
         assert user.app.is_running
+
+
+async def test_keys_after_enter_are_not_part_of_the_query() -> None:
+    async with using(loaded_app()) as user:
+        user.packets().focus()
+        await user.pilot.pause()
+        await user.press("slash")
+        for key in ("f", "i", "n", "enter", "n"):
+            user.app.post_message(Key(key, key if len(key) == 1 else None))
+        await user.until(lambda: user.said() == "fin: packet 1 of 2")
+
+
+async def test_a_slash_in_the_query_is_a_letter() -> None:
+    async with using(loaded_app()) as user:
+        user.packets().focus()
+        await type_query(user, "http/1.1")
+        await user.until(lambda: user.said() == "http/1.1: packet 1 of 1")
 
 
 async def test_search_follows_the_selected_tunnel() -> None:

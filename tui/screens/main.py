@@ -49,7 +49,8 @@ class MainScreen(PaneScreen):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#tunnels"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "find", "Find", id="main.find"),
+        # With priority, and so before any pane: the line has the focus before the next key.
+        Binding("slash", "find", "Find", priority=True, id="main.find"),
         Binding("right_square_bracket", "problem(1)", "Next problem", id="main.next-problem"),
         Binding("left_square_bracket", "problem(-1)", "Previous problem", show=False,
                 id="main.previous-problem"),
@@ -94,6 +95,7 @@ class MainScreen(PaneScreen):
         self._banner = Static(id="banner", markup=False)
         self._footline = Footline(ascii_only=ascii_only, id="footline")
         self._finder = Finder(self._tunnels, self._packets, self._tell_found)
+        self._find_line: FindLine | None = None
         self._snapshot: Snapshot | None = None
         self._describer = Describer(EMPTY, {})
         self._shown: FlowReport | None = None
@@ -102,7 +104,6 @@ class MainScreen(PaneScreen):
         self._packets_shown: NDArray[np.int64] | None = None
         self._settle: Timer | None = None
         self._before_zoom: Widget | None = None
-        self._before_find: Widget | None = None
 
     def compose(self) -> ComposeResult:
         yield self._header
@@ -125,8 +126,12 @@ class MainScreen(PaneScreen):
         # The first screen is on the terminal before the first byte of the file is read.
         self.call_after_refresh(self._start)
 
-    def _start(self) -> None:
+    async def _start(self) -> None:
+        from tui.find_line import FindLine
+
         self._bridge.start()
+        self._find_line = FindLine(id="find")
+        await self.mount(self._find_line)
         self.set_interval(self._period_s, self._pull)
 
     def panes(self) -> list[tuple[str, Widget]]:
@@ -327,6 +332,10 @@ class MainScreen(PaneScreen):
         at = panes.index(self.focused) if self.focused in panes else -step
         self.set_focus(panes[(at + step) % len(panes)])
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # In the line itself a slash is a letter.
+        return action != "find" or self._find_line is None or not self._find_line.has_focus
+
     @property
     def _inside(self) -> bool:
         """Whether there is something to go back from before leaving."""
@@ -357,21 +366,13 @@ class MainScreen(PaneScreen):
 
     # Search
 
-    async def action_find(self) -> None:
-        from tui.find_line import FindLine
-
-        self._before_find = self.focused
-        line = FindLine(id="find")
-        await self.mount(line)
-        # At once: the first letters of the query may be waiting already.
-        self.set_focus(line)
+    def action_find(self) -> None:
+        if self._find_line is not None:
+            self._find_line.open()
 
     def on_find_line_closed(self, message: FindLine.Closed) -> None:
         message.stop()
-        target = self._before_find or self._tunnels
-        if self.focused is None or self.focused is message.line:
-            self.set_focus(target)
-        message.line.remove()
+        self._keep_focus()
         query = message.query
         if query is None:
             return
@@ -380,7 +381,7 @@ class MainScreen(PaneScreen):
             return
         self._finder.find(query)
         self.refresh_bindings()
-        self._finder.step(1, in_packets=target is self._packets)
+        self._finder.step(1, in_packets=self.focused is self._packets)
 
     def action_hit(self, direction: int) -> None:
         self._finder.step(direction, in_packets=self.focused is self._packets)
