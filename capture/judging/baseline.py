@@ -13,6 +13,7 @@ SECOND_LEG: Final = "second leg: proxy to server is not in these packets"
 SEALED: Final = "certificate: encrypted in TLS 1.3"
 RESUMED: Final = "certificate: not sent, the TLS session was resumed"
 CUT: Final = "contents: cut off by the capture's snapshot length"
+UNPRINTED: Final = "contents: known only where the text prints them"
 HIDDEN: Final = "contents of the tunnel: encrypted"
 OPEN: Final = "end: still open at the end of the capture"
 EARLIER: Final = "request and target: already open when the capture began"
@@ -26,8 +27,13 @@ def _joined(*texts: str) -> tuple[str, ...]:
     return tuple(text for text in texts if text)
 
 
-def notes(flow: FlowFacts) -> tuple[str, ...]:
-    """What could not be seen of ``flow``; few and constant, so that thousands share them."""
+def notes(flow: FlowFacts, text: bool = False) -> tuple[str, ...]:
+    """What could not be seen of ``flow``; few and constant, so that thousands share them.
+
+    Args:
+        flow: Any flow to a proxy.
+        text: The capture was read from text.
+    """
     tls = flow.tls
     certificate = server_name = contents = ""
     if tls is not None and tls.server_hello is not None:
@@ -37,7 +43,9 @@ def notes(flow: FlowFacts) -> tuple[str, ...]:
             certificate = SEALED if modern else RESUMED if not flow.mid_stream else ""
         if tls.client_hello is not None and tls.client_hello.ech:
             server_name = HIDDEN_NAME
-    cut = CUT if any(side.cut_by_snaplen for side in flow.sides) else ""
+    cut = UNPRINTED if text else ""
+    if not text and any(side.cut_by_snaplen for side in flow.sides):
+        cut = CUT
     if cut and certificate == RESUMED:
         certificate = ""
     outer = flow.tunnel is None and not flow.exchanges and contents

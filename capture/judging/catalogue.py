@@ -245,6 +245,9 @@ def shell_values(values: Mapping[str, str]) -> dict[str, str]:
         fit = _SAFE.fullmatch(value) and not value.startswith("-")
         safe[name] = value if fit else _STAND_INS.get(name, name.upper())
     safe["filter"] = f"host {safe.get('proxy_host', 'PROXY')} and port {safe.get('proxy_port')}"
+    for name in ("host", "sni"):
+        if ":" in safe.get(name, ""):
+            safe[name] = f"[{safe[name]}]"
     target = safe.setdefault("target", _STAND_INS["target"])
     if ":" not in target:
         safe["target"] = f"{target}:443"

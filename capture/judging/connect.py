@@ -46,7 +46,7 @@ def no_reply(scene: Scene) -> Hit | None:
     if scene.stage != "asked" or scene.request is None or not scene.quality.absent(PROXY):
         return None
     flow = scene.flow
-    if flow.first_language[PROXY] or _partial(scene):
+    if _partial(scene) or (flow.first_language[PROXY] and len(flow.exchanges) == 1):
         return None
     if not scene.quality.absent(CLIENT) and not flow.closes:
         return None
@@ -69,7 +69,7 @@ def _closed(scene: Scene) -> Hit:
     seen = f"#{end.number if end else 0} {'RST' if reset else 'FIN'} without a byte of a reply"
     signs = origin(scene.proxy).text if reset else ""
     return Hit(
-        "connect-reset" if reset else "connect-closed",
+        "connect-reset" if reset and quick else "connect-closed",
         PROBLEM,
         LIKELY if reset and quick else POSSIBLE,
         sentence(

@@ -49,7 +49,7 @@ def judge(flow: FlowFacts, capture: CaptureFacts, catalogue: Catalogue) -> Judge
     if catalogue.custom:
         own = catalogue.own_findings(scene, verdict, findings)
         findings = sorted([*own, *findings], key=lambda item: -item.severity.rank)
-    return Judgement(verdict, tuple(findings), baseline.notes(flow))
+    return Judgement(verdict, tuple(findings), baseline.notes(flow, capture.text))
 
 
 def base_verdict(scene: Scene) -> str:

@@ -29,6 +29,9 @@ BIG_PACKET: Final = 1200
 """Smallest IP packet that an MTU hole plausibly swallows: paths below are rare, and IPv6
 guarantees 1280."""
 
+SAFE_MTU: Final = 1280
+"""What to try first where the path MTU is not known: IPv6's minimum, which tunnels keep."""
+
 HOLE_S: Final = 3.0
 """A hole that stays open this long outlasted two retransmission time-outs."""
 
@@ -114,7 +117,8 @@ def _seen_by_sender(scene: Scene, sender: int, run: RetransmitRun) -> Hit:
     error = _told(scene, sender)
     last_try = run.marks[-1] if run.marks else None
     took = scene.span(run.marks[0], last_try) if run.marks else ""
-    alive = peer.last is not None and bool(run.marks) and peer.last.number > run.marks[0].number
+    newest = side.last_payload  # no retransmission: what came back after it, came meanwhile
+    alive = peer.last is not None and newest is not None and peer.last.number > newest.number
     merged = scene.quality.merged[sender]
     if error is not None:
         rule, sure = "mtu-icmp-ignored", CERTAIN
@@ -174,7 +178,7 @@ def _sizes(scene: Scene, sender: int, passed: int, lost_ip: int) -> dict[str, st
         "size": str(max(passed, 0)),
         "mss": str(scene.segment_limit(sender) or "unknown"),
         "ping_size": str(max(lost_ip - (48 if scene.ip_version == 6 else 28), 500)),
-        "mtu": str(max(passed + header, 576)),
+        "mtu": str(max(passed + header, SAFE_MTU)),
         "direction": _DIRECTIONS[sender],
     }
 

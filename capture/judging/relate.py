@@ -90,7 +90,7 @@ class _Book:
         self.passed_by: dict[tuple[str, str], int] = {}
         self.passed_at: dict[str, int] = {}
         self.answered_at: dict[str, int] = {}
-        self.names_at: dict[str, dict[str, int]] = defaultdict(dict)
+        self.names_at: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
         for at, flow in enumerate(flows):
             self.by_key[self._key(flow)].append(at)
             pair, proxy = (flow.client.host, str(flow.proxy)), str(flow.proxy)
@@ -100,8 +100,10 @@ class _Book:
                 self.passed_by.setdefault(pair, at)
                 self.passed_at.setdefault(proxy, at)
             hello = flow.tls.client_hello if flow.tls and flow.tls.server_hello else None
-            if hello is not None and hello.sni and len(self.names_at[proxy]) < 2:
-                self.names_at[proxy].setdefault(hello.sni, at)
+            if hello is not None and hello.sni:
+                names = self.names_at[proxy, _target(flow)]
+                if len(names) < 2:  # one of them differs from any name
+                    names.setdefault(hello.sni, at)
             if flow.syn_ack is not None:
                 self.answered_at.setdefault(flow.proxy.host, at)
 
@@ -222,7 +224,7 @@ class _Book:
             "acl-address": f"a name ({other}) passes at this proxy",
             "acl-source": f"another client ({other}) passes at this proxy, this one nowhere",
             "tcp-source-filtered": f"the same host answers {other}",
-            "tls-name-filtered": f"another server name ({other}) passes through this proxy",
+            "tls-name-filtered": f"another server name ({other}) passes to the same destination",
         }[rule]
         hit = Hit(rule, WARNING, LIKELY, sentence(f"#{mark.number} {words}"),
                   packets(mark), None, values={"other": other})  # fmt: skip
@@ -240,13 +242,13 @@ class _Book:
         return self._add(at, item, "tcp-source-filtered", whom, where)
 
     def name_filter(self, at: int, item: Judgement) -> Judgement:
-        """A ClientHello cut off or left unanswered, while another server name passes."""
+        """A ClientHello cut off or unanswered, while another name passes to the same target."""
         flow = self.flows[at]
         tls = flow.tls
         name = tls.client_hello.sni if tls and tls.client_hello else None
         if not name or flow.tunnel_bytes[PROXY] or not flow.tunnel_bytes[CLIENT]:
             return item
-        for other, where in self.names_at.get(str(flow.proxy), {}).items():
+        for other, where in self.names_at.get((str(flow.proxy), _target(flow)), {}).items():
             if other != name:
                 return self._add(at, item, "tls-name-filtered", other, where)
         return item

@@ -381,7 +381,7 @@ def left_after_handshake(scene: Scene) -> Hit | None:
         return None
     rule, words, mark = how
     flight = tls.certificate_mark or tls.server_hello_mark
-    leave = mark or end
+    leave = mark if rule == "tls-encrypted-alert" else scene.goodbye(CLIENT) or end
     if flight is None or leave is None or not scene.quality.timed:
         return None
     took = (leave.time_ns - flight.time_ns) / 1e9

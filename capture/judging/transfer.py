@@ -122,10 +122,13 @@ def closed_early(scene: Scene) -> Hit | None:
 
 
 def _why_early(scene: Scene, end: Mark) -> tuple[str, Severity, Confidence, str] | None:
+    if not talk.client_finished(scene):
+        if not scene.tls_side(PROXY).count:
+            return None  # what came is no TLS: not_tls speaks for it
+        words = "the TLS handshake was not finished"
+        return "closed-in-handshake", PROBLEM, POSSIBLE, words
     if talk.missing(scene):
         return "cut-in-record", PROBLEM, CERTAIN, _open_record(scene)
-    if not talk.client_finished(scene):
-        return "closed-in-handshake", PROBLEM, POSSIBLE, "the TLS handshake was not finished"
     asked = talk.unanswered(scene)
     if asked is not None:
         words = f"#{asked.number} the client's last message had no answer"

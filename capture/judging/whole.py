@@ -85,7 +85,7 @@ def _one_way(flows: Sequence[FlowFacts]) -> list[Hit]:
 
 def _snaplen(flows: Sequence[FlowFacts], capture: CaptureFacts) -> list[Hit]:
     cut = [flow for flow in flows if any(side.cut_by_snaplen for side in flow.sides)]
-    if not cut:
+    if not cut or capture.text:
         return []
     packets = sum(side.cut_by_snaplen for flow in cut for side in flow.sides)
     words = f"{plural(packets, 'data packet')} of {plural(len(cut), 'flow')} were cut"
