@@ -20,7 +20,7 @@ from capture.sources.text.lines import unquote
 
 _MOST_UNDER: Final = 4096
 """Lines kept under a packet line; 64 KiB in hex are as many."""
-_MOST_CONVERSATIONS: Final = 100_000
+_MOST_CONVERSATIONS: Final = 50_000
 _MOST_PAIRS: Final = 4096
 _MOST_UNTIMED: Final = 100_000
 _TCP_IN_DETAIL: Final = re.compile(r"^(?:tcp|ip-proto-6)\b")
@@ -78,6 +78,7 @@ class Assembler:
         self._sent: dict[tuple[bytes, bytes], deque[_Sent]] = {}
         self._made: list[TextFrame] = []
         self._count = 0
+        self._quick = False
 
     def take(self) -> list[TextFrame]:
         """The frames made since the last call."""
@@ -143,7 +144,7 @@ class Assembler:
                 "HTTP heads without a packet line were taken as packets of the side that says"
                 f" such things, sent at the time of the line before: {numbers}{more}"
             )
-        if any(conversation.quick for conversation, _ in self._conversations.values()):
+        if self._quick:
             self._info.assumed.append(
                 "flags and sequence numbers are not printed (tcpdump -q): bytes were counted"
             )
@@ -175,6 +176,7 @@ class Assembler:
             return False
         conversation, sender = found
         segment = conversation.segment(said, sender)
+        self._quick = self._quick or said.flags is None
         self._latest, self._latest_version = conversation, line.version
         head, later = self._head_of(pending, said, segment, conversation, sender)
         payload = head.payload(segment.length) if head is not None else b""
@@ -277,8 +279,8 @@ class Assembler:
         key = source, from_port, target, to_port
         found = self._conversations.get(key)
         if found is None:
-            if len(self._conversations) >= 2 * _MOST_CONVERSATIONS:
-                self._conversations.clear()
+            while len(self._conversations) >= 2 * _MOST_CONVERSATIONS:
+                del self._conversations[next(iter(self._conversations))]
             sides = Side(source, from_port), Side(target, to_port)
             conversation = Conversation(sides)
             found = self._conversations[key] = conversation, 0

@@ -8,7 +8,7 @@ ways, and the reading that lies nearer to what the connection is at is taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from capture.decode.columns import ACK, FIN, PSH, RST, SYN
@@ -72,8 +72,6 @@ class Conversation:
     sides: tuple[Side, Side]
     client: int | None = None
     """Index of the side that opened the connection, where a SYN told it."""
-    quick: bool = field(default=False)
-    """A line had no flags (``-q``)."""
 
     def client_index(self) -> int:
         """The side that opened the connection; without a SYN the one with the higher port."""
@@ -89,8 +87,6 @@ class Conversation:
             known = line.seq is not None and line.end is not None
             length = (line.end - line.seq) & _MASK if known else 0  # type: ignore[operator]
         length = min(length, _MOST_BYTES)
-        if line.flags is None:
-            self.quick = True
         flags = line.flags if line.flags is not None else ACK | (PSH if length else 0)
         if flags & SYN:
             seq = self._synchronise(line, flags, sender)
