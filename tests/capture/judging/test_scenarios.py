@@ -53,7 +53,7 @@ def test_findings_are_complete(scenario: Scenario) -> None:
         assert item.cause
         assert item.observation.endswith(".")
         assert item.issue in CATALOGUE.issues
-        assert len(item.next_steps) <= 7
+        assert len(item.next_steps) <= 5
         if item.severity is not Severity.INFO:
             assert len(item.next_steps) >= 2 or item.rule == "connect-2xx-body"
         for text in [*texts, *item.next_steps]:

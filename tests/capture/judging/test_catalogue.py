@@ -1,0 +1,181 @@
+"""The catalogue: complete, well formed, safe to fill, and extendable."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture.judging import Catalogue, CatalogueError, judge
+from capture.judging.catalogue import (
+    PLACEHOLDERS,
+    fill,
+    fill_step,
+    parse,
+    shell_values,
+    texts_of,
+)
+from capture.report.model import VERDICTS, Confidence, Severity
+from tests.capture.judging.build import Story, capture
+from tests.capture.judging.scenarios import denied
+
+CATALOGUE = Catalogue.load()
+SOURCE = files("capture.judging").joinpath("catalogue.toml").read_text(encoding="utf-8")
+
+
+def test_every_verdict_has_a_line_and_every_issue_a_rule() -> None:
+    assert set(CATALOGUE.verdicts) == set(VERDICTS)
+    used = {texts.issue for texts in CATALOGUE.rules.values()}
+    assert used == set(CATALOGUE.issues)
+    assert {"proxy-acl", "download-timeout", "mtu", "http-codes"} <= set(CATALOGUE.issues)
+
+
+def test_the_codes_that_people_ask_for_are_there() -> None:
+    assert {400, 401, 403, 404, 407, 500, 502, 503, 504} <= set(CATALOGUE.codes)
+
+
+def test_shared_steps_are_used_and_commands_are_closed() -> None:
+    data = tomllib.loads(SOURCE)
+    for name in data["step"]:
+        assert f'"@{name}"' in SOURCE, name
+    for name, texts in CATALOGUE.rules.items():
+        for text in texts_of(texts):
+            assert text.count("`") % 2 == 0, name
+            assert text == text.strip(), name
+            assert text.isprintable(), name
+        assert len(texts.steps) + len(texts.appliance) <= 5, name
+
+
+def test_signs_compile_and_name_rules() -> None:
+    for sign in CATALOGUE.signs:
+        re.compile(sign.pattern)
+        assert sign.means in CATALOGUE.rules
+        assert sign.header == sign.header.lower()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{proxy} refuses the connection", "{proxi} refuses", "unknown placeholder"),
+        ('issue = "proxy-acl"', 'issue = "proxy-acls"', "unknown issue"),
+        ('"@listen"', '"@listenn"', "listenn"),
+        ('means = "up-dns"', 'means = "up-dnss"', "unknown place or rule"),
+    ],
+)
+def test_mistakes_are_errors_on_load(old: str, new: str, message: str) -> None:
+    assert old in SOURCE
+    with pytest.raises(CatalogueError, match=message):
+        parse(tomllib.loads(SOURCE.replace(old, new, 1)))
+
+
+def test_fill_takes_names_only() -> None:
+    assert fill("{proxy} and {sni}", {"proxy": "p:80"}) == "p:80 and SNI"
+    assert fill("{proxy.__class__} {}", {"proxy": "p"}) == "PROXY.__CLASS__ "
+
+
+HOSTILE = ("$(reboot)", "`id`", "a;b", "x' -o y", "-oProxyCommand=x", "a\nb", "|sh", "")
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_commands_hold_nothing_that_a_shell_acts_on(value: str) -> None:
+    values = dict.fromkeys(PLACEHOLDERS, value)
+    for texts in CATALOGUE.rules.values():
+        for step in (*texts.steps, *texts.appliance):
+            filled = fill_step(step, values)
+            commands = filled.split("`")[1::2]
+            assert len(commands) == len(step.split("`")[1::2])
+            assert not value or not any(value in command for command in commands)
+
+
+@given(st.text(max_size=40))
+def test_shell_values_are_plain(value: str) -> None:
+    safe = shell_values({"host": value, "proxy_host": value, "proxy_port": "80"})
+    assert all(re.fullmatch(r"[A-Za-z0-9.:_\[\]-]+", safe[name]) for name in ("host", "target"))
+
+
+def test_ipv6_literals_are_bracketed_in_commands() -> None:
+    assert shell_values({"host": "fd00::1"})["host"] == "[fd00::1]"
+
+
+OWN = """
+[[known_issue]]
+id = "guest-network"
+title = "{client_host} sits in the guest network"
+severity = "problem"
+cause = "It may reach {proxy} for updates only."
+confidence = "certain"
+steps = ["Move the host.", "`ping {proxy_host}`"]
+[known_issue.match]
+verdict = ["acl_denied"]
+status = [403]
+client = "10.40.*"
+target = "*.cisco.com:443"
+rule = ["acl-deny"]
+header = { Server = "*sg*" }
+"""
+
+
+def load(tmp_path: Path, text: str) -> Catalogue:
+    (tmp_path / "own.toml").write_text(text, encoding="utf-8")
+    return Catalogue.load([tmp_path])
+
+
+def own_rules(catalogue: Catalogue, story: Story) -> list[str]:
+    flow = story.facts()
+    return [item.rule for item in judge(flow, capture(flow), catalogue).findings]
+
+
+def test_own_known_issue_matches(tmp_path: Path) -> None:
+    catalogue = load(tmp_path, OWN)
+    flow = denied(headers=(("server", "ProxySG"),)).facts()
+    judgement = judge(flow, capture(flow), catalogue)
+    mine = judgement.findings[0]
+    assert mine.rule == mine.issue == "guest-network"
+    assert (mine.severity, mine.confidence) == (Severity.PROBLEM, Confidence.CERTAIN)
+    assert mine.title == "10.40.40.1 sits in the guest network"
+    assert mine.next_steps[1] == "`ping 10.10.10.1`"
+    assert judgement.verdict == "acl_denied"
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        denied(headers=(("server", "squid"),)),
+        denied(),
+        denied(407, "Auth", headers=(("server", "ProxySG"),)),
+        denied(target="www.example.com:443", headers=(("server", "ProxySG"),)),
+    ],
+)
+def test_own_known_issue_wants_all_its_conditions(tmp_path: Path, story: Story) -> None:
+    assert "guest-network" not in own_rules(load(tmp_path, OWN), story)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1", "unknown table"),
+        ("[[known_issue]]\nid = 'A b'", "kebab"),
+        ("[[known_issue]]\nid = 'a'\ntitle = 't'", "match"),
+        ("[[known_issue]]\nid = 'a'\n[known_issue.match]\nstatus = [403]", "title"),
+        ("[[known_issue]]\nid='a'\ntitle='{x}'\n[known_issue.match]\nstatus=[403]", "placeholder"),
+        ("[[known_issue]]\nid='a'\ntitle='t'\n[known_issue.match]\nstatus=['403']", "list of int"),
+        ("[[known_issue]]\nid='a'\ntitle='t'\n[known_issue.match]\nverdict=['bad']", "verdict"),
+        ("[[known_issue]]\nid='a'\ntitle='t'\nx=1\n[known_issue.match]\nstatus=[1]", "field"),
+        ("[[known_issue]]\nid='a'\ntitle='t'\n[known_issue.match]\nfoo=[1]", "condition"),
+        ("[[known_issue]]\nid='a'\ntitle='t'\nseverity='bad'\n[known_issue.match]\nstatus=1",
+         "severity"),
+        ("[[known_issue]\n", "own.toml"),
+    ],
+)  # fmt: skip
+def test_own_files_are_checked(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(CatalogueError, match=message):
+        load(tmp_path, text)
+
+
+def test_a_directory_that_does_not_exist_is_passed_over(tmp_path: Path) -> None:
+    assert Catalogue.load([tmp_path / "none"]).custom == ()
