@@ -6,15 +6,19 @@ the end for ``check``, in a thread for the screen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Final
 
 from capture.decode.columns import IPV6_BASE, DnsMessage
 from capture.decode.decoder import Decoder
 from capture.decode.linktypes import linktype_name
 from capture.facts import CaptureFacts, Endpoint, FlowFacts
+from capture.flow_reports import FlowReports
 from capture.frames import FrameBlock, SourceInfo
 from capture.judging import Catalogue, Judgement, judge, judge_capture, relate
+from capture.judging.baseline import notes as baseline_notes
 from capture.judging.select import is_proxied, proves_proxy
 from capture.options import AnalysisOptions
 from capture.packet_index import PacketIndex
@@ -22,7 +26,10 @@ from capture.report.build import flow_report
 from capture.report.model import Finding, FlowReport, Report, SourceReport, Warning
 from capture.tracking.tracker import Tracker
 
-OTHER = Judgement("ok", (), ())
+BATCH: Final = 2048
+"""Flows whose facts are gathered at once."""
+
+OTHER: Final = Judgement("ok", (), ())
 """Verdict of flows that are not to a proxy: they are not judged."""
 
 
@@ -93,26 +100,26 @@ class Analysis:
             final: Look at every flow again. Without (while the capture is still being
                 read), only at flows that changed since the last report.
         """
+        if final:
+            self.tracker.finish()
         capture = self._capture(final)
-        pairs = self._judge_all(capture, final)
-        listed = [(facts, verdict) for facts, verdict in pairs if verdict is not None]
-        flows = self._flow_reports(listed, capture)
+        self._judge(capture, final)
+        listed = [flow for flow in range(len(self.tracker)) if self._is_listed(flow)]
         findings: tuple[Finding, ...] = ()
         if final:
-            findings = judge_capture(
-                [f for f, _ in listed], [j for _, j in listed], capture, self.catalogue
-            )
+            self._relate(listed, capture)
+            findings = judge_capture(*self._pairs(listed), capture, self.catalogue)
         others: tuple[FlowReport, ...] = ()
         if self.options.keep_other:
+            rest = [flow for flow in range(len(self.tracker)) if not self._is_listed(flow)]
             others = tuple(
                 flow_report(facts, OTHER, capture, number, kind="other")
-                for number, (facts, verdict) in enumerate(pairs, 1)
-                if verdict is None
+                for number, facts in enumerate(self.tracker.facts_of(rest), 1)
             )
         return Report(
             source=self._source(),
-            flows=flows,
-            other_flows=len(pairs) - len(listed),
+            flows=self._flow_reports(listed, capture),
+            other_flows=len(self.tracker) - len(listed),
             findings=findings,
             not_understood=capture.not_understood,
             others=others,
@@ -126,52 +133,67 @@ class Analysis:
             if item.judgement is not None
         }
 
-    def _judge_all(
-        self, capture: CaptureFacts, final: bool
-    ) -> list[tuple[FlowFacts, Judgement | None]]:
-        last_no = self.tracker.table.flows.last_no
+    def _is_listed(self, flow: int) -> bool:
+        """Whether a flow is to a proxy; settled ones are, and have no finding."""
+        item = self._judged.get(flow)
+        return item.judgement is not None if item else True
+
+    def _judge(self, capture: CaptureFacts, final: bool) -> None:
+        """Judge the flows that are not settled, and that changed (or all: ``final``)."""
+        last = self.tracker.table.flows.last_no[: len(self.tracker)].tolist()
+        due: list[int] = []
         for flow in range(len(self.tracker)):
-            known = self._judged.get(flow)
-            last = int(last_no[flow])
-            if known is not None and known.last_packet == last and not final:
+            if not self.options.keep_packets and self.tracker.summary(flow) is not None:
                 continue
-            facts = self.tracker.facts(flow)
-            proxied = is_proxied(facts, capture)
-            judgement = judge(facts, capture, self.catalogue) if proxied else None
-            self._judged[flow] = _Judged(last, facts, judgement)
-        items = [self._judged[flow] for flow in range(len(self.tracker))]
-        if final:
-            self._relate(items, capture)
-        return [(item.facts, item.judgement) for item in items]
+            known = self._judged.get(flow)
+            if final or known is None or known.last_packet != last[flow]:
+                due.append(flow)
+        for start in range(0, len(due), BATCH):
+            batch = due[start : start + BATCH]
+            for flow, facts in zip(batch, self.tracker.facts_of(batch), strict=True):
+                judgement = None
+                if self.tracker.summary(flow) is not None:
+                    judgement = Judgement("ok", (), baseline_notes(facts))
+                elif is_proxied(facts, capture):
+                    judgement = judge(facts, capture, self.catalogue)
+                self._judged[flow] = _Judged(last[flow], facts, judgement)
 
-    def _relate(self, items: list[_Judged], capture: CaptureFacts) -> None:
-        """Let flows shed light on each other."""
-        listed = [item for item in items if item.judgement is not None]
-        related = relate(
-            [item.facts for item in listed],
-            [item.judgement for item in listed if item.judgement is not None],
-            capture,
-            self.catalogue,
+    def _pairs(self, listed: list[int]) -> tuple[list[FlowFacts], list[Judgement]]:
+        items = [self._judged[flow] for flow in listed if flow in self._judged]
+        return (
+            [item.facts for item in items],
+            [item.judgement for item in items if item.judgement is not None],
         )
-        for item, judgement in zip(listed, related, strict=True):
-            item.judgement = judgement
 
-    def _flow_reports(
-        self, listed: list[tuple[FlowFacts, Judgement]], capture: CaptureFacts
-    ) -> tuple[FlowReport, ...]:
+    def _relate(self, listed: list[int], capture: CaptureFacts) -> None:
+        """Let flows shed light on each other."""
+        flows, judged = self._pairs(listed)
+        related = relate(flows, judged, capture, self.catalogue)
+        for flow, judgement in zip(
+            (flow for flow in listed if flow in self._judged), related, strict=True
+        ):
+            self._judged[flow].judgement = judgement
+
+    def _flow_reports(self, listed: list[int], capture: CaptureFacts) -> Sequence[FlowReport]:
         """Reports of the listed flows; unchanged ones are the same objects as before."""
         reports: dict[int, FlowReport] = {}
-        for number, (facts, judgement) in enumerate(listed, 1):
-            before = self._reports.get(facts.id)
-            report = flow_report(facts, judgement, capture, number)
+        entries: list[FlowReport | int] = []
+        steps = self.options.keep_steps
+        for number, flow in enumerate(listed, 1):
+            item = self._judged.get(flow)
+            if item is None or item.judgement is None:
+                entries.append(flow)
+                continue
+            before = self._reports.get(flow)
+            report = flow_report(item.facts, item.judgement, capture, number, steps=steps)
             if before is not None:
-                if replace(report, rev=before.rev) == before:
-                    report = before
-                else:
-                    report = replace(report, rev=before.rev + 1)
-            reports[facts.id] = report
+                same = replace(report, rev=before.rev) == before
+                report = before if same else replace(report, rev=before.rev + 1)
+            entries.append(report)
+            if self.options.keep_packets:
+                reports[flow] = report
         self._reports = reports
-        return tuple(reports.values())
+        return FlowReports(entries, self.tracker, capture, steps)
 
     # -- the capture as a whole -------------------------------------------------------
 
@@ -212,6 +234,7 @@ class Analysis:
             self._proxies.update(Endpoint(host, port) for host, port in told if port is not None)
             hosts = {host for host, port in told if port is None}
             self._proxies.update(e for e in tracker.servers() if e.host in hosts)
+        self._proxies.update(tracker.tunnel_servers())
         for flow in tracker.with_requests():
             endpoint = tracker.proxy(flow)
             if endpoint not in self._proxies and proves_proxy(tracker.facts(flow), capture):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -38,14 +39,18 @@ def analyse(
         UnreadableInput: Nothing at all of the source could be read.
     """
     analysis = Analysis(source.info, options, catalogue or Catalogue.load())
+    collecting = gc.isenabled()
+    gc.disable()  # many objects, no cycles: the collector would only walk them
     try:
         for block in source.blocks():
             analysis.take(block)
             if progress is not None:
                 progress(*source.progress())
+        return analysis.report()
     finally:
         source.close()
-    return analysis.report()
+        if collecting:
+            gc.enable()
 
 
 class Engine(threading.Thread):

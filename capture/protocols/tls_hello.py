@@ -40,12 +40,15 @@ _TOLD: Final = frozenset((_SERVER_NAME, _GROUPS, _ALPN, _PSK, _VERSIONS, _KEY_SH
 _PAIR: Final = struct.Struct(">HH")
 
 
-def parse_client_hello(data: bytes, complete: bool = True) -> ClientHello | None:
+def parse_client_hello(
+    data: bytes, complete: bool = True, *, session: bool = True
+) -> ClientHello | None:
     """Parse a ClientHello (RFC 8446 section 4.1.2); None when it is none.
 
     Args:
         data: The handshake message from its header on, as far as there is.
         complete: False when the rest of it was not captured.
+        session: Keep the session id; without, hellos of one client are often equal.
     """
     size = len(data)
     if size < 6 or data[0] != 1 or data[4] != 3:
@@ -96,13 +99,13 @@ def parse_client_hello(data: bytes, complete: bool = True) -> ClientHello | None
         key_shares=shares,
         length=4 + int.from_bytes(data[1:4], "big"),
         complete=complete,
-        session_id=session_id,
+        session_id=session_id if session else b"",
         ech=ech,
         psk=psk,
     )
 
 
-def parse_server_hello(data: bytes) -> ServerHello | None:
+def parse_server_hello(data: bytes, *, session: bool = True) -> ServerHello | None:
     """Parse a ServerHello or HelloRetryRequest; None when its cipher cannot be seen."""
     size = len(data)
     if size < 39 or data[0] != 2 or data[4] != 3:
@@ -133,7 +136,7 @@ def parse_server_hello(data: bytes) -> ServerHello | None:
         cipher=cipher,
         alpn=alpn,
         retry=data[6:38] == _HELLO_RETRY,
-        session_id=session_id,
+        session_id=session_id if session else b"",
         psk=psk,
     )
 

@@ -7,6 +7,7 @@ Text in here is safe to print: control characters are gone and credentials maske
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -211,7 +212,8 @@ class Report:
     """Everything ``check`` says of one capture."""
 
     source: SourceReport
-    flows: tuple[FlowReport, ...]
+    flows: Sequence[FlowReport]
+    """In order of first packet; a tuple, or a sequence that makes healthy ones when asked."""
     other_flows: int
     """TCP flows that are not to a proxy."""
     findings: tuple[Finding, ...] = ()

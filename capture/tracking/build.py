@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 from capture.decode.columns import ACK, OPT_TIMESTAMPS, RST, SYN, IcmpError
 from capture.facts import (
@@ -36,8 +38,23 @@ MIN_RUN: Final = 3
 MAX_HOLES: Final = 4
 
 
+class FlowRows(NamedTuple):
+    """A flow's columns as Python numbers: its own row, and its two sides'."""
+
+    flow: Any
+    sides: tuple[Any, Any]
+
+
+def take_rows(table: FlowTable, flows: Sequence[int]) -> list[FlowRows]:
+    """Columns of several flows (0-based numbers)."""
+    numbers = np.array(flows, np.int64)
+    own = table.flows.take(numbers)
+    client, proxy = table.sides.take(2 * numbers), table.sides.take(2 * numbers + 1)
+    return [FlowRows(f, (c, p)) for f, c, p in zip(own, client, proxy, strict=True)]
+
+
 def flow_facts(
-    table: FlowTable,
+    rows: FlowRows,
     odd: Oddities,
     flow: int,
     said: Conversation | Summary | None,
@@ -46,49 +63,48 @@ def flow_facts(
     address_text: Callable[[int], str],
 ) -> FlowFacts:
     """Gather everything known of a flow (0-based number)."""
-    columns = table.flows
-    sides = (_direction(table, odd, 2 * flow), _direction(table, odd, 2 * flow + 1))
-    syn = _mark(columns, "syn", flow)
-    ack = _mark(columns, "ack", flow)
-    first = Mark(int(columns.first_no[flow]), int(columns.first_ns[flow]))
-    last = Mark(int(columns.last_no[flow]), int(columns.last_ns[flow]))
+    own, (client, proxy) = rows
+    sides = (
+        _direction(client, proxy, odd, 2 * flow),
+        _direction(proxy, client, odd, 2 * flow + 1),
+    )
+    syn = Mark(own.syn_no, own.syn_ns) if own.syn_no else None
+    ack = Mark(own.ack_no, own.ack_ns) if own.ack_no else None
+    last = Mark(own.last_no, own.last_ns)
     syns = odd.syns.get(flow)
-    client_acks = int(table.sides.max_ack[2 * flow])
-    reply_flags = int(table.sides.first_flags[2 * flow + 1])
     values: dict[str, Any] = {}
     if isinstance(said, Summary):
-        values = _settled(said, table, sides, flow)
+        values = _settled(said, rows, sides)
     elif said is not None:
         values = _talk(said, sides)
-        values["tls"] = _tls(said, sides, table, walker, flow)
+        values["tls"] = _tls(said, rows, sides, walker, flow)
+    first_payload = sides[CLIENT].first_payload
     return FlowFacts(
         id=flow + 1,
-        client=_endpoint(int(columns.client[flow]), address_text),
-        proxy=_endpoint(int(columns.proxy[flow]), address_text),
-        first=first,
+        client=_endpoint(own.client, address_text),
+        proxy=_endpoint(own.proxy, address_text),
+        first=Mark(own.first_no, own.first_ns),
         last=last,
-        packets=sides[0].packets + sides[1].packets,
+        packets=client.packets + proxy.packets,
         sides=sides,
-        roles_certain=bool(columns.certain[flow]),
+        roles_certain=own.certain,
         syn=syn,
-        syn_count=int(columns.syn_count[flow]),
+        syn_count=own.syn_count,
         syn_marks=tuple(syns) if syns else (syn,) if syn else (),
-        syn_ack=_mark(columns, "syn_ack", flow),
-        syn_ack_count=int(columns.syn_ack_count[flow]),
+        syn_ack=Mark(own.syn_ack_no, own.syn_ack_ns) if own.syn_ack_no else None,
+        syn_ack_count=own.syn_ack_count,
         ack=ack,
-        challenge_ack=syn is not None and reply_flags & (SYN | ACK | RST) == ACK,
+        challenge_ack=syn is not None and proxy.first_flags & (SYN | ACK | RST) == ACK,
         rtt_ns=ack.time_ns - syn.time_ns if syn and ack else None,
         closes=_closes(sides),
-        longest_silence=_silence(columns, flow),
+        longest_silence=_silence(own),
         icmp=icmp,
-        mid_stream=syn is None and columns.syn_ack_no[flow] == 0,
-        one_way=_one_way(sides, client_acks, syn is not None, int(table.sides.max_ack[2 * flow + 1])),
-        time_backwards=int(columns.backwards[flow]),
-        reused_port=bool(columns.reused[flow]),
-        tcp_fast_open=bool(
-            syn and sides[0].first_payload and sides[0].first_payload.number == syn.number
-        ),
-        **_waits(columns, flow, sides, values, last),
+        mid_stream=syn is None and own.syn_ack_no == 0,
+        one_way=_one_way(client, proxy, syn is not None),
+        time_backwards=own.backwards,
+        reused_port=own.reused,
+        tcp_fast_open=bool(syn and first_payload and first_payload.number == syn.number),
+        **_waits(own, sides, values, last),
     )
 
 
@@ -96,162 +112,151 @@ def _endpoint(value: int, address_text: Callable[[int], str]) -> Endpoint:
     return Endpoint(address_text(value >> 16), value & 0xFFFF)
 
 
-def _mark(columns: Any, name: str, row: int) -> Mark | None:
-    """A mark kept as the columns ``<name>_no`` and ``<name>_ns``."""
-    number = int(getattr(columns, name + "_no")[row])
-    return Mark(number, int(getattr(columns, name + "_ns")[row])) if number else None
-
-
-def _one_way(
-    sides: tuple[Direction, Direction], client_ack: int, syn: bool, proxy_ack: int
-) -> bool:
+def _one_way(client: Any, proxy: Any, syn: bool) -> bool:
     """Only one side was captured, though what it acknowledges proves the other spoke."""
-    if sides[CLIENT].packets and not sides[PROXY].packets:
-        return client_ack > 1 or (syn and client_ack >= 1)
-    if sides[PROXY].packets and not sides[CLIENT].packets:
-        return proxy_ack > 1 or sides[PROXY].packets > 1
+    if client.packets and not proxy.packets:
+        return bool(client.max_ack > 1 or (syn and client.max_ack >= 1))
+    if proxy.packets and not client.packets:
+        return bool(proxy.max_ack > 1 or proxy.packets > 1)
     return False
 
 
-def _silence(columns: Any, flow: int) -> Silence | None:
-    if not columns.silence_to_no[flow]:
+def _silence(own: Any) -> Silence | None:
+    if not own.silence_to_no:
         return None
-    start_ns = int(columns.silence_from_ns[flow])
-    return Silence(
-        Mark(int(columns.silence_from_no[flow]), start_ns),
-        Mark(int(columns.silence_to_no[flow]), start_ns + int(columns.silence_ns[flow])),
-    )
+    start = Mark(own.silence_from_no, own.silence_from_ns)
+    return Silence(start, Mark(own.silence_to_no, own.silence_from_ns + own.silence_ns))
 
 
 def _waits(
-    columns: Any,
-    flow: int,
-    sides: tuple[Direction, Direction],
-    values: dict[str, Any],
-    last: Mark,
+    own: Any, sides: tuple[Direction, Direction], values: dict[str, Any], last: Mark
 ) -> dict[str, Any]:
     """Add the longest wait for the proxy's next payload inside the tunnel."""
     tunnel: Mark | None = values.get("tunnel")
     if tunnel is None:
         return values
-    waits: list[Silence] = []
-    if columns.wait_to_no[flow] and columns.wait_from_ns[flow] >= tunnel.time_ns:
-        start_ns = int(columns.wait_from_ns[flow])
-        waits.append(
-            Silence(
-                Mark(int(columns.wait_from_no[flow]), start_ns),
-                Mark(int(columns.wait_to_no[flow]), start_ns + int(columns.wait_ns[flow])),
-            )
-        )
-    since = sides[PROXY].last_payload or tunnel
-    waits.append(Silence(since, last))
-    values["longest_wait"] = max(waits, key=lambda wait: wait.seconds)
+    wait = Silence(sides[PROXY].last_payload or tunnel, last)
+    if own.wait_to_no and own.wait_from_ns >= tunnel.time_ns:
+        start = Mark(own.wait_from_no, own.wait_from_ns)
+        inner = Silence(start, Mark(own.wait_to_no, own.wait_from_ns + own.wait_ns))
+        if inner.seconds >= wait.seconds:
+            wait = inner
+    values["longest_wait"] = wait
     return values
 
 
 def _closes(sides: tuple[Direction, Direction]) -> tuple[tuple[str, Mark], ...]:
+    client, proxy = sides
     found = [
-        (f"{name}_{how}", mark)
-        for name, side in (("client", sides[0]), ("proxy", sides[1]))
-        for how, mark in (("fin", side.fin), ("rst", side.rst))
+        (name, mark)
+        for name, mark in (
+            ("client_fin", client.fin), ("client_rst", client.rst),
+            ("proxy_fin", proxy.fin), ("proxy_rst", proxy.rst),
+        )
         if mark is not None
-    ]
-    return tuple(sorted(found, key=lambda item: item[1].number))
+    ]  # fmt: skip
+    if len(found) > 1:
+        found.sort(key=_number_of)
+    return tuple(found)
 
 
-def _direction(table: FlowTable, odd: Oddities, row: int) -> Direction:
-    c = table.sides
-    other = row ^ 1
-    next_seq, acked = int(c.next_seq[row]), max(int(c.max_ack[other]), 1)
-    fin = _mark(c, "fin", row)
-    stream_end = next_seq - (1 if fin is not None and next_seq == c.fin_end[row] else 0)
-    largest = int(c.largest[row])
-    unacked = max(0, stream_end - acked)
+def _number_of(item: tuple[str, Mark]) -> int:
+    return item[1].number
+
+
+def _direction(c: Any, other: Any, odd: Oddities, row: int) -> Direction:
+    next_seq, acked = c.next_seq, max(other.max_ack, 1)
+    fin = Mark(c.fin_no, c.fin_ns) if c.fin_no else None
+    stream_end = next_seq - (1 if fin is not None and next_seq == c.fin_end else 0)
+    largest, unacked = c.largest, max(0, stream_end - acked)
+    return Direction(
+        packets=c.packets,
+        bytes=c.bytes,
+        stream_bytes=max(0, stream_end - 1),
+        data_packets=c.data_packets,
+        mss=c.mss,
+        wscale=max(c.wscale, -1),
+        ttl=c.ttl,
+        timestamps=bool(c.options & OPT_TIMESTAMPS),
+        first=Mark(c.began_no, c.began_ns) if c.began_no else None,
+        last=Mark(c.seen_no, c.seen_ns) if c.seen_no else None,
+        first_payload=(
+            Mark(c.first_payload_no, c.first_payload_ns) if c.first_payload_no else None
+        ),
+        last_payload=Mark(c.last_payload_no, c.last_payload_ns) if c.last_payload_no else None,
+        largest=largest,
+        largest_acked=largest if largest and c.largest_end <= acked else c.largest_acked,
+        retransmissions=c.retransmissions,
+        fast_retransmissions=c.fast,
+        spurious_retransmissions=c.spurious,
+        out_of_order=c.out_of_order,
+        duplicates=c.duplicates,
+        keep_alives=c.keep_alives,
+        dup_acks=c.dup_acks,
+        zero_windows=c.zero_windows,
+        window_probes=c.probes,
+        window_full=c.window_full,
+        lost_segments=c.lost,
+        acked_unseen=c.acked_unseen,
+        unacked=unacked,
+        unacked_since=Mark(c.last_sent_no, c.last_sent_ns) if unacked else None,
+        run=_run(odd, row, other.max_ack) if row in odd.ranges else None,
+        holes=_holes(odd, row) if row in odd.gaps else (),
+        sacked_beyond_hole=other.sack_right > other.max_ack >= 0,
+        fin=fin,
+        fin_acked=fin is not None and other.max_ack >= c.fin_end,
+        fin_sent=c.fin_sent,
+        rst=Mark(c.rst_no, c.rst_ns) if c.rst_no else None,
+        cut_by_snaplen=c.cut,
+        oversized=c.oversized,
+        fragments=c.fragments,
+        **(_rare(c, odd, row) if row in odd.windows or row in odd.resets else {}),
+    )
+
+
+def _rare(c: Any, odd: Oddities, row: int) -> dict[str, Any]:
+    """Fields that only a direction with a zero window or a RST has."""
     values: dict[str, Any] = {}
-    if row in odd.windows:
-        window = odd.windows[row]
-        seen = int(c.seen_ns[row])
-        open_ns = seen - window.since.time_ns if window.since else 0
+    window = odd.windows.get(row)
+    if window is not None:
+        open_ns = c.seen_ns - window.since.time_ns if window.since else 0
         values.update(
             zero_window_ns=max(window.longest_ns, open_ns),
             zero_window_mark=window.longest if window.longest_ns > open_ns else window.since,
             zero_window_open=window.since is not None,
         )
-    if row in odd.resets:
-        reset = odd.resets[row]
+    reset = odd.resets.get(row)
+    if reset is not None:
         values.update(
-            rst_ttl=reset.ttl, rst_window=reset.window, rst_options=reset.options,
+            rst_ttl=reset.ttl,
+            rst_window=reset.window,
+            rst_options=reset.options,
             rst_seq_offset=reset.offset,
-        )  # fmt: skip
-    return Direction(
-        packets=int(c.packets[row]),
-        bytes=int(c.bytes[row]),
-        stream_bytes=max(0, stream_end - 1),
-        data_packets=int(c.data_packets[row]),
-        mss=int(c.mss[row]),
-        wscale=max(int(c.wscale[row]), -1),
-        ttl=int(c.ttl[row]),
-        timestamps=bool(int(c.options[row]) & OPT_TIMESTAMPS),
-        first=_mark(c, "began", row),
-        last=_mark(c, "seen", row),
-        first_payload=_mark(c, "first_payload", row),
-        last_payload=_mark(c, "last_payload", row),
-        largest=largest,
-        largest_acked=largest if largest and c.largest_end[row] <= acked else int(c.largest_acked[row]),
-        retransmissions=int(c.retransmissions[row]),
-        fast_retransmissions=int(c.fast[row]),
-        spurious_retransmissions=int(c.spurious[row]),
-        out_of_order=int(c.out_of_order[row]),
-        duplicates=int(c.duplicates[row]),
-        keep_alives=int(c.keep_alives[row]),
-        dup_acks=int(c.dup_acks[row]),
-        zero_windows=int(c.zero_windows[row]),
-        window_probes=int(c.probes[row]),
-        window_full=int(c.window_full[row]),
-        lost_segments=int(c.lost[row]),
-        acked_unseen=int(c.acked_unseen[row]),
-        unacked=unacked,
-        unacked_since=_mark(c, "last_sent", row) if unacked else None,
-        run=_run(table, odd, row),
-        holes=_holes(odd, row),
-        sacked_beyond_hole=bool(c.sack_right[other] > c.max_ack[other] >= 0),
-        fin=fin,
-        fin_acked=fin is not None and bool(c.max_ack[other] >= c.fin_end[row]),
-        fin_sent=int(c.fin_sent[row]),
-        rst=_mark(c, "rst", row),
-        cut_by_snaplen=int(c.cut[row]),
-        oversized=int(c.oversized[row]),
-        fragments=int(c.fragments[row]),
-        **values,
-    )
+        )
+    return values
 
 
-def _run(table: FlowTable, odd: Oddities, row: int) -> RetransmitRun | None:
+def _run(odd: Oddities, row: int, max_ack: int) -> RetransmitRun | None:
     """The range sent most often; of equals the longest, then the first."""
-    ranges = odd.ranges.get(row)
-    if not ranges:
-        return None
+    ranges = odd.ranges[row]
     seq, found = max(ranges.items(), key=lambda item: (item[1].sent, item[1].length, -item[0]))
     if found.sent < MIN_RUN:
         return None
-    acked = int(table.sides.max_ack[row ^ 1]) > seq
     return RetransmitRun(
-        seq, found.length, found.ip_length, found.sent, tuple(found.marks), acked, found.smaller
-    )
+        seq, found.length, found.ip_length, found.sent, tuple(found.marks), max_ack > seq,
+        found.smaller,
+    )  # fmt: skip
 
 
 def _holes(odd: Oddities, row: int) -> tuple[Hole, ...]:
-    gaps = odd.gaps.get(row)
-    if not gaps:
-        return ()
-    return tuple(Hole(g.left, g.right, g.mark, False, g.beyond) for g in gaps[:MAX_HOLES])
+    return tuple(Hole(g.left, g.right, g.mark, False, g.beyond) for g in odd.gaps[row][:MAX_HOLES])
 
 
 # -- what was said --------------------------------------------------------------------
 
 
 def _settled(
-    said: Summary, table: FlowTable, sides: tuple[Direction, Direction], flow: int
+    said: Summary, rows: FlowRows, sides: tuple[Direction, Direction]
 ) -> dict[str, Any]:
     """The fields of a settled tunnel."""
     asked, answered = sides[CLIENT].first_payload, sides[PROXY].first_payload
@@ -259,7 +264,7 @@ def _settled(
     ends = [side.stream_bytes + 1 for side in sides]
     heads = (said.request.length, said.response.length)
     tls = said.tls(
-        (direction(table, 2 * flow, ends[CLIENT]), direction(table, 2 * flow + 1, ends[PROXY]))
+        (direction(rows.sides[CLIENT], ends[CLIENT]), direction(rows.sides[PROXY], ends[PROXY]))
     )
     return {
         "exchanges": (said.exchange(asked, answered),),
@@ -278,7 +283,7 @@ def _talk(conversation: Conversation, sides: tuple[Direction, Direction]) -> dic
     opening = conversation.tunnel
     values: dict[str, Any] = {
         "exchanges": _exchanges(conversation),
-        "first_bytes": tuple(mask_payload(data) for data in conversation.first_bytes),
+        "first_bytes": tuple([_masked(data) for data in conversation.first_bytes]),
         "first_language": tuple(conversation.languages),
     }
     if opening is None:
@@ -294,10 +299,17 @@ def _talk(conversation: Conversation, sides: tuple[Direction, Direction]) -> dic
         tunnel_bytes=tuple(lengths),
         tunnel_protocol=next((name for name in inner if name), "other" if any(lengths) else ""),
         tunnel_language=tuple(inner),
-        tunnel_start=tuple(mask_payload(data) for data in conversation.inner_bytes),
+        tunnel_start=tuple([_masked(data) for data in conversation.inner_bytes]),
         early_data=conversation.early is not None,
     )
     return values
+
+
+def _masked(data: bytes) -> bytes:
+    """First bytes without credentials; binary ones and plain heads have none."""
+    if data[:1] < b" " or not (b"@" in data or b"uthorization" in data or b"?" in data):
+        return data
+    return mask_payload(data)
 
 
 def _exchanges(conversation: Conversation) -> tuple[Exchange, ...]:
@@ -333,8 +345,8 @@ def _exchange(item: HttpExchange[Mark]) -> Exchange:
 
 def _tls(
     conversation: Conversation,
+    rows: FlowRows,
     sides: tuple[Direction, Direction],
-    table: FlowTable,
     walker: RecordWalker,
     flow: int,
 ) -> TlsFacts | None:
@@ -358,8 +370,8 @@ def _tls(
         certificate_request=seen.certificate_request,
         alerts=tuple(alerts),
         sides=(
-            _records(conversation, seen, CLIENT, sides, table, walker, flow),
-            _records(conversation, seen, PROXY, sides, table, walker, flow),
+            _records(conversation, seen, CLIENT, rows, sides, walker, flow),
+            _records(conversation, seen, PROXY, rows, sides, walker, flow),
         ),
     )
 
@@ -372,8 +384,8 @@ def _records(
     conversation: Conversation,
     seen: TlsSeen,
     side: int,
+    rows: FlowRows,
     sides: tuple[Direction, Direction],
-    table: FlowTable,
     walker: RecordWalker,
     flow: int,
 ) -> TlsDirection:
@@ -382,20 +394,17 @@ def _records(
         return TlsDirection()
     header, first_app, start = seen.last[side], seen.first_app[side], seen.app_from[side]
     last = _record(header) if header else None
-    count, missing = reader.count, reader.missing
-    row, end = 2 * flow + side, sides[side].stream_bytes + 1
-    columns = table.sides
-    if columns.mode[row] >= RECORDS:
-        missing = walker.missing(row, end)
-        count = max(count, int(columns.rec_count[row]))
-        if columns.rec_count[row] and (last is None or columns.rec_no[row] >= last.mark.number):
-            at = Mark(int(columns.rec_no[row]), int(columns.rec_ns[row]))
-            last = Record(at, int(columns.rec_type[row]), int(columns.rec_length[row]))
-        if first_app is None and columns.data_no[row]:
-            first_app = _mark(columns, "data", row)
-            start = int(columns.data_at[row])
+    count, missing, end = reader.count, reader.missing, sides[side].stream_bytes + 1
+    c = rows.sides[side]
+    if c.mode >= RECORDS:
+        missing = walker.missing(2 * flow + side, end)
+        count = max(count, c.rec_count)
+        if c.rec_count and (last is None or c.rec_no >= last.mark.number):
+            last = Record(Mark(c.rec_no, c.rec_ns), c.rec_type, c.rec_length)
+        if first_app is None and c.data_no:
+            first_app, start = Mark(c.data_no, c.data_ns), c.data_at
     return TlsDirection(
-        records=tuple(_record(header) for header in seen.records[side]),
+        records=tuple([_record(header) for header in seen.records[side]]),
         last=last,
         count=count,
         missing=missing,

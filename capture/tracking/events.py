@@ -181,7 +181,7 @@ def _kind(
     waited = int(a.time_ns[position]) - int(advanced[position])
     if late and was_missing and waited < (rtt or OUT_OF_ORDER_NS) and seq + length != before:
         return mark.OUT_OF_ORDER, was_missing
-    if length and 0 <= acked and seq + length <= acked:
+    if length and acked >= 0 and seq + length <= acked:
         return mark.SPURIOUS_RETRANSMISSION, was_missing
     return (mark.RETRANSMISSION if late else 0), was_missing
 

@@ -27,7 +27,7 @@ _CONNECT: Final = int.from_bytes(b"CONNECT ", "big")
 _HTTP: Final = int.from_bytes(b"HTTP/1.", "big")
 _HANDSHAKE: Final = 0x16
 
-_COLUMNS: Final = ("row", "seq", "length", "at", "number", "time_ns")
+_FIELDS: Final = ("row", "seq", "length", "at", "number", "time_ns")
 
 
 class Kept(NamedTuple):
@@ -97,16 +97,24 @@ class Openings:
             return np.zeros(0, np.int64)
         return np.unique(np.concatenate([chunk.flow for chunk in self._chunks]))
 
-    def keep(self, segments: Segments, a: Analysed, start: Ints, positions: Ints) -> None:
-        """Copy the payload at ``positions`` of ``a``."""
+    def keep(
+        self, segments: Segments, a: Analysed, start: Ints, positions: Ints, rank: Ints
+    ) -> None:
+        """Copy the payload at ``positions`` of ``a``; ``rank``: how many segments of the
+        side were kept before each."""
         if not len(positions):
             return
-        positions = positions[np.argsort(a.flow[positions], kind="stable")]
-        values = (
-            a.row[positions], start[positions], a.length[positions],
-            segments.payload_at[a.index[positions]], a.number[positions], a.time_ns[positions],
-        )  # fmt: skip
-        columns = dict(zip(_COLUMNS, values, strict=True))
+        order = np.argsort(a.flow[positions], kind="stable")
+        positions = positions[order]
+        columns = {
+            "row": a.row[positions],
+            "seq": start[positions],
+            "length": a.length[positions],
+            "at": segments.payload_at[a.index[positions]],
+            "number": a.number[positions],
+            "time_ns": a.time_ns[positions],
+            "rank": rank[order],
+        }
         self._chunks.append(_pack(columns, memoryview(segments.data)))
 
     def of_flow(self, flow: int) -> list[Kept]:
@@ -119,21 +127,22 @@ class Openings:
             found += [
                 Kept(row, seq, chunk.blob[at : at + length], number, time_ns)
                 for row, seq, length, at, number, time_ns in zip(
-                    *(chunk.columns[name][own].tolist() for name in _COLUMNS), strict=True
+                    *(chunk.columns[name][own].tolist() for name in _FIELDS), strict=True
                 )
             ]
         return found
 
-    def of_flows(self, flows: Ints) -> dict[int, list[Kept]]:
-        """Kept segments of several flows (ascending), by flow."""
+    def of_flows(self, flows: Ints, segments: int = KEPT_SEGMENTS) -> dict[int, list[Kept]]:
+        """The first kept segments of each side of several flows (ascending), by flow."""
         found: dict[int, list[Kept]] = {flow: [] for flow in flows.tolist()}
         for chunk in self._chunks:
             low, high = np.searchsorted(flows, (chunk.flow[0], chunk.flow[-1] + 1)).tolist()
             if low == high:
                 continue
-            which = np.flatnonzero(np.isin(chunk.flow, flows[low:high]))
+            first = chunk.columns["rank"] < segments
+            which = np.flatnonzero(first & np.isin(chunk.flow, flows[low:high]))
             for row, seq, length, at, number, time_ns in zip(
-                *(chunk.columns[name][which].tolist() for name in _COLUMNS), strict=True
+                *(chunk.columns[name][which].tolist() for name in _FIELDS), strict=True
             ):
                 payload = chunk.blob[at : at + length]
                 found[row >> 1].append(Kept(row, seq, payload, number, time_ns))
@@ -150,6 +159,8 @@ class Sorted(NamedTuple):
 
     keep: Ints
     """Positions to keep."""
+    rank: Ints
+    """How many segments of its side were kept before each of them."""
     heads: Ints
     """Positions of the heads that fill a segment: behind them records begin."""
     odd: Ints
@@ -194,10 +205,11 @@ def sort_out(
     good &= table.flows.syn_no[row >> 1] != 0
     odd = np.unique(row[~good] >> 1)
     fine = ~np.isin(row >> 1, odd)
-    keep = positions[fine & (rank < KEPT_SEGMENTS)]
+    early = fine & (rank < KEPT_SEGMENTS)
+    keep = positions[early]
     counts = np.bincount(np.searchsorted(row[order][head], a.row[keep]), minlength=len(head))
     sides.kept[row[order][head]] += counts.astype(np.uint8)
-    return Sorted(keep, positions[fine & begins], odd)
+    return Sorted(keep, rank[early], positions[fine & begins], odd)
 
 
 def _is_head(

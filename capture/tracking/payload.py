@@ -53,7 +53,7 @@ class Payload:
             plain = rows[~talking]
             plain = plain[end[plain] > a.before[plain]]  # sent again: nothing new
             sorted_out = sort_out(self._table, segments, a, start, plain)
-            self.openings.keep(segments, a, start, sorted_out.keep)
+            self.openings.keep(segments, a, start, sorted_out.keep, sorted_out.rank)
             heads = sorted_out.heads
             self.walker.begin(a.row[heads], end[heads])
             if len(sorted_out.odd):

@@ -31,6 +31,11 @@ MAX_RECORD: Final = 16384 + 2048
 ALERT: Final = 21
 DATA: Final = 23
 
+HANDSHAKE_RECORDS: Final = 3
+"""A client's ClientHello, ChangeCipherSpec and Finished; what follows may be a request."""
+SMALL: Final = 41
+"""Records up to this length may be an alert or a KeyUpdate; a longer one asks something."""
+
 FEW: Final = 6
 """With fewer directions than this, a plain loop is faster than a round of columns."""
 
@@ -175,6 +180,10 @@ class RecordWalker:
             sides.data_seen[which] = True
             sides.data_at[which] = sides.want[which]
             sides.data_no[which], sides.data_ns[which] = lanes.number[where], lanes.time_ns[where]
+        asks = (kind == DATA) & (size > SMALL) & (sides.rec_count[row] > HANDSHAKE_RECORDS)
+        asks &= sides.asked_no[row] == 0
+        if asks.any():
+            sides.asked_no[row[asks]] = lanes.number[at[asks]]
         for i in np.flatnonzero((kind == ALERT) & (size == 2)).tolist():
             body = int(lanes.at[at[i]] + offset[i]) + HEADER
             if int(offset[i]) + HEADER + 2 <= lanes.captured[at[i]]:
@@ -229,6 +238,9 @@ class RecordWalker:
                 header = b""
                 if lost:
                     break
+                if kind == DATA and size > SMALL and not sides.asked_no[row]:
+                    if sides.rec_count[row] + count >= HANDSHAKE_RECORDS:
+                        sides.asked_no[row] = number
                 if kind == DATA and not sides.data_seen[row]:
                     sides.data_seen[row], sides.data_at[row] = True, cursor - HEADER
                     sides.data_no[row], sides.data_ns[row] = number, time_ns

@@ -10,8 +10,7 @@ proves on all captures at hand.
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from capture.protocols.events import ClientHello, Request, Response, ServerHello
 from capture.protocols.http1 import parse_request, parse_response
 from capture.protocols.tls_hello import parse_client_hello, parse_server_hello
 from capture.tracking.openings import Kept, Openings
-from capture.tracking.records import DATA, HEADER, RECORDS
+from capture.tracking.records import HEADER, LOST, RECORDS
 from capture.tracking.table import FlowTable
 
 AFTER_NS: Final = 2_000_000_000
@@ -34,11 +33,8 @@ PROMPT_NS: Final = 1_000_000_000
 REQUEST_BYTES: Final = 160
 """More than a TLS 1.3 Finished (74) and a close_notify (24) with their headers."""
 
-FINISHED_RECORDS: Final = 3
-"""ClientHello, ChangeCipherSpec and Finished; what follows may be a request."""
-
-REQUEST_RECORD: Final = 41
-"""A longer record is no alert and no KeyUpdate."""
+HELLO_SEGMENTS: Final = 3
+"""Segments of each side that are looked at: a head, and a hello of two."""
 
 T = TypeVar("T")
 
@@ -86,17 +82,14 @@ class Summary:
         )
 
 
-def direction(table: FlowTable, row: int, end: int) -> TlsDirection:
-    """The records of a settled flow's side, as far as the columns tell."""
-    sides = table.sides
-    first = Mark(int(sides.data_no[row]), int(sides.data_ns[row]))
-    last = Mark(int(sides.rec_no[row]), int(sides.rec_ns[row]))
+def direction(c: Any, end: int) -> TlsDirection:
+    """The records of a settled flow's side, as far as its columns tell."""
     return TlsDirection(
-        last=Record(last, int(sides.rec_type[row]), int(sides.rec_length[row])),
-        count=int(sides.rec_count[row]),
-        missing=max(0, int(sides.want[row]) - end),
-        app_bytes=max(0, end - int(sides.data_at[row])),
-        first_app=first,
+        last=Record(Mark(c.rec_no, c.rec_ns), c.rec_type, c.rec_length),
+        count=c.rec_count,
+        missing=max(0, c.want - end) if c.mode == RECORDS else None,
+        app_bytes=max(0, end - c.data_at),
+        first_app=Mark(c.data_no, c.data_ns),
     )
 
 
@@ -114,13 +107,14 @@ def healthy(table: FlowTable, flows: Ints, now_ns: int | None) -> NDArray[np.boo
     for side, other in ((client, proxy), (proxy, client)):
         for name in _NO_ZEROS:
             ok &= getattr(s, name)[side] == 0
-        ok &= (s.mode[side] == RECORDS) & (s.kept[side] >= 2) & (s.data_no[side] > 0)
+        ok &= (s.mode[side] >= RECORDS) & (s.kept[side] >= 2) & (s.data_no[side] > 0)
         ok &= (s.fin_no[side] > 0) & (s.max_ack[other] >= s.fin_end[side])
-        ok &= s.want[side] == s.fin_end[side] - 1
+        # Where the borders are lost nothing is known to be cut; the client left first.
+        ok &= (s.mode[side] == LOST) | (s.want[side] == s.fin_end[side] - 1)
     ok &= s.fin_no[client] < s.fin_no[proxy]
-    ok &= s.rec_count[client] > FINISHED_RECORDS
     ok &= s.fin_end[client] - 1 - s.data_at[client] > REQUEST_BYTES
-    return ok & (s.last_payload_no[proxy] > s.data_no[client])
+    asked = s.asked_no[client]  # the proxy said something after the client's request
+    return ok & (asked > 0) & (s.last_payload_no[proxy] > asked)
 
 
 class Settler:
@@ -143,12 +137,9 @@ class Settler:
             flows = flows[~np.isin(flows, list(skip))]
         if not len(flows):
             return
-        last_answer = self._table.sides.last_payload_no[2 * flows + 1].tolist()
         done: list[int] = []
-        for (flow, kept), answer in zip(
-            self._openings.of_flows(flows).items(), last_answer, strict=True
-        ):
-            summary = self._summary(kept, answer)
+        for flow, kept in self._openings.of_flows(flows, HELLO_SEGMENTS).items():
+            summary = self._summary(kept)
             if summary is None:
                 self._refused.add(flow)
             else:
@@ -156,7 +147,7 @@ class Settler:
                 done.append(flow)
         self._openings.drop(np.array(done, np.int64))
 
-    def _summary(self, kept: list[Kept], last_answer: int) -> Summary | None:
+    def _summary(self, kept: list[Kept]) -> Summary | None:
         """Parse an opening; None when it is not as plain as it looked."""
         asked = [item for item in kept if item.row & 1 == CLIENT]
         told = [item for item in kept if item.row & 1 == PROXY]
@@ -170,18 +161,20 @@ class Settler:
         while len(stream) < size and packets + 1 < len(asked):
             packets += 1
             stream += asked[packets].payload
-        hello = parse_client_hello(stream[HEADER:size]) if HEADER < size <= len(stream) else None
+        hello = None
+        if HEADER < size <= len(stream):
+            hello = parse_client_hello(stream[HEADER:size], session=False)
         server = _server_hello(told[1].payload)
         if hello is None or server is None or server.retry:
             return None
-        if hello.length != size - HEADER or not _answered(asked[1:], last_answer):
+        if hello.length != size - HEADER:
             return None
         first, last, answer = asked[1], asked[packets], told[1]
         return Summary(
             request,
             response,
-            self._share(replace(hello, session_id=b"")),
-            self._share(replace(server, session_id=b"")),
+            self._share(hello),
+            self._share(server),
             (first.number, first.time_ns, last.number, last.time_ns, packets,
              answer.number, answer.time_ns),
         )  # fmt: skip
@@ -196,22 +189,6 @@ def _server_hello(stream: bytes) -> ServerHello | None:
     size = HEADER + (stream[3] << 8 | stream[4]) if len(stream) > HEADER else 0
     if not HEADER < size <= len(stream):
         return None
-    server = parse_server_hello(stream[HEADER:size])
+    server = parse_server_hello(stream[HEADER:size], session=False)
     return server if server is not None and server.version >= 0x0304 else None
 
-
-def _answered(kept: list[Kept], last_answer: int) -> bool:
-    """Whether the client sent a request after its handshake, and the proxy something
-    after that."""
-    stream = b"".join([item.payload for item in kept])
-    at = count = 0
-    while at + HEADER <= len(stream):
-        size = stream[at + 3] << 8 | stream[at + 4]
-        if count >= FINISHED_RECORDS and stream[at] == DATA and size > REQUEST_RECORD:
-            for item in kept:
-                at -= len(item.payload)
-                if at < 0:
-                    return last_answer > item.number
-        at += HEADER + size
-        count += 1
-    return False

@@ -6,20 +6,22 @@ It owns all state of the analysis; one thread drives it. See ``table`` (who is w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 
 from capture.decode.columns import RST, Decoded, IcmpError
+from capture.frames import Ints
 from capture.facts import CLIENT, PROXY, Endpoint, FlowFacts
-from capture.tracking.build import flow_facts
+from capture.tracking.build import FlowRows, flow_facts, take_rows
 from capture.tracking.events import Oddities, classify
-from capture.tracking.settle import Settler
-from capture.tracking.sequence import Analysed, analyse
-from capture.tracking.state import commit, note_milestones
 from capture.tracking.payload import Payload
 from capture.tracking.records import TALK
+from capture.tracking.sequence import Analysed, analyse
+from capture.tracking.streams import Conversation
+from capture.tracking.settle import Settler, Summary
+from capture.tracking.state import commit, note_milestones
 from capture.tracking.table import FlowTable
 
 MAX_ICMP: Final = 16
@@ -71,41 +73,75 @@ class Tracker:
 
     def facts(self, flow: int) -> FlowFacts:
         """Everything known of a flow (0-based number) at this moment."""
+        return self.facts_of([flow])[0]
+
+    def facts_of(self, flows: Sequence[int]) -> list[FlowFacts]:
+        """Facts of several flows; much cheaper in batches than one by one."""
+        return [
+            flow_facts(
+                rows, self.odd, flow, self._said(flow, rows), self.payload.walker,
+                tuple(self.icmp.get(flow, ())), self._address_text,
+            )
+            for flow, rows in zip(flows, take_rows(self.table, flows), strict=True)
+        ]  # fmt: skip
+
+    def _said(self, flow: int, rows: FlowRows) -> Conversation | Summary | None:
         summary = self._settler.summaries.get(flow)
-        conversation = self.payload.conversation(flow) if summary is None else None
+        if summary is not None:
+            return summary
+        conversation = self.payload.conversation(flow)
         if conversation is not None:
             for side in (CLIENT, PROXY):
-                row = 2 * flow + side
-                if self.table.sides.mode[row] == TALK:
-                    conversation.finish(side, int(self.table.sides.next_seq[row]))
-        return flow_facts(
-            self.table, self.odd, flow, conversation or summary, self.payload.walker,
-            tuple(self.icmp.get(flow, ())), self._address_text,
-        )  # fmt: skip
+                if rows.sides[side].mode == TALK:
+                    conversation.finish(side, rows.sides[side].next_seq)
+        return conversation
 
     def proxy(self, flow: int) -> Endpoint:
         """The proxy's (or server's) end of a flow."""
         value = int(self.table.flows.proxy[flow])
         return Endpoint(self._address_text(value >> 16), value & 0xFFFF)
 
+    def endpoint_text(self, value: int) -> str:
+        """An endpoint of the columns, printable."""
+        return str(Endpoint(self._address_text(value >> 16), value & 0xFFFF))
+
     def servers(self) -> list[Endpoint]:
         """Every distinct server end."""
-        values = np.unique(self.table.flows.proxy[: len(self)]).tolist()
-        return [Endpoint(self._address_text(value >> 16), value & 0xFFFF) for value in values]
+        return self._endpoints(self.table.flows.proxy[: len(self)])
+
+    def _endpoints(self, values: Ints) -> list[Endpoint]:
+        return [
+            Endpoint(self._address_text(value >> 16), value & 0xFFFF)
+            for value in np.unique(values).tolist()
+        ]
 
     def finish(self) -> None:
         """The source is read: settle what only waited for time to pass."""
         self._settler.settle(None, set(self.icmp))
 
-    def settled(self, flow: int) -> bool:
-        """Whether a flow is a tunnel that was used and closed without anything to say."""
-        return flow in self._settler.summaries
+    def tunnel_servers(self) -> list[Endpoint]:
+        """Distinct server ends that opened a tunnel as tunnels open."""
+        flows = [*self._settler.summaries, *self.payload.openings.flows().tolist()]
+        opened = np.array(flows, np.int64)
+        opened = opened[self.table.sides.kept[2 * opened + 1] > 0]
+        return self._endpoints(self.table.flows.proxy[opened])
 
     def with_requests(self) -> list[int]:
-        """Flows on which HTTP was spoken."""
-        talks = self.payload.conversations.items()
-        opened = self.payload.openings.flows().tolist()
-        return sorted({*opened, *self._settler.summaries, *(flow for flow, talk in talks if talk.http is not None)})
+        """Flows parsed as HTTP that may prove a proxy: with a request that only proxies
+        get, or with a reply whose request was not seen."""
+        return [
+            flow
+            for flow, talk in self.payload.conversations.items()
+            if talk.http is not None
+            and any(
+                e.request is None or e.request.form in ("authority", "absolute")
+                for e in talk.http.exchanges
+            )
+        ]
+
+    def summary(self, flow: int) -> Summary | None:
+        """The summary of a settled flow: a tunnel that was used and closed in order."""
+        return self._settler.summaries.get(flow)
 
     def direct_web(self) -> int:
         """Flows of ordinary web traffic: origin-form HTTP on port 80, TLS on port 443."""
