@@ -1,36 +1,37 @@
-"""All texts of the rules, from one TOML file that users can extend with own known issues.
+"""Findings in words: the rules' texts, filled with a flow's values, and own known issues.
 
-The file holds issues, status codes, verdicts, rules (title, cause by confidence, next steps,
-symptoms) and the signs by which an error reply names its cause. Texts may hold placeholders
-such as ``{proxy}``; an unknown one is an error on load, so that a report never prints one.
-Placeholders are plain names: a text cannot reach into objects.
+Texts may hold placeholders such as ``{proxy}``; an unknown one is an error on load, so that a
+report never prints one. Placeholders are plain names: a text cannot reach into objects.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from capture.judging.hit import Hit
-from capture.judging.own import OwnIssue, parse_own
 from capture.judging.scene import Scene
-from capture.judging.signs import PLACES, Sign
+from capture.judging.signs import Sign
+from capture.judging.texts import (
+    PLACEHOLDER,
+    PLACEHOLDERS,
+    CatalogueError,
+    Code,
+    Issue,
+    Tables,
+    Texts,
+    builtin,
+)
 from capture.report.model import Confidence, Finding
 
-PLACEHOLDERS: Final = frozenset({
-    "client", "client_host", "proxy", "proxy_host", "proxy_port", "target", "host", "port", "sni",
-    "status", "reason", "delay", "gap", "offered", "scheme", "detail", "direction", "size", "mss",
-    "mtu", "ping_size", "router", "issuer", "subject", "expiry", "name", "other", "feature",
-    "count", "filter", "first",
-})  # fmt: skip
+if TYPE_CHECKING:
+    from pathlib import Path
 
-_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+    from capture.judging.own import OwnIssue
+
+__all__ = ["Catalogue", "CatalogueError", "Code", "Issue", "Tables", "Texts"]
+
 _SAFE: Final = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,253}")
 """What a value may hold to stand in a command that somebody will paste into a shell."""
 
@@ -39,60 +40,11 @@ _STAND_INS: Final = {"target": "HOST:443", "host": "HOST", "sni": "HOST", "port"
 """For commands, where the value is unknown or not fit for a shell."""
 
 
-class CatalogueError(ValueError):
-    """A catalogue file cannot be used; the message names the file and the entry."""
-
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """A known issue, the heading under which rules are gathered."""
-
-    name: str
-    summary: str
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A status code of the table beside a tunnel."""
-
-    name: str
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """What the catalogue says for one rule."""
-
-    title: str
-    issue: str
-    causes: Mapping[str, str]
-    """By confidence; at least one."""
-    steps: tuple[str, ...]
-    appliance: tuple[str, ...] = ()
-    """Steps added where the target is one that a firewall appliance reaches."""
-    raise_by: str = ""
-    symptom: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """The parsed catalogue file."""
-
-    rules: Mapping[str, Texts]
-    issues: Mapping[str, Issue]
-    codes: Mapping[int, Code]
-    verdicts: Mapping[str, str]
-    """One line for each verdict, for a reader who sees only its name."""
-    signs: tuple[Sign, ...] = ()
-    services: tuple[tuple[str, str], ...] = ()
-    """Host name endings of an appliance's services, and what it needs them for."""
-
-
 class Catalogue:
     """Texts, codes and signs, and the user's own known issues.
 
-    The built-in file is parsed when the first rule fires: a capture without a finding does
-    not wait for it.
+    Of the built-in file, what is asked for is parsed: a capture without a finding does not
+    wait for it.
     """
 
     def __init__(self, custom: tuple[OwnIssue, ...] = ()) -> None:
@@ -101,7 +53,7 @@ class Catalogue:
     @property
     def tables(self) -> Tables:
         """The built-in catalogue."""
-        return _builtin()
+        return builtin()
 
     @property
     def rules(self) -> Mapping[str, Texts]:
@@ -138,6 +90,13 @@ class Catalogue:
         Raises:
             CatalogueError: A file cannot be read or an entry is not valid.
         """
+        if not extra_dirs:
+            return cls()
+        import tomllib
+        from pathlib import Path
+
+        from capture.judging.own import parse_own  # hardly anybody has any
+
         own: list[OwnIssue] = []
         for directory in extra_dirs:
             for path in sorted(Path(directory).glob("*.toml")):
@@ -213,7 +172,7 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     """Put values into a text; a placeholder without a value becomes its name in capitals."""
     if "{" not in template:
         return template
-    return _PLACEHOLDER.sub(lambda m: values.get(m[1]) or m[1].upper(), template)
+    return PLACEHOLDER.sub(lambda m: values.get(m[1]) or m[1].upper(), template)
 
 
 def flow_values(scene: Scene) -> dict[str, str]:
@@ -262,86 +221,3 @@ def fill_step(template: str, values: Mapping[str, str]) -> str:
     prose = {name: value.replace("`", "'") for name, value in values.items()}
     commands = shell_values(values) if len(parts) > 1 else prose
     return "`".join(fill(part, commands if at % 2 else prose) for at, part in enumerate(parts))
-
-
-# -- the file ------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=1)
-def _builtin() -> Tables:
-    text = files("capture.judging").joinpath("catalogue.toml").read_text(encoding="utf-8")
-    return parse(tomllib.loads(text))
-
-
-def parse(data: Mapping[str, Any]) -> Tables:
-    """Build the tables from its parsed file.
-
-    Raises:
-        CatalogueError: An entry lacks a field, names an unknown issue, shared step or
-            placeholder.
-    """
-    issues = {name: Issue(item["name"], item["summary"]) for name, item in data["issue"].items()}
-    shared: dict[str, str] = data["step"]
-    rules = {}
-    for name, item in data["rule"].items():
-        try:
-            rules[name] = _texts(item, shared)
-        except KeyError as error:
-            raise CatalogueError(f"rule {name}: lacks or does not know {error}") from error
-        if rules[name].issue not in issues:
-            raise CatalogueError(f"rule {name}: unknown issue {rules[name].issue}")
-        check_placeholders(name, texts_of(rules[name]))
-    signs = tuple(_sign(item, rules) for item in data["sign"])
-    return Tables(
-        rules,
-        issues,
-        {int(code): Code(item["name"], item["meaning"]) for code, item in data["code"].items()},
-        dict(data["verdict"]),
-        signs,
-        tuple((host, item["for"]) for item in data["service"] for host in item["hosts"]),
-    )
-
-
-def _texts(item: Mapping[str, Any], shared: Mapping[str, str]) -> Texts:
-    def steps(key: str) -> tuple[str, ...]:
-        return tuple(shared[s[1:]] if s.startswith("@") else s for s in item.get(key, ()))
-
-    causes = {key: item[key] for key in ("certain", "likely", "possible") if key in item}
-    if not causes:
-        raise KeyError("certain, likely or possible")
-    return Texts(
-        item["title"], item["issue"], causes, steps("steps"), steps("appliance"),
-        item.get("raise_by", ""), item.get("symptom", ""),
-    )  # fmt: skip
-
-
-def _sign(item: Mapping[str, Any], rules: Mapping[str, Texts]) -> Sign:
-    place = "header" if "header" in item else item["place"]
-    if place not in PLACES or item["means"] not in rules:
-        raise CatalogueError(f"sign {item}: unknown place or rule")
-    return Sign(
-        place,
-        item.get("header", ""),
-        item["pattern"],
-        item["means"],
-        Confidence(item.get("sure", "certain")),
-        item.get("detail", ""),
-    )
-
-
-def texts_of(texts: Texts) -> list[str]:
-    """Every text of a rule that may hold placeholders."""
-    return [texts.title, texts.raise_by, texts.symptom, *texts.causes.values(), *texts.steps,
-            *texts.appliance]  # fmt: skip
-
-
-def check_placeholders(name: str, texts: Sequence[str]) -> None:
-    """Refuse placeholders that nothing fills.
-
-    Raises:
-        CatalogueError: With the name of the entry and of the placeholder.
-    """
-    for text in texts:
-        for found in _PLACEHOLDER.findall(text):
-            if found not in PLACEHOLDERS:
-                raise CatalogueError(f"{name}: unknown placeholder {{{found}}}")

@@ -81,6 +81,9 @@ class _Made(Mapping[_K, _V], Generic[_K, _V]):
             value = self._known[key] = self._make(str(key), self._sources[key])
         return value
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._sources
+
     def __iter__(self) -> Iterator[_K]:
         return iter(self._sources)
 
@@ -169,7 +172,7 @@ def split(text: str) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
 @lru_cache(maxsize=1)
 def builtin() -> Tables:
     """The catalogue that comes with the program."""
-    data = get_data(__package__, "catalogue.toml")
+    data = get_data("capture.judging", "catalogue.toml")
     assert data is not None, "the package's loader gives no data"
     return Tables(data.decode())
 
