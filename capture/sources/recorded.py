@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from capture.frames import FrameBlock, SourceInfo
 from capture.sources.streams import FileStream, Stream
 from capture.sources.windows import Window, Windows
 from capture.store import PacketStore, Spool
+
+_UNPACKED_RATIO: Final = 16
+"""Bytes that a packed byte may become; only the size of a buffer depends on it."""
 
 
 def keep(spool: Spool, block: FrameBlock, info: SourceInfo) -> None:
@@ -60,7 +64,10 @@ class RecordedSource:
     def blocks(self) -> Iterator[FrameBlock]:
         """See ``capture.frames.Source``."""
         plain_file = isinstance(self._stream, FileStream) and self._stream.regular
-        windows = Windows(self._stream, self._position, ahead=plain_file)
+        expected = self._stream.total
+        if expected is not None and not plain_file:
+            expected *= _UNPACKED_RATIO
+        windows = Windows(self._stream, self._position, expected, ahead=plain_file)
         try:
             for window in windows:
                 for block in self._take(window):

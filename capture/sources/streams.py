@@ -11,6 +11,7 @@ import os
 import select
 import stat
 import sys
+import threading
 from typing import TYPE_CHECKING, Final, Protocol
 
 from capture.frames import UnreadableInput
@@ -75,6 +76,7 @@ class FileStream:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._lock = threading.Lock()
         status = os.fstat(fd)
         self.regular = stat.S_ISREG(status.st_mode)
         self.start = 0
@@ -104,9 +106,9 @@ class FileStream:
         while not self.regular and not self.ready(_POLL_SECONDS):
             if self._closed:
                 return 0
-        if self._closed:
-            return 0
-        count = os.readv(self._fd, [view])
+        with self._lock:
+            # Closed meanwhile, the descriptor's number may belong to another file by now.
+            count = 0 if self._closed else os.readv(self._fd, [view])
         self._taken += count
         return count
 
@@ -127,10 +129,11 @@ class FileStream:
 
     def close(self) -> None:
         """See ``Stream``."""
-        if not self._closed:
-            self._closed = True
-            with contextlib.suppress(OSError):
-                os.close(self._fd)
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                with contextlib.suppress(OSError):
+                    os.close(self._fd)
 
 
 class Rewound:

@@ -17,6 +17,7 @@ from capture.sources.streams import Stream
 
 BLOCK: Final = 16 << 20
 """Bytes read at a time."""
+_SMALLEST: Final = 4096
 _HEADROOM: Final = 320 << 10
 """Room in front of a block for the record carried over: tcpdump's largest one fits."""
 _GATHER_SECONDS: Final = 0.1
@@ -45,21 +46,27 @@ class Windows:
     Args:
         stream: Standing at the first byte that is of interest.
         position: What to call that byte's position.
-        block: Bytes read at a time.
+        expected: Bytes that the stream will about give, None when nobody knows; a small file
+            gets small buffers.
         ahead: Read ahead in a thread (only where a read never waits for long).
     """
 
     def __init__(
-        self, stream: Stream, position: int = 0, block: int = BLOCK, ahead: bool = False
+        self,
+        stream: Stream,
+        position: int = 0,
+        expected: int | None = None,
+        ahead: bool = False,
     ) -> None:
         self._stream = stream
         self._position = position
-        if stream.total is not None:
+        block = BLOCK
+        if expected is not None:
             # A byte more than the file holds, so that its end is seen in the first read.
-            block = max(4096, min(block, stream.total + 1))
+            block = max(_SMALLEST, min(block, expected + 1))
         self._block = block
         self._headroom = min(_HEADROOM, block)
-        self._ahead = ahead and stream.total is not None and stream.total > 2 * block
+        self._ahead = ahead and expected is not None and expected > 2 * block
 
     def __iter__(self) -> Iterator[Window]:
         """All windows; the last one is ``final`` and holds what no window before used up."""

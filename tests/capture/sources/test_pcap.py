@@ -139,8 +139,7 @@ def test_large_file_in_small_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         pcap_header()
         + b"".join(pcap_record(data, 1_700_000_000 + i) for i, data in enumerate(frames)),
     )
-    defaults = (0, 65_536, False)
-    monkeypatch.setattr(windows.Windows.__init__, "__defaults__", defaults)
+    monkeypatch.setattr(windows, "BLOCK", 65_536)
     monkeypatch.setattr(windows, "_HEADROOM", 2048)
     got, info = read(path)
     assert [frame.data for frame in got] == frames

@@ -299,7 +299,7 @@ def test_small_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks[700:700] = [section(">"), interface(">")]
     blocks[702:] = [enhanced(data, START * 10**6, order=">") for data in frames[698:]]
     path = written(tmp_path, *blocks)
-    monkeypatch.setattr(windows.Windows.__init__, "__defaults__", (0, 65_536, False))
+    monkeypatch.setattr(windows, "BLOCK", 65_536)
     got, info = read(path)
     assert [frame.data for frame in got] == frames
     assert len(info.interfaces) == 2

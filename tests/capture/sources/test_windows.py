@@ -35,7 +35,8 @@ def test_every_byte_once_and_in_its_place(
     finals = 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(windows, "_HEADROOM", headroom)
-        for turn, window in enumerate(Windows(stream, 100, block=4096, ahead=ahead)):
+        patch.setattr(windows, "BLOCK", 4096)
+        for turn, window in enumerate(Windows(stream, 100, size, ahead)):
             window.used = min(window.start + steps[turn % len(steps)], window.end)
             if window.final:
                 finals += 1
@@ -58,8 +59,9 @@ def test_failure_of_the_reading_thread_is_raised(
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "readv", broken)
+    monkeypatch.setattr(windows, "BLOCK", 4096)
     with pytest.raises(OSError, match="Input/output"):
-        list(Windows(stream, block=4096, ahead=True))
+        list(Windows(stream, expected=100_000, ahead=True))
     stream.close()
 
 
