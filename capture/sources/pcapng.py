@@ -114,6 +114,7 @@ class PcapngSource(RecordedSource):
         self._section: _Section | None = None
         self._mean = 512
         self._usual = _ENHANCED
+        self._timed = False
 
     def _take(self, window: Window) -> Iterator[FrameBlock]:
         window.used = window.start
@@ -315,8 +316,8 @@ class PcapngSource(RecordedSource):
                 time_ns[of_it] = section.clocks[number].nanoseconds(ticks[of_it])
         if simple.any():
             time_ns = np.where(simple, 0, time_ns)  # simple packet blocks have no time
-            if simple.all():
-                self.info.times_known = False
+        self._timed = self._timed or not simple.all()
+        self.info.times_known = self._timed
         index = (interface + section.first).astype(np.int32)
         return index, linktypes[interface], time_ns
 

@@ -131,7 +131,7 @@ class Assembler:
             self._emit(frames.foreign_frame(line.arp), line.interface)
         elif not self._tcp(pending):
             self._emit(self._not_tcp(pending), line.interface)
-            self._heads(pending, verbatim=False)
+            self._heads(pending)
 
     def finish(self) -> None:
         """Flush, and say what had to be assumed of the text as a whole."""
@@ -216,12 +216,12 @@ class Assembler:
                 return found[0], found[1:]
         return first, found
 
-    def _heads(self, pending: _Pending, verbatim: bool) -> None:
+    def _heads(self, pending: _Pending) -> None:
         """Heads under a line that is no TCP segment belong to the latest connection."""
         if self._latest is None or not pending.under:
             return
         under = [unquote(text)[1] for text in pending.under]
-        for head in heads.from_lines(under, verbatim):
+        for head in heads.from_lines(under, verbatim=False):
             self._say(head, self._latest)
 
     def _say(self, head: heads.Head, conversation: Conversation) -> None:

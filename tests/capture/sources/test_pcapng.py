@@ -69,6 +69,13 @@ def test_simple_packets_only_have_no_times(tmp_path: Path) -> None:
     assert not info.times_known
 
 
+def test_no_packets_is_no_error(tmp_path: Path) -> None:
+    got, info = read(written(tmp_path, section(), interface()))
+    assert got == []
+    assert info.times_known
+    assert info.warnings == []
+
+
 @pytest.mark.parametrize(
     ("resolution", "ticks", "expected"),
     [
