@@ -1,8 +1,8 @@
 """Reads a stream in blocks, carrying the record that a block's end cuts over to the next.
 
 A plain file is read ahead by a thread: while one block is judged the next one is read
-(``readv`` releases the GIL; measured: a fifth off reading and decoding). Two buffers are all that is ever held, unless one record is
-larger than a block.
+(``readv`` releases the GIL; measured: a fifth off reading and decoding). Two buffers are
+all that is ever held, unless one record is larger than a block.
 """
 
 from __future__ import annotations
