@@ -46,7 +46,8 @@ class HttpExchange(Generic[M]):
         self.body_received = 0
         """Body bytes that went by, captured or not."""
         self.body_complete: bool | None = None
-        """None: not over yet, or cannot be told."""
+        """False until the announced end is seen; None where that cannot be told (until-close,
+        bytes missing)."""
         self._body = bytearray()
 
     @property

@@ -172,6 +172,8 @@ class Framer(Generic[M]):
     def resync(self) -> None:
         """Wait for a segment that begins like a head."""
         self.buffer.clear()
+        if self.exchange is not None:
+            self.exchange.body_complete = None
         self.exchange = None
         self.keep = 0
         self.state = LOST
@@ -277,9 +279,11 @@ class Framer(Generic[M]):
     # -- bodies ------------------------------------------------------------------------
 
     def begin_body(self, framing: int, length: int, exchange: HttpExchange[M] | None) -> None:
-        """What follows is a body."""
+        """What follows is a body: incomplete until its end is seen, where it names one."""
         self.state, self.left, self.received = framing, length, 0
         self.exchange = exchange
+        if exchange is not None and framing != UNTIL_CLOSE:
+            exchange.body_complete = False
         status = exchange.response.status if exchange and exchange.response else 0
         self.keep = KEPT_BODY if status >= 300 else 0
 

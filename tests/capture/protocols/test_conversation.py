@@ -260,6 +260,7 @@ def test_bodies_are_skipped_but_the_start_of_an_error_page_is_read() -> None:
     assert talk.http.skip(PROXY) == 5000
     talk.proxy(b"c" * 4999)
     assert talk.http.skip(PROXY) == 1
+    assert talk.http.exchanges[1].body_complete is False  # whether or not a FIN follows
     assert kinds(talk.http.closed(PROXY, 8)) == ["body 4999 False"]
     assert talk.http.exchanges[1].body_complete is False
     assert talk.http.exchanges[1].body_start == b""
