@@ -103,6 +103,8 @@ class TunnelscopeApp(App[int]):
     # Leaving
 
     def on_mount(self) -> None:
+        # After Ctrl+Z and fg the terminal is blank, and Textual waits for a change.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             try:

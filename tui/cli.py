@@ -60,7 +60,7 @@ def _run(arguments: Namespace) -> int:
 
 
 def _check(arguments: Namespace) -> int:
-    from capture.report.render import needs_steps
+    from capture.report.render import needs_steps, needs_texts
 
     paths = [*arguments.read, *arguments.file]
     if not paths:
@@ -68,7 +68,10 @@ def _check(arguments: Namespace) -> int:
     if paths.count(_STDIN) > 1:
         raise UsageError("standard input (-) can be read only once")
     options = _options(
-        arguments, keep_other=arguments.all, keep_steps=needs_steps(arguments.format)
+        arguments,
+        keep_other=arguments.all,
+        keep_steps=needs_steps(arguments.format),
+        keep_texts=needs_texts(arguments.format),
     )
     return _report(
         paths,
@@ -130,7 +133,11 @@ def _has_terminal(path: str) -> bool:
 
 
 def _options(
-    arguments: Namespace, *, keep_other: bool = False, keep_steps: bool = True
+    arguments: Namespace,
+    *,
+    keep_other: bool = False,
+    keep_steps: bool = True,
+    keep_texts: bool = True,
 ) -> AnalysisOptions:
     """What the user said about the analysis.
 
@@ -165,6 +172,7 @@ def _options(
         proxies=proxies.unique((*told, *proxies.from_environment())),
         keep_other=keep_other,
         keep_steps=keep_steps,
+        keep_texts=keep_texts,
         rules=tuple(arguments.rules),
     )
 

@@ -66,6 +66,7 @@ class EngineBridge:
         self._progress = progress
         self._engine: EngineLike | None = None
         self._seen: Snapshot | None = None
+        self._given: Snapshot | None = None
         self._died = ""
 
     def start(self) -> None:
@@ -85,6 +86,11 @@ class EngineBridge:
         if newest is None or newest is self._seen:
             return None
         self._seen = newest
+        flows = newest.report.flows
+        if not isinstance(flows, tuple):
+            # The widgets keep and compare tuples.
+            newest = replace(newest, report=replace(newest.report, flows=tuple(flows)))
+        self._given = newest
         return newest
 
     def reading(self) -> Snapshot | None:
@@ -93,11 +99,11 @@ class EngineBridge:
         Judging many tunnels takes a while, and the bar must not seem stuck meanwhile. None
         when there is nothing newer to tell.
         """
-        seen = self._seen
-        if seen is None or seen.finished or self._progress is None:
+        given = self._given
+        if given is None or given.finished or self._progress is None:
             return None
         done, total = self._progress()
-        return replace(seen, bytes_done=done, bytes_total=total)
+        return replace(given, bytes_done=done, bytes_total=total)
 
     def thread_died(self, args: threading.ExceptHookArgs) -> None:
         """Note, as ``threading.excepthook``, what ended a thread; the first one counts."""

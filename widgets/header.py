@@ -82,7 +82,7 @@ class CaptureHeader(Widget):
     def show(self, snapshot: Snapshot | None) -> None:
         """Take a snapshot; repaints only if the line reads differently."""
         self._snapshot = snapshot
-        self._count(snapshot.report.flows if snapshot is not None else ())
+        self._count(tuple(snapshot.report.flows) if snapshot is not None else ())
         parts = (*self._left(), *self._right())
         if parts != self._drawn:
             self._drawn = parts

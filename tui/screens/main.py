@@ -161,7 +161,7 @@ class MainScreen(PaneScreen):
         with self.app.batch_update():
             self._header.show(snapshot)
             self._tunnels.empty_text = empty_text(snapshot)
-            self._tunnels.show(snapshot.report.flows)
+            self._tunnels.show(tuple(snapshot.report.flows))
             self._finder.tunnels_changed()
             self._fill()
 
@@ -410,6 +410,8 @@ class MainScreen(PaneScreen):
         self._fill()
 
     def action_copy(self) -> None:
+        if self._issue.command is None:
+            self.tell("no command to copy here")
         self._issue.action_copy()
 
 
