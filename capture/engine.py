@@ -6,15 +6,17 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from capture.analysis import Analysis
 from capture.frames import Source, UnreadableInput
 from capture.judging import Catalogue
 from capture.options import AnalysisOptions
-from capture.packets import EMPTY
 from capture.report.model import Report
-from capture.snapshot import Snapshot
-from capture.store import PacketStore
+
+if TYPE_CHECKING:
+    from capture.snapshot import Snapshot
+    from capture.store import PacketStore
 
 PATIENCE = 4
 """A snapshot may be made again after this many times the time it took to make."""
@@ -118,6 +120,9 @@ class Engine(threading.Thread):
     def _publish(
         self, analysis: Analysis, *, finished: bool = False, error: str | None = None
     ) -> None:
+        from capture.packets import EMPTY
+        from capture.snapshot import Snapshot
+
         try:
             report = analysis.report(final=finished)
         except Exception as problem:

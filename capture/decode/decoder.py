@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from capture.decode import link, meta, network, tunnels
 from capture.decode.addresses import AddressBook
 from capture.decode.columns import Decoded, DnsMessage, IcmpError, Segments
-from capture.decode.dns import parse as parse_message
-from capture.decode.fragments import Reassembler, read_fragments
-from capture.decode.icmp import parse_error
 from capture.decode.peel import Peel, Rows, refuse
 from capture.decode.segments import join_segments, peeled_segments, plain_segments
 from capture.frames import Bytes, FrameBlock, Ints
+
+if TYPE_CHECKING:
+    from capture.decode.fragments import Reassembler
 
 MAX_DNS: Final = 20_000
 """DNS messages kept of a capture; a capture of a name server must not fill the memory."""
@@ -46,7 +46,9 @@ class Decoder:
         self.snaplen_cut = 0
         """Frames of which the capture holds only the start."""
         self._reasons: Counter[str] = Counter()
-        self._reassembler = Reassembler(self._reasons)
+        self._reassembler: Reassembler | None = None
+        """Made for the first fragment; few captures have one."""
+        self._now_ns = 0
         self._dns = 0
         self._icmp = 0
         _keep_freed_memory()
@@ -54,12 +56,13 @@ class Decoder:
     @property
     def not_understood(self) -> Counter[str]:
         """Frames that yielded nothing, by reason; a copy."""
-        return self._reasons + self._reassembler.missed()
+        missed = self._reassembler.missed() if self._reassembler else Counter[str]()
+        return self._reasons + missed
 
     @property
     def fragments_dropped(self) -> int:
         """First fragments whose later ones did not come."""
-        return self._reassembler.dropped
+        return self._reassembler.dropped if self._reassembler else 0
 
     def decode(self, block: FrameBlock) -> Decoded:
         """Decode the next block.
@@ -74,7 +77,7 @@ class Decoder:
         self.frames += len(block)
         self.snaplen_cut += int(np.count_nonzero(block.caplen < block.wirelen))
         if len(block):
-            self._reassembler.now_ns = max(self._reassembler.now_ns, int(block.time_ns.max()))
+            self._now_ns = max(self._now_ns, int(block.time_ns.max()))
         data = block.data
         parts, plain = plain_segments(block)
         result = Decoded(join_segments([], data))
@@ -106,6 +109,15 @@ class Decoder:
             The block's buffer, with the datagrams behind it where there are any.
         """
         rows = _in_order(peel.fragments)
+        if self._reassembler is not None:
+            self._reassembler.now_ns = self._now_ns
+        if not len(rows):
+            return block.data
+        from capture.decode.fragments import Reassembler, read_fragments
+
+        if self._reassembler is None:
+            self._reassembler = Reassembler(self._reasons)
+            self._reassembler.now_ns = self._now_ns
         packets: list[bytes] = []
         frames: list[int] = []
         lengths: list[int] = []
@@ -131,12 +143,16 @@ class Decoder:
 
     def _read_dns(self, block: FrameBlock, peel: Peel, out: list[DnsMessage]) -> None:
         rows = _in_order(peel.dns)
+        if not len(rows):
+            return
+        from capture.decode.dns import parse
+
         for i in range(len(rows)):
             if self._dns >= MAX_DNS:
                 refuse(self._reasons, f"DNS beyond the first {MAX_DNS} messages", len(rows) - i)
                 return
             at, end = int(rows.at[i]), int(rows.end[i])
-            message = parse_message(peel.data[at : min(end, at + _DNS_WINDOW)].tobytes())
+            message = parse(peel.data[at : min(end, at + _DNS_WINDOW)].tobytes())
             if message is None:
                 refuse(self._reasons, "DNS other than queries and answers", 1)
                 continue
@@ -160,6 +176,10 @@ class Decoder:
 
     def _read_icmp(self, block: FrameBlock, peel: Peel, out: list[IcmpError]) -> None:
         rows = _in_order(peel.icmp_errors)
+        if not len(rows):
+            return
+        from capture.decode.icmp import parse_error
+
         for i in range(len(rows)):
             if self._icmp >= MAX_ICMP:
                 refuse(self._reasons, f"ICMP errors beyond the first {MAX_ICMP}", len(rows) - i)

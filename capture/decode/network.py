@@ -107,7 +107,7 @@ def _set_fragments_aside(
     """
     more = MORE_FRAGMENTS if offset == OFFSET else IPV6_MORE
     fragment = field & (offset | more) != 0
-    wanted = np.isin(protocol, (TCP, ICMP, ICMP6))
+    wanted = np.isin(protocol, (TCP, ICMP, ICMP6), kind="table")
     peel.fragments.append(payload.take(fragment & wanted))
     later = fragment & ~wanted & (field & offset != 0)
     peel.refuse("later IP fragment of another protocol", int(np.count_nonzero(later)))

@@ -164,9 +164,12 @@ class Peel:
             layers: Layer by value.
             name: Reason to refuse a value that is not in ``layers``.
         """
+        known = 0
         for value, which in groups(values, tuple(layers)):
             self.give(layers[value], rows if which is None else rows.take(which))
-        self.refuse_by_value(values[~np.isin(values, tuple(layers))], name)
+            known += len(rows) if which is None else len(which)
+        if known < len(rows):
+            self.refuse_by_value(values[~np.isin(values, tuple(layers), kind="table")], name)
 
     def refuse_by_value(self, values: Ints, name: Callable[[int], str]) -> None:
         """Count frames that are refused for what a field says, the frequent values by name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from capture.frames import Source, SourceInfo, UnreadableInput
 from capture.sources import pcap
@@ -16,7 +16,9 @@ from capture.sources.streams import (
     read_exactly,
     unpack,
 )
-from capture.store import PacketStore, Spool
+
+if TYPE_CHECKING:
+    from capture.store import PacketStore, Spool
 
 _HEAD: Final = 4096
 """Bytes looked at to tell a format; a live pipe is not made to wait for so many."""
@@ -133,6 +135,8 @@ def _keeper(
     """What is needed to fetch frames again: a store, and a spool where there is no file."""
     if not spool:
         return None, None
+    from capture.store import PacketStore, Spool
+
     if isinstance(stream, FileStream) and stream.regular:
         return None, PacketStore(stream.fd, checked)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from capture.sources.recorded import RecordedSource
 from capture.sources.streams import Stream
 from capture.sources.walk import MAX_RECORD, Guess, Layout, walk
 from capture.sources.windows import Window
-from capture.store import PacketStore, Spool
+
+if TYPE_CHECKING:
+    from capture.store import PacketStore, Spool
 
 HEADER: Final = 24
 """Bytes of the file header."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from capture.sources.recorded import RecordedSource
 from capture.sources.streams import Stream
 from capture.sources.walk import MAX_RECORD, Guess, Layout, walk
 from capture.sources.windows import Window
-from capture.store import PacketStore, Spool
+
+if TYPE_CHECKING:
+    from capture.store import PacketStore, Spool
 
 Words = NDArray[np.uint32]
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from capture.frames import FrameBlock, SourceInfo
 from capture.sources.streams import FileStream, Stream
 from capture.sources.windows import Window, Windows
-from capture.store import PacketStore, Spool
+
+if TYPE_CHECKING:
+    from capture.store import PacketStore, Spool
 
 _UNPACKED_RATIO: Final = 16
 """Bytes that a packed byte may become; only the size of a buffer depends on it."""

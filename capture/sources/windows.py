@@ -15,7 +15,7 @@ from typing import Final
 
 from capture.sources.streams import Stream
 
-BLOCK: Final = 16 << 20
+BLOCK: Final = 8 << 20
 """Bytes read at a time."""
 _SMALLEST: Final = 4096
 _HEADROOM: Final = 320 << 10
