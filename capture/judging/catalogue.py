@@ -121,6 +121,7 @@ class Catalogue:
         values["feature"] = self.service(scene.host_port[0]) if scene else ""
         if values["feature"]:
             steps = (*steps, *texts.appliance)
+        commands = shell_values(values) if steps else values
         return Finding(
             rule=hit.rule,
             severity=hit.severity,
@@ -129,7 +130,7 @@ class Catalogue:
             cause=fill(cause_for(texts.causes, hit.confidence), values),
             confidence=hit.confidence,
             packets=hit.packets,
-            next_steps=tuple([fill_step(step, values) for step in steps]),
+            next_steps=tuple([fill_step(step, values, commands) for step in steps]),
             issue=texts.issue,
             code=hit.code,
             verdict=hit.verdict,
@@ -213,11 +214,22 @@ def shell_values(values: Mapping[str, str]) -> dict[str, str]:
     return safe
 
 
-def fill_step(template: str, values: Mapping[str, str]) -> str:
-    """Fill a next step, in which commands stand between backticks."""
+def fill_step(
+    template: str, values: Mapping[str, str], commands: Mapping[str, str] | None = None
+) -> str:
+    """Fill a next step, in which commands stand between backticks.
+
+    Args:
+        template: The step.
+        values: For its prose.
+        commands: For its commands; None: ``shell_values(values)``.
+    """
     if "{" not in template:
         return template
-    parts = template.split("`")
-    prose = {name: value.replace("`", "'") for name, value in values.items()}
-    commands = shell_values(values) if len(parts) > 1 else prose
-    return "`".join(fill(part, commands if at % 2 else prose) for at, part in enumerate(parts))
+    if commands is None:
+        commands = shell_values(values)
+    first, *rest = template.split("`")
+    parts = [fill(first, values).replace("`", "'")]
+    for at, part in enumerate(rest):
+        parts.append(fill(part, values).replace("`", "'") if at % 2 else fill(part, commands))
+    return "`".join(parts)

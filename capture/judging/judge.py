@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from capture.facts import CLIENT, PROXY, CaptureFacts, FlowFacts
 from capture.judging import baseline
 from capture.judging.catalogue import Catalogue
+from capture.judging.hit import Hit
 from capture.judging.scene import SECOND, Scene
 from capture.judging.table import BY_STAGE
 from capture.report.model import Finding
@@ -28,7 +29,9 @@ QUIET_GAP_NS = 1 * SECOND
 """A handshake or a silence shorter than this fires no rule."""
 
 
-def judge(flow: FlowFacts, capture: CaptureFacts, catalogue: Catalogue) -> Judgement:
+def judge(
+    flow: FlowFacts, capture: CaptureFacts, catalogue: Catalogue, *, texts: bool = True
+) -> Judgement:
     """Judge one flow to a proxy.
 
     Pure: the same facts give the same judgement. Absence is measured against
@@ -38,6 +41,8 @@ def judge(flow: FlowFacts, capture: CaptureFacts, catalogue: Catalogue) -> Judge
         flow: What was seen of it.
         capture: The capture it was seen in.
         catalogue: Texts, codes and own known issues.
+        texts: Dress the findings in the catalogue's texts. Without, they have only what a
+            table needs: rule, severity, confidence, packets and code.
     """
     if quiet(flow, capture) and not catalogue.custom:
         return Judgement("ok", (), baseline.notes(flow))
@@ -45,11 +50,19 @@ def judge(flow: FlowFacts, capture: CaptureFacts, catalogue: Catalogue) -> Judge
     hits = [hit for check in BY_STAGE[scene.stage] if (hit := check(scene)) is not None]
     hits.sort(key=lambda hit: -hit.severity.rank)  # stable: the table's order breaks ties
     verdict = next((hit.verdict for hit in hits if hit.verdict), None) or base_verdict(scene)
-    findings = [catalogue.finding(hit, scene) for hit in hits]
+    findings = [catalogue.finding(hit, scene) if texts else bare(hit) for hit in hits]
     if catalogue.custom:
         own = catalogue.own_findings(scene, verdict, findings)
         findings = sorted([*own, *findings], key=lambda item: -item.severity.rank)
     return Judgement(verdict, tuple(findings), baseline.notes(flow, capture.text))
+
+
+def bare(hit: Hit) -> Finding:
+    """A finding without the catalogue's texts."""
+    return Finding(
+        hit.rule, hit.severity, "", hit.observation, "", hit.confidence, hit.packets, (), "",
+        hit.code, hit.verdict,
+    )  # fmt: skip
 
 
 def base_verdict(scene: Scene) -> str:

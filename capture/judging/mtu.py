@@ -75,15 +75,30 @@ def hole_at_receiver(scene: Scene, sender: int) -> Hole | None:
     for hole in side.holes:
         if hole.acked or hole.right - hole.left < FULL_SIZE * limit:
             continue
-        lasted = (scene.now - hole.mark.time_ns) / SECOND if scene.quality.timed else HOLE_S
+        lasted = scene.waited(hole.mark) if scene.quality.timed else HOLE_S
         if lasted >= HOLE_S:
             return hole
     return None
 
 
+def swallowed(scene: Scene) -> int:
+    """Bytes that the proxy sent into the tunnel, none of which came.
+
+    The client's FIN draws an acknowledgement whose own sequence number shows how much its
+    sender had said by then. Acknowledgements pass, so the path is not dead.
+    """
+    flow, limit = scene.flow, scene.segment_limit(PROXY)
+    if flow.tunnel is None or scene.heard or not limit or not scene.quality.absent(PROXY):
+        return 0
+    if scene.quality.one_way or scene.proxy.rst is not None or scene.proxy.holes:
+        return 0
+    sent = flow.tunnel_bytes[PROXY]
+    return sent if sent >= FULL_SIZE * limit and scene.waited(flow.tunnel) >= HOLE_S else 0
+
+
 def size_dependent(scene: Scene) -> bool:
     """Whether the loss of full-size packets is what stops this flow."""
-    return any(
+    return bool(swallowed(scene)) or any(
         lost_at_sender(scene, sender) or hole_at_receiver(scene, sender)
         for sender in (CLIENT, PROXY)
     )
@@ -109,7 +124,26 @@ def black_hole(scene: Scene) -> Hit | None:
         hole = hole_at_receiver(scene, sender)
         if hole is not None:
             return _seen_by_receiver(scene, sender, hole)
-    return None
+    return _all_swallowed(scene) if swallowed(scene) else None
+
+
+def _all_swallowed(scene: Scene) -> Hit:
+    limit, last = scene.segment_limit(PROXY), scene.proxy.last
+    return Hit(
+        "mtu-black-hole",
+        PROBLEM,
+        LIKELY,
+        sentence(
+            f"{plural(swallowed(scene), 'byte')} {_DIRECTIONS[PROXY]} never came, as the sequence "
+            f"number of #{last.number if last else 0} shows",
+            f"full-size segments would have {plural(limit, 'byte')}",
+            "its acknowledgements, which are small, came",
+            scene.ending_text,
+        ),
+        packets(scene.flow.tunnel, scene.client_end, last),
+        "mtu_blackhole",
+        values=_sizes(scene, PROXY, scene.proxy.largest, limit + 40),
+    )
 
 
 def _seen_by_sender(scene: Scene, sender: int, run: RetransmitRun) -> Hit:

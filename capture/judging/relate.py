@@ -90,6 +90,7 @@ class _Book:
         self.passed_by: dict[tuple[str, str], int] = {}
         self.passed_at: dict[str, int] = {}
         self.answered_at: dict[str, int] = {}
+        self.reached: set[tuple[str, str]] = set()
         self.names_at: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
         for at, flow in enumerate(flows):
             self.by_key[self._key(flow)].append(at)
@@ -106,6 +107,7 @@ class _Book:
                     names.setdefault(hello.sni, at)
             if flow.syn_ack is not None:
                 self.answered_at.setdefault(flow.proxy.host, at)
+                self.reached.add(pair)
 
     @staticmethod
     def _key(flow: FlowFacts) -> _Key:
@@ -235,8 +237,8 @@ class _Book:
         """The proxy's host answers others, or on another port."""
         flow = self.flows[at]
         where = self.answered_at.get(flow.proxy.host)
-        if where is None:
-            return item
+        if where is None or (flow.client.host, str(flow.proxy)) in self.reached:
+            return item  # it answers this client, too, at times: no access list
         other = self.flows[where]
         whom = str(other.client) if other.proxy == flow.proxy else f"on port {other.proxy.port}"
         return self._add(at, item, "tcp-source-filtered", whom, where)
@@ -246,7 +248,7 @@ class _Book:
         flow = self.flows[at]
         tls = flow.tls
         name = tls.client_hello.sni if tls and tls.client_hello else None
-        if not name or flow.tunnel_bytes[PROXY] or not flow.tunnel_bytes[CLIENT]:
+        if not name or flow.tunnel_first[PROXY] is not None or not flow.tunnel_bytes[CLIENT]:
             return item
         for other, where in self.names_at.get((str(flow.proxy), _target(flow)), {}).items():
             if other != name:

@@ -158,6 +158,19 @@ class Scene:
             return "open"
         return "asked"
 
+    @cached_property
+    def heard(self) -> bool:
+        """The proxy's side said something in the tunnel that the capture holds.
+
+        ``tunnel_bytes`` may count bytes that never came: an acknowledgement shows how far
+        its sender's stream already went.
+        """
+        flow, last = self.flow, self.proxy.last_payload
+        if flow.tunnel is None:
+            return False
+        later = last is not None and last.number > flow.tunnel.number
+        return flow.tunnel_first[PROXY] is not None or later
+
     # -- the end -------------------------------------------------------------------------
 
     def _close(self, *names: str) -> Mark | None:
@@ -268,6 +281,8 @@ class Scene:
         """Time between two packets in words; empty where it is unknown."""
         if start is None or end is None or not self.quality.timed:
             return ""
+        if not self.capture.timed(start, end):
+            return ""
         return duration((end.time_ns - start.time_ns) / SECOND)
 
     def address(self, number: int) -> str:
@@ -278,6 +293,8 @@ class Scene:
     def delay_ns(self) -> int | None:
         """From the last request to its reply."""
         if self.asked is None or self.answered is None or not self.quality.timed:
+            return None
+        if not self.capture.timed(self.asked, self.answered):
             return None
         return self.answered.time_ns - self.asked.time_ns
 

@@ -212,7 +212,7 @@ def _began(scene: Scene) -> Mark | None:
 def no_server_flight(scene: Scene) -> Hit | None:
     """The client spoke in the tunnel and never got a byte."""
     flow = scene.flow
-    if flow.tunnel is None or flow.tunnel_bytes[PROXY] or not scene.quality.absent(PROXY):
+    if flow.tunnel is None or scene.heard or not scene.quality.absent(PROXY):
         return None
     began = _began(scene)
     if began is None:
@@ -300,7 +300,7 @@ def not_tls(scene: Scene) -> Hit | None:
     tls, flow = scene.tls, scene.flow
     if flow.tunnel is None or tls is None or tls.client_hello is None or tls.alerts:
         return None
-    if tls.server_hello is not None or tls.sides[PROXY].count or not flow.tunnel_bytes[PROXY]:
+    if tls.server_hello is not None or tls.sides[PROXY].count or not scene.heard:
         return None
     if scene.stream_gap(PROXY) or scene.quality.one_way or scene.quality.text:
         return None
@@ -313,7 +313,8 @@ def not_tls(scene: Scene) -> Hit | None:
         LIKELY,
         sentence(
             _hello_text(scene),
-            f"#{first.number} the answer inside the tunnel is not TLS",
+            f"#{first.number} the answer inside the tunnel is not TLS"
+            + (" but HTTP" if flow.tunnel_language[PROXY] == "http" else ""),
             scene.ending_text,
         ),
         packets(tls.client_hello_mark, first),

@@ -59,7 +59,7 @@ MANY: Final = 20
 def _judged(scene: Scene) -> bool:
     """The tunnel carried something, and the capture can say how it ended."""
     flow = scene.flow
-    if flow.tunnel is None or not flow.tunnel_bytes[PROXY]:
+    if flow.tunnel is None or not scene.heard:
         return False
     if scene.quality.one_way or scene.quality.mid_stream or scene.quality.gaps[PROXY]:
         return False
@@ -309,7 +309,7 @@ def stalled(scene: Scene) -> Hit | None:
     """Data flowed through the tunnel, then nothing more came from the far side."""
     if scene.proxy_ended_first or not _judged(scene) or scene.tls is None:
         return None
-    if not talk.client_finished(scene) or scene.quality.text:
+    if not talk.client_finished(scene) or scene.quality.text or scene.client.zero_window_open:
         return None
     last = scene.proxy.last_payload
     found = _why_stalled(scene, scene.waited(last))

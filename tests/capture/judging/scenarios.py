@@ -668,11 +668,20 @@ MTU = (
              .set(CLIENT, sacked_beyond_hole=True), "mtu_blackhole", ("mtu-black-hole",), 9.0),
     Scenario("server's flight vanishes", lambda: opened().client_hello().hole(PROXY, 2896, 1200)
              .wait(8).close("client_fin"), "mtu_blackhole", ("mtu-black-hole",)),
+    Scenario("server's flight vanishes whole, FIN draws a telling ACK", lambda: swallowed(),
+             "mtu_blackhole", ("mtu-black-hole",)),
     Scenario("told, and ignored", lambda: tunnel().fetch().repeat(CLIENT, 1448)
              .set(icmp=(icmp(3, 4, mtu=1300),)), "mtu_blackhole", ("mtu-icmp-ignored",)),
     Scenario("full-size packet reset", lambda: full_size(tunnel().fetch()).close("proxy_rst")
              .set(PROXY, rst_ttl=64), "mtu_rst", ("mtu-rst",)),
 )  # fmt: skip
+
+
+def swallowed() -> Story:
+    """Nothing comes but an ACK with a sequence number far ahead."""
+    story = opened().client_hello().wait(8).close("client_fin")
+    story.packet(PROXY)
+    return story.set(tunnel_bytes=(517, 2920))
 
 
 def answered_meanwhile(story: Story) -> Story:

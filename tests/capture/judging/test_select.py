@@ -44,7 +44,7 @@ NAMED = {
     "dns": (DnsMessage(1, 1, 1, 2, 3, "www.example.com", 1, True, 0, (0x5DB8D822,)),),
 }  # 93.184.216.34
 
-PROXIED = {
+PROXIED: dict[str, tuple[Story, dict[str, Any]]] = {
     "CONNECT": (healthy(), {}),
     "CONNECT denied on an odd port": (denied(), {}),
     "absolute URI with Proxy-Connection": (
@@ -71,7 +71,7 @@ PROXIED = {
     "a lone 200 that only CONNECT gets": (Story().connect().answer(), {}),
 }  # fmt: skip
 
-OTHER = {
+OTHER: dict[str, tuple[Story, dict[str, Any]]] = {
     "web server": (origin_form(), {}),
     "web server's error": (origin_form(status=404), {}),
     "origin-form answered by a known proxy (its own page)": (origin_form(PROXY_END), KNOWN),
