@@ -57,7 +57,7 @@ class Analysis:
         self.options = options
         self.catalogue = catalogue
         self.decoder = Decoder()
-        self.tracker = Tracker(self._address_text)
+        self.tracker = Tracker(self._address_text, settle=not catalogue.custom)
         self.index = PacketIndex() if options.keep_packets else None
         self.packets = 0
         self.bytes = 0
@@ -148,6 +148,7 @@ class Analysis:
             known = self._judged.get(flow)
             if final or known is None or known.last_packet != last[flow]:
                 due.append(flow)
+        texts = self.options.keep_texts
         for start in range(0, len(due), BATCH):
             batch = due[start : start + BATCH]
             for flow, facts in zip(batch, self.tracker.facts_of(batch), strict=True):
@@ -155,7 +156,7 @@ class Analysis:
                 if self.tracker.summary(flow) is not None:
                     judgement = Judgement("ok", (), baseline_notes(facts))
                 elif is_proxied(facts, capture):
-                    judgement = judge(facts, capture, self.catalogue)
+                    judgement = judge(facts, capture, self.catalogue, texts=texts)
                 self._judged[flow] = _Judged(last[flow], facts, judgement)
 
     def _pairs(self, listed: list[int]) -> tuple[list[FlowFacts], list[Judgement]]:
@@ -193,6 +194,9 @@ class Analysis:
             if self.options.keep_packets:
                 reports[flow] = report
         self._reports = reports
+        made = tuple(entry for entry in entries if isinstance(entry, FlowReport))
+        if len(made) == len(entries):
+            return made
         return FlowReports(entries, self.tracker, capture, steps)
 
     # -- the capture as a whole -------------------------------------------------------
@@ -205,6 +209,7 @@ class Analysis:
             packets=self.packets,
             text=info.format == "tcpdump-text",
             times_known=info.times_known,
+            untimed=frozenset(info.untimed),
             lost_kernel=info.lost_kernel,
             lost_queue=info.lost_queue,
             snaplen=min((i.snaplen for i in info.interfaces if i.snaplen), default=0),
@@ -253,8 +258,8 @@ class Analysis:
             link_types=tuple(linktype_name(kind) for kind in self._linktypes),
             packets=self.packets,
             bytes=self.bytes,
-            first_ns=self._first_ns,
-            last_ns=self._last_ns,
+            first_ns=self._first_ns if info.times_known else None,
+            last_ns=self._last_ns if info.times_known else None,
             lost_kernel=info.lost_kernel,
             lost_queue=info.lost_queue,
             warnings=tuple(Warning(item.code, item.message) for item in info.warnings)

@@ -317,6 +317,8 @@ class CaptureFacts:
     text: bool = False
     """Read from tcpdump's text: payload is known only where it was printed."""
     times_known: bool = True
+    untimed: frozenset[int] = frozenset()
+    """Packets whose time is made up (a head that a document prints without one)."""
     lost_kernel: int | None = None
     lost_queue: int | None = None
     snaplen: int = 0
@@ -340,3 +342,7 @@ class CaptureFacts:
     silent_endpoints: int = 0
     """Distinct endpoints (address and port) that answered no SYN, or answered with RST;
     many of them are a port scan, not a broken proxy."""
+
+    def timed(self, *marks: Mark) -> bool:
+        """Whether the times of these packets are known."""
+        return self.times_known and not any(mark.number in self.untimed for mark in marks)

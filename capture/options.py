@@ -19,3 +19,5 @@ class AnalysisOptions:
     """Build the steps of flows without a finding, too; most formats do not show them."""
     rules: tuple[str, ...] = ()
     """Directories with the user's own known issues (``--rules``)."""
+    keep_texts: bool = True
+    """Dress findings in their texts; a table needs none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import is_not
 from typing import ClassVar, Final, NamedTuple
 
@@ -75,7 +76,7 @@ class CaptureHeader(Widget):
         self.glyphs = glyphs
         self.set_reactive(CaptureHeader.title, title)
         self._snapshot: Snapshot | None = None
-        self._flows: tuple[FlowReport, ...] = ()
+        self._flows: Sequence[FlowReport] = ()
         self._failing = 0
         self._drawn: tuple[Part, ...] = ()
 
@@ -91,7 +92,7 @@ class CaptureHeader(Widget):
     def watch_title(self) -> None:
         self.refresh()
 
-    def _count(self, flows: tuple[FlowReport, ...]) -> None:
+    def _count(self, flows: Sequence[FlowReport]) -> None:
         """Count failing flows, looking only at those that are not the object they were."""
         old = self._flows
         if len(flows) < len(old):

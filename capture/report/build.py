@@ -67,7 +67,7 @@ def flow_report(
         target=(request.authority or request.target) if request else None,
         status=response.status if response else None,
         reason=response.reason if response else None,
-        attempts=tuple([_attempt(item, timed) for item in exchanges if item.request]),
+        attempts=tuple([_attempt(item, capture) for item in exchanges if item.request]),
         tls=_tls(facts.tls) if facts.tls else None,
         steps=built,
         packets=facts.packets,
@@ -111,10 +111,14 @@ def kind_of(exchanges: Sequence[Exchange]) -> str:
     return kind
 
 
-def _attempt(item: Exchange, timed: bool) -> Attempt:
+def _attempt(item: Exchange, capture: CaptureFacts) -> Attempt:
     request, response = item.request, item.response
     asked, answered = item.request_mark, item.response_mark
     assert request is not None
+    delay_ms = None
+    if asked and answered and capture.timed(asked, answered):
+        # Division by 1e6 rounds correctly: whole nanoseconds print as themselves.
+        delay_ms = (answered.time_ns - asked.time_ns) / 1e6
     return Attempt(
         method=request.method,
         target=request.target,
@@ -122,8 +126,7 @@ def _attempt(item: Exchange, timed: bool) -> Attempt:
         reason=response.reason if response else None,
         request_packet=asked.number if asked else None,
         response_packet=answered.number if answered else None,
-        # Division by 1e6 rounds correctly: whole nanoseconds print as themselves.
-        delay_ms=(answered.time_ns - asked.time_ns) / 1e6 if asked and answered and timed else None,
+        delay_ms=delay_ms,
     )
 
 

@@ -55,3 +55,8 @@ def render(
 def needs_steps(format: str) -> bool:
     """Whether ``format`` shows the steps of flows without a finding, too."""
     return format in ("json", "ndjson")
+
+
+def needs_texts(format: str) -> bool:
+    """Whether ``format`` shows more of a finding than its rule."""
+    return format != "csv"

@@ -73,12 +73,12 @@ def build_steps(
     wrong = bool(findings) and findings[0].severity is Severity.PROBLEM
     still_open = not facts.closes and verdict in HEALTHY and not wrong
     can_wait = _expected(facts, verdict) if still_open else frozenset()
-    return _timed(facts, capture.times_known, seen, failed, can_wait)
+    return _timed(facts, capture, seen, failed, can_wait)
 
 
 def _timed(
     facts: FlowFacts,
-    times_known: bool,
+    capture: CaptureFacts,
     seen: dict[str, _Seen],
     failed: set[str | None],
     can_wait: frozenset[str],
@@ -98,10 +98,10 @@ def _timed(
         else:
             state = StepState.MISSING
         time_s = elapsed_ms = None
-        if mark is not None and times_known:
+        if mark is not None and capture.timed(mark):
             time_s = (mark.time_ns - facts.first.time_ns) / 1e9
             since = item.since or before or (mark if name == "syn" else None)
-            if since is not None:
+            if since is not None and capture.timed(since):
                 elapsed_ms = (mark.time_ns - since.time_ns) / 1e6
         number = mark.number if mark is not None else None
         steps.append(Step(name, state, number, time_s, elapsed_ms, item.detail[:_MAX_DETAIL]))

@@ -255,12 +255,11 @@ def _holes(odd: Oddities, row: int) -> tuple[Hole, ...]:
 # -- what was said --------------------------------------------------------------------
 
 
-def _settled(
-    said: Summary, rows: FlowRows, sides: tuple[Direction, Direction]
-) -> dict[str, Any]:
+def _settled(said: Summary, rows: FlowRows, sides: tuple[Direction, Direction]) -> dict[str, Any]:
     """The fields of a settled tunnel."""
     asked, answered = sides[CLIENT].first_payload, sides[PROXY].first_payload
-    assert asked is not None and answered is not None
+    assert asked is not None
+    assert answered is not None
     ends = [side.stream_bytes + 1 for side in sides]
     heads = (said.request.length, said.response.length)
     tls = said.tls(
@@ -357,7 +356,9 @@ def _tls(
     for side in (CLIENT, PROXY):
         later = walker.alerts.get(2 * flow + side, ())
         alerts += [Alert(mark, side, level, code) for mark, level, code in later]
-    hello, server, certificates = seen.hello, seen.server, seen.certificates
+    reader = conversation.reader(CLIENT)
+    hello = seen.hello or (reader.partial if reader else None)
+    server, certificates = seen.server, seen.certificates
     return TlsFacts(
         client_hello=hello.hello if hello else None,
         client_hello_mark=hello.first if hello else None,

@@ -54,10 +54,6 @@ class _Chunk:
         self.blob = blob
         self.flow = columns["row"] >> 1
 
-    def slice_of(self, flow: int) -> slice:
-        first, last = np.searchsorted(self.flow, (flow, flow + 1)).tolist()
-        return slice(first, last)
-
     def without(self, gone: Ints) -> _Chunk | None:
         """The chunk without these flows; None when nothing is left."""
         low, high = np.searchsorted(gone, (self.flow[0], self.flow[-1] + 1)).tolist()
@@ -115,22 +111,7 @@ class Openings:
             "time_ns": a.time_ns[positions],
             "rank": rank[order],
         }
-        self._chunks.append(_pack(columns, memoryview(segments.data)))
-
-    def of_flow(self, flow: int) -> list[Kept]:
-        """A flow's kept segments, in capture order."""
-        found: list[Kept] = []
-        for chunk in self._chunks:
-            if not chunk.flow[0] <= flow <= chunk.flow[-1]:
-                continue
-            own = chunk.slice_of(flow)
-            found += [
-                Kept(row, seq, chunk.blob[at : at + length], number, time_ns)
-                for row, seq, length, at, number, time_ns in zip(
-                    *(chunk.columns[name][own].tolist() for name in _FIELDS), strict=True
-                )
-            ]
-        return found
+        self._chunks.append(_pack(columns, memoryview(segments.data.data)))
 
     def of_flows(self, flows: Ints, segments: int = KEPT_SEGMENTS) -> dict[int, list[Kept]]:
         """The first kept segments of each side of several flows (ascending), by flow."""

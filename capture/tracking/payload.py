@@ -8,6 +8,7 @@ side of that sends encrypted records only, it is left to the record walker, too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -15,13 +16,22 @@ import numpy as np
 from capture.decode.columns import SYN, Segments
 from capture.facts import CLIENT, PROXY, Mark
 from capture.frames import Ints
-from capture.tracking.openings import KEPT_SEGMENTS, Openings, sort_out
+from capture.tracking.openings import KEPT_SEGMENTS, Kept, Openings, sort_out
 from capture.tracking.records import FRESH, RECORDS, TALK, RecordWalker
 from capture.tracking.sequence import Analysed
 from capture.tracking.streams import Conversation
 from capture.tracking.table import FlowTable
 
 _REQUESTS: Final = (b"CONNECT ", b"GET http", b"POST http", b"GET /", b"POST /")
+
+
+def replay(kept: Sequence[Kept]) -> Conversation:
+    """Parse what was kept of a flow."""
+    talk = Conversation()
+    for item in kept:
+        mark = Mark(item.number, item.time_ns)
+        talk.feed(item.side, item.seq, len(item.payload), item.payload, mark)
+    return talk
 
 
 class Payload:
@@ -68,39 +78,32 @@ class Payload:
         elif self._waiting:
             self._catch_up(set())
 
-    def conversation(self, flow: int) -> Conversation | None:
-        """What was said on a flow, as far as it was parsed or can be now."""
-        found = self.conversations.get(flow)
-        if found is None and self._table.sides.kept[2 * flow : 2 * flow + 2].any():
-            return self._replay(flow)
-        return found
-
-    def _replay(self, flow: int) -> Conversation:
-        """Parse what was kept of a flow."""
-        talk = Conversation()
-        for kept in self.openings.of_flow(flow):
-            mark = Mark(kept.number, kept.time_ns)
-            talk.feed(kept.side, kept.seq, len(kept.payload), kept.payload, mark)
-        return talk
+    def kept(self, flows: Sequence[int]) -> dict[int, list[Kept]]:
+        """Openings of those of the flows that have one."""
+        numbers = np.unique(np.array(flows, np.int64))
+        sides = self._table.sides
+        some = (sides.kept[2 * numbers] | sides.kept[2 * numbers + 1]) > 0
+        found = self.openings.of_flows(numbers[some])
+        return {flow: kept for flow, kept in found.items() if kept}
 
     def _hand_over(self, flows: Ints) -> None:
         """Flows that do not go as tunnels do: parse them from their first byte on."""
         sides = self._table.sides
-        kept = sides.kept[2 * flows] | sides.kept[2 * flows + 1]
-        for flow, some in zip(flows.tolist(), (kept > 0).tolist(), strict=True):
-            self.conversations[flow] = self._replay(flow) if some else Conversation()
+        kept = self.kept(flows.tolist())
+        for flow in flows.tolist():
+            self.conversations[flow] = replay(kept.get(flow, []))
             for row in (2 * flow, 2 * flow + 1):
                 if sides.mode[row] == FRESH or sides.kept[row] < KEPT_SEGMENTS:
                     sides.mode[row] = TALK
                 sides.kept[row] = 0
-        if (kept > 0).any():
+        if kept:
             self.openings.drop(flows)
 
     # -- segment by segment -----------------------------------------------------------
 
     def _talk(self, segments: Segments, a: Analysed, rows: Ints, start: Ints) -> None:
         """Feed conversations, in capture order within each flow."""
-        data = memoryview(segments.data)
+        data = memoryview(segments.data.data)
         index = a.index[rows]
         changed: set[int] = set()
         flow, flip = -1, 0

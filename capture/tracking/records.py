@@ -211,7 +211,7 @@ class RecordWalker:
         row = int(lanes.row[lane])
         cursor = int(sides.want[row])
         header = self._carry.pop(row, b"")
-        view = memoryview(data)
+        view = memoryview(data.data)
         last, count, lost = (0, 0, 0, 0), 0, False
         own = slice(int(lanes.head[lane]), int(lanes.tail[lane]) + 1)
         for start, end, at, captured, number, time_ns in zip(
@@ -238,9 +238,9 @@ class RecordWalker:
                 header = b""
                 if lost:
                     break
-                if kind == DATA and size > SMALL and not sides.asked_no[row]:
-                    if sides.rec_count[row] + count >= HANDSHAKE_RECORDS:
-                        sides.asked_no[row] = number
+                late = sides.rec_count[row] + count >= HANDSHAKE_RECORDS
+                if late and kind == DATA and size > SMALL and not sides.asked_no[row]:
+                    sides.asked_no[row] = number
                 if kind == DATA and not sides.data_seen[row]:
                     sides.data_seen[row], sides.data_at[row] = True, cursor - HEADER
                     sides.data_no[row], sides.data_ns[row] = number, time_ns
@@ -271,8 +271,7 @@ def _headers_at(
     return data[at], data[at + 1], data[at + 3].astype(np.int64) << 8 | data[at + 4]
 
 
-def _valid(
-    kind: NDArray[np.uint8], major: NDArray[np.uint8], size: Ints
-) -> NDArray[np.bool_]:
+def _valid(kind: NDArray[np.uint8], major: NDArray[np.uint8], size: Ints) -> NDArray[np.bool_]:
     """Headers of TLS records."""
-    return (kind >= 20) & (kind <= 24) & (major == 3) & (size <= MAX_RECORD)
+    valid: NDArray[np.bool_] = (kind >= 20) & (kind <= 24) & (major == 3) & (size <= MAX_RECORD)
+    return valid

@@ -186,9 +186,7 @@ def _duplicates(segments: Segments, order: Ints, head: Ints, side: Ints) -> Mask
                 & (segments.checksum[left] == segments.checksum[right])
                 & (segments.ip_id[left] == segments.ip_id[right])
                 & (segments.time_ns[left] - segments.time_ns[right] <= DUPLICATE_NS)
-                & (
-                    (segments.ip_id[left] > 0) | (segments.length[left] > 0)
-                )
+                & ((segments.ip_id[left] > 0) | (segments.length[left] > 0))
             )
             if same.any():
                 found = np.zeros(len(order), np.bool_) if found is None else found
@@ -278,7 +276,8 @@ def _last(a: Analysed, values: Ints, position: Ints, carried: Ints) -> Ints:
 def _probes(table: FlowTable, a: Analysed) -> Mask:
     """Zero window probes: one byte at the expected place into a closed window."""
     window = _last(a, a.window, a.previous_other, table.sides.last_window[a.row ^ 1])
-    return (a.length == 1) & (a.seq == a.before) & (window == 0)
+    probes: Mask = (a.length == 1) & (a.seq == a.before) & (window == 0)
+    return probes
 
 
 def _classify(table: FlowTable, a: Analysed, plain: Mask) -> None:

@@ -98,7 +98,9 @@ def healthy(table: FlowTable, flows: Ints, now_ns: int | None) -> NDArray[np.boo
     order; with ``now_ns``, only those that ended ``AFTER_NS`` before."""
     f, s = table.flows, table.sides
     client, proxy = 2 * flows, 2 * flows + 1
-    ok = (f.syn_count[flows] == 1) & (f.syn_ack_count[flows] == 1) & (f.ack_no[flows] > 0)
+    ok: NDArray[np.bool_] = (
+        (f.syn_count[flows] == 1) & (f.syn_ack_count[flows] == 1) & (f.ack_no[flows] > 0)
+    )
     ok &= (f.ack_ns[flows] - f.syn_ns[flows] < PROMPT_NS) & (f.backwards[flows] == 0)
     ok &= (f.silence_ns[flows] < PROMPT_NS) & (f.wait_ns[flows] < PROMPT_NS)
     ok &= f.last_ns[flows] - s.last_payload_ns[proxy] < PROMPT_NS
@@ -114,7 +116,9 @@ def healthy(table: FlowTable, flows: Ints, now_ns: int | None) -> NDArray[np.boo
     ok &= s.fin_no[client] < s.fin_no[proxy]
     ok &= s.fin_end[client] - 1 - s.data_at[client] > REQUEST_BYTES
     asked = s.asked_no[client]  # the proxy said something after the client's request
-    return ok & (asked > 0) & (s.last_payload_no[proxy] > asked)
+    answered: NDArray[np.bool_] = (asked > 0) & (s.last_payload_no[proxy] > asked)
+    ok &= answered
+    return ok
 
 
 class Settler:
@@ -191,4 +195,3 @@ def _server_hello(stream: bytes) -> ServerHello | None:
         return None
     server = parse_server_hello(stream[HEADER:size], session=False)
     return server if server is not None and server.version >= 0x0304 else None
-

@@ -79,7 +79,8 @@ def _milestones(table: FlowTable, a: Analysed) -> None:
     flows.syn_seq[a.flow[first]] = (a.seq[first] + sides.base[a.row[first]]) & 0xFFFFFFFF
     flows.certain[a.flow[first]] = True
     _set_first(a, first, a.flow, flows.syn_ns, flows.syn_no)
-    _set_first(a, _unset(reply, a.flow, flows.syn_ack_no), a.flow, flows.syn_ack_ns, flows.syn_ack_no)  # fmt: skip
+    first = _unset(reply, a.flow, flows.syn_ack_no)
+    _set_first(a, first, a.flow, flows.syn_ack_ns, flows.syn_ack_no)
     fin = telling[kind & (FIN | RST) == FIN]
     np.add.at(sides.fin_sent, a.row[fin], 1)
     np.maximum.at(sides.fin_end, a.row[fin], a.end[fin])

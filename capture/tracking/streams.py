@@ -184,7 +184,7 @@ class Conversation:
         """Exchange the two sides (nothing may have been parsed yet)."""
         for pair in (self.next, self.languages, self.first_bytes, self._mode, self._held,
                      self._pending):  # fmt: skip
-            pair.reverse()  # type: ignore[attr-defined]
+            pair.reverse()
 
     def reader(self, side: int) -> TlsReader[Mark] | None:
         """The side's TLS reader, when it speaks TLS."""
@@ -274,6 +274,7 @@ class Conversation:
             self._mode[side] = _DONE
             return
         for chunk in held:
+            assert chunk.mark is not None  # made by _deliver
             self._deliver(side, chunk.data, chunk.lost, chunk.mark)
 
     # -- from the readers -------------------------------------------------------------
@@ -295,7 +296,7 @@ class Conversation:
             rest = self.http.leftover(side)
             self.tunnel_from[side] = self.next[side] - sum(len(c.data) + c.lost for c in rest)
             for chunk in rest:
-                self._deliver(side, chunk.data, chunk.lost, chunk.mark)
+                self._deliver(side, chunk.data, chunk.lost, chunk.mark or event.first)
 
     def _tls_events(self, side: int, events: list[TlsEvent[Mark]], border: int = 0) -> None:
         """Keep what a TLS reader reports; ``border``: where the first new record began."""

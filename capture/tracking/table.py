@@ -9,6 +9,7 @@ what the client (0) or the proxy (1) sent.
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 from capture.decode.columns import ACK, RST, SYN, Segments
 from capture.frames import Ints
 
-SERVER_PORTS: Final = frozenset({80, 443, 1080, 3128, 3129, 8000, 8080, 8081, 8118, 8123, 8443, 8888, 9090})  # fmt: skip
+SERVER_PORTS: Final = frozenset(
+    {80, 443, 1080, 3128, 3129, 8000, 8080, 8081, 8118, 8123, 8443, 8888, 9090}
+)
 """Ports that decide who is the server when no SYN was captured."""
 
 UNKNOWN: Final = -1
@@ -31,7 +34,8 @@ _FLOW_COLUMNS: Final = (
     ("ack_ns", "i8", 0), ("ack_no", "u4", 0),
     ("silence_ns", "i8", 0), ("silence_from_ns", "i8", 0),
     ("silence_from_no", "u4", 0), ("silence_to_no", "u4", 0),
-    ("wait_ns", "i8", 0), ("wait_from_ns", "i8", 0), ("wait_from_no", "u4", 0), ("wait_to_no", "u4", 0),
+    ("wait_ns", "i8", 0), ("wait_from_ns", "i8", 0),
+    ("wait_from_no", "u4", 0), ("wait_to_no", "u4", 0),
     ("backwards", "u2", 0), ("certain", "?", False), ("reused", "?", False),
 )  # fmt: skip
 
@@ -71,7 +75,8 @@ class Columns:
 
     def __init__(self, spec: tuple[tuple[str, str, Any], ...], per_flow: int) -> None:
         self._spec = spec
-        self._row = namedtuple("Row", [name for name, _, _ in spec])  # noqa: PYI024
+        row: Any = namedtuple("Row", [name for name, _, _ in spec])
+        self._make: Callable[[Any], Any] = row._make
         self._per_flow = per_flow
         self._room = 0
         for name, dtype, _ in spec:
@@ -95,7 +100,7 @@ class Columns:
     def take(self, rows: Ints) -> list[Any]:
         """Rows as named tuples of Python numbers; a batch costs little more than one."""
         columns = [getattr(self, name)[rows].tolist() for name, _, _ in self._spec]
-        return list(map(self._row._make, zip(*columns, strict=True)))
+        return list(map(self._make, zip(*columns, strict=True)))
 
     def swap(self, left: int, right: int) -> None:
         """Exchange two rows."""

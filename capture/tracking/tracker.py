@@ -12,16 +12,17 @@ from typing import Final
 import numpy as np
 
 from capture.decode.columns import RST, Decoded, IcmpError
-from capture.frames import Ints
 from capture.facts import CLIENT, PROXY, Endpoint, FlowFacts
+from capture.frames import Ints
 from capture.tracking.build import FlowRows, flow_facts, take_rows
 from capture.tracking.events import Oddities, classify
-from capture.tracking.payload import Payload
+from capture.tracking.openings import Kept
+from capture.tracking.payload import Payload, replay
 from capture.tracking.records import TALK
 from capture.tracking.sequence import Analysed, analyse
-from capture.tracking.streams import Conversation
 from capture.tracking.settle import Settler, Summary
 from capture.tracking.state import commit, note_milestones
+from capture.tracking.streams import Conversation
 from capture.tracking.table import FlowTable
 
 MAX_ICMP: Final = 16
@@ -36,14 +37,19 @@ class Tracker:
     Args:
         address_text: Makes an address number printable (or a name, where the source has
             one).
+        settle: Keep only a summary of tunnels that are over and plainly healthy. Their
+            facts then lack the list of TLS records.
     """
 
-    def __init__(self, address_text: Callable[[int], str]) -> None:
+    def __init__(self, address_text: Callable[[int], str], *, settle: bool = True) -> None:
         self.table = FlowTable()
         self.odd = Oddities()
         self.payload = Payload(self.table)
         self._settler = Settler(self.table, self.payload.openings)
+        self._settling = settle
         self._now_ns = 0
+        self._hosts: dict[int, str] = {}
+        """Printable hosts with their colon, by address number."""
         self.icmp: dict[int, list[IcmpError]] = {}
         self.stray_icmp: list[IcmpError] = []
         self._address_text = address_text
@@ -68,7 +74,8 @@ class Tracker:
             self._now_ns = max(self._now_ns, int(segments.time_ns.max()))
         for error in decoded.icmp:
             self._note_icmp(error)
-        self._settler.settle(self._now_ns, set(self.icmp))
+        if self._settling:
+            self._settler.settle(self._now_ns, set(self.icmp))
         return analysed
 
     def facts(self, flow: int) -> FlowFacts:
@@ -77,19 +84,24 @@ class Tracker:
 
     def facts_of(self, flows: Sequence[int]) -> list[FlowFacts]:
         """Facts of several flows; much cheaper in batches than one by one."""
+        kept = self.payload.kept(flows)
         return [
             flow_facts(
-                rows, self.odd, flow, self._said(flow, rows), self.payload.walker,
+                rows, self.odd, flow, self._said(flow, rows, kept), self.payload.walker,
                 tuple(self.icmp.get(flow, ())), self._address_text,
             )
             for flow, rows in zip(flows, take_rows(self.table, flows), strict=True)
         ]  # fmt: skip
 
-    def _said(self, flow: int, rows: FlowRows) -> Conversation | Summary | None:
+    def _said(
+        self, flow: int, rows: FlowRows, kept: dict[int, list[Kept]]
+    ) -> Conversation | Summary | None:
         summary = self._settler.summaries.get(flow)
         if summary is not None:
             return summary
-        conversation = self.payload.conversation(flow)
+        conversation = self.payload.conversations.get(flow)
+        if conversation is None and flow in kept:
+            conversation = replay(kept[flow])
         if conversation is not None:
             for side in (CLIENT, PROXY):
                 if rows.sides[side].mode == TALK:
@@ -103,7 +115,11 @@ class Tracker:
 
     def endpoint_text(self, value: int) -> str:
         """An endpoint of the columns, printable."""
-        return str(Endpoint(self._address_text(value >> 16), value & 0xFFFF))
+        host = self._hosts.get(value >> 16)
+        if host is None:
+            host = str(Endpoint(self._address_text(value >> 16), 0))[:-1]
+            self._hosts[value >> 16] = host
+        return f"{host}{value & 0xFFFF}"
 
     def servers(self) -> list[Endpoint]:
         """Every distinct server end."""
@@ -117,7 +133,8 @@ class Tracker:
 
     def finish(self) -> None:
         """The source is read: settle what only waited for time to pass."""
-        self._settler.settle(None, set(self.icmp))
+        if self._settling:
+            self._settler.settle(None, set(self.icmp))
 
     def tunnel_servers(self) -> list[Endpoint]:
         """Distinct server ends that opened a tunnel as tunnels open."""
