@@ -75,7 +75,8 @@ class Columns:
 
     def __init__(self, spec: tuple[tuple[str, str, Any], ...], per_flow: int) -> None:
         self._spec = spec
-        row: Any = namedtuple("Row", [name for name, _, _ in spec])
+        names = [name for name, _, _ in spec]
+        row: Any = namedtuple("Row", names)  # type: ignore[misc]  # names known at run time
         self._make: Callable[[Any], Any] = row._make
         self._per_flow = per_flow
         self._room = 0
