@@ -142,7 +142,7 @@ def _show(
         bridge.stop()
         threading.excepthook = threading.__excepthook__
     if bridge.failure is not None and app.return_code == 0:
-        return _complain(bridge.failure, EXIT_UNREADABLE)
+        return _complain(f"{title}: {bridge.failure}", EXIT_UNREADABLE)
     return app.return_code or 0
 
 

@@ -40,6 +40,9 @@ __all__ = ["MainScreen"]
 SETTLE_S: Final = 0.03
 """A held cursor key crosses many tunnels; the panes are filled where it comes to rest."""
 
+COPY_LIMIT: Final = 4000
+"""Characters that are copied at most."""
+
 
 class MainScreen(PaneScreen):
     """Pulls snapshots, shows them, and carries messages from pane to pane."""
@@ -241,8 +244,10 @@ class MainScreen(PaneScreen):
 
     def on_issue_panel_copy_requested(self, message: IssuePanel.CopyRequested) -> None:
         message.stop()
-        self.app.copy_to_clipboard(message.text)
-        self.tell(f"copied: {message.text}")
+        # It will be pasted into a shell: no line break or control may be in it.
+        text = printable(message.text, COPY_LIMIT)
+        self.app.copy_to_clipboard(text)
+        self.tell(f"copied: {text}")
 
     def on_packet_list_opened(self, message: PacketList.Opened) -> None:
         message.stop()
