@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from capture.facts import Mark
 from capture.report.model import Confidence, Severity
 
+_NO_VALUES: Final[Mapping[str, str]] = {}
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+
+class Hit(NamedTuple):
     """A rule that fired on a flow.
 
     Title, cause, next steps and symptom come from the catalogue entry named ``rule``; the
@@ -25,7 +26,7 @@ class Hit:
     packets: tuple[int, ...] = ()
     verdict: str | None = None
     code: int | None = None
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = _NO_VALUES
     """Placeholders beyond those that every flow has."""
 
 

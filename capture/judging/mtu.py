@@ -82,18 +82,19 @@ def hole_at_receiver(scene: Scene, sender: int) -> Hole | None:
 
 
 def swallowed(scene: Scene) -> int:
-    """Bytes that the proxy sent into the tunnel, none of which came.
+    """Bytes that the proxy sent after all that came, and that never came.
 
     The client's FIN draws an acknowledgement whose own sequence number shows how much its
     sender had said by then. Acknowledgements pass, so the path is not dead.
     """
-    flow, limit = scene.flow, scene.segment_limit(PROXY)
-    if flow.tunnel is None or scene.heard or not limit or not scene.quality.absent(PROXY):
+    proxy, limit = scene.proxy, scene.segment_limit(PROXY)
+    if not limit or proxy.largest >= FULL_SIZE * limit or not scene.quality.absent(PROXY):
         return 0
-    if scene.quality.one_way or scene.proxy.rst is not None or scene.proxy.holes:
+    if proxy.rst is not None or proxy.holes or proxy.retransmissions or scene.quality.text:
         return 0
-    sent = flow.tunnel_bytes[PROXY]
-    return sent if sent >= FULL_SIZE * limit and scene.waited(flow.tunnel) >= HOLE_S else 0
+    sent = proxy.stream_bytes - proxy.bytes
+    last = proxy.last_payload or scene.flow.syn_ack
+    return sent if sent >= FULL_SIZE * limit and scene.waited(last) >= HOLE_S else 0
 
 
 def size_dependent(scene: Scene) -> bool:

@@ -7,7 +7,7 @@ merged segments, and bytes that a snaplen cut away say nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from capture.facts import CLIENT, PROXY, CaptureFacts, Direction, FlowFacts
 
@@ -16,8 +16,7 @@ OFFLOAD_SHARE = 0.02
 distrusted: one odd segment (a wrong MSS after port reuse) is no offload."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(NamedTuple):
     """What can be trusted about one flow. Pairs are indexed by ``CLIENT`` and ``PROXY``."""
 
     one_way: bool

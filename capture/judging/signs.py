@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from capture.facts import Exchange
 from capture.protocols.events import Response
@@ -25,8 +24,7 @@ DENIALS: Final = frozenset({"acl-deny", "acl-port", "acl-category"})
 _MAX_EVIDENCE: Final = 90
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(NamedTuple):
     """A phrase that names the cause of an error reply."""
 
     place: str
@@ -42,8 +40,7 @@ class Sign:
     """What it says, in words: ``errno 111, connection refused``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A sign that was found, and the text it was found in."""
 
     sign: Sign

@@ -66,8 +66,14 @@ def last_request(scene: Scene) -> Mark | None:
 
 def few_requests(scene: Scene) -> bool:
     """The client asked once: the connection was not kept for more."""
-    side = scene.tls_side(CLIENT)
-    return side.count <= KEPT_RECORDS and 1 <= len(requests(scene)) <= FEW_REQUESTS
+    return 1 <= request_count(scene) <= FEW_REQUESTS
+
+
+def request_count(scene: Scene) -> int:
+    """Records that may hold requests; many where only the first records were kept."""
+    if scene.tls_side(CLIENT).count > KEPT_RECORDS:
+        return KEPT_RECORDS
+    return len(requests(scene))
 
 
 def only_tickets(scene: Scene) -> bool:

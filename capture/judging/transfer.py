@@ -141,7 +141,9 @@ def _why_early(scene: Scene, end: Mark) -> tuple[str, Severity, Confidence, str]
         if talk.bulk(scene):
             return "cut-without-goodbye", PROBLEM, POSSIBLE, quiet
         return None
-    if talk.few_requests(scene) and is_round(idle):
+    asked_for = talk.request_count(scene)
+    unused = asked_for == 0
+    if asked_for <= talk.FEW_REQUESTS and is_round(idle, short=unused or talk.bulk(scene)):
         return "idle-timeout", WARNING, LIKELY, quiet
     if talk.few_requests(scene) and talk.full_last_record(scene):
         words = f"{quiet}; the last TLS record was a full one"

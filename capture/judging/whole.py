@@ -48,7 +48,7 @@ def judge_capture(
     catalogue = catalogue or Catalogue.load()
     hits = [
         *_losses(capture),
-        *_one_way(flows),
+        *_one_way(flows, capture),
         *_snaplen(flows, capture),
         *_clock(flows),
         *_fragments(capture),
@@ -74,11 +74,12 @@ def _losses(capture: CaptureFacts) -> list[Hit]:
     return [Hit("capture-drops", WARNING, CERTAIN, sentence(*words))]
 
 
-def _one_way(flows: Sequence[FlowFacts]) -> list[Hit]:
+def _one_way(flows: Sequence[FlowFacts], capture: CaptureFacts) -> list[Hit]:
     lame = [flow for flow in flows if flow.one_way]
-    if not lame or len(lame) < _MOST * len(flows):
+    total = len(flows) + capture.settled
+    if not lame or len(lame) < _MOST * total:
         return []
-    words = f"{len(lame)} of {plural(len(flows), 'flow')} show one direction only"
+    words = f"{len(lame)} of {plural(total, 'flow')} show one direction only"
     return [Hit("capture-one-way-all", WARNING, LIKELY, sentence(words),
                 tuple(flow.first.number for flow in lame[:6]))]  # fmt: skip
 
@@ -115,7 +116,7 @@ def _fragments(capture: CaptureFacts) -> list[Hit]:
 
 
 def _not_understood(flows: Sequence[FlowFacts], capture: CaptureFacts) -> list[Hit]:
-    if flows or not capture.not_understood:
+    if flows or capture.tcp_flows or not capture.not_understood:
         return []
     words = ", ".join(f"{count(n)} x {why}" for why, n in capture.not_understood[:4])
     return [Hit("capture-not-understood", INFO, CERTAIN, sentence(f"not decoded: {words}"))]

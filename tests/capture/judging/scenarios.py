@@ -8,7 +8,7 @@ from typing import Any
 
 from capture.decode.columns import IcmpError
 from capture.facts import CLIENT, PROXY, CaptureFacts, Endpoint, FlowFacts, Hole, Silence
-from capture.protocols.events import Challenge, Credentials
+from capture.protocols.events import Challenge, Credentials, ServerHello
 from tests.capture.judging.build import (
     TLS12,
     Story,
@@ -131,6 +131,10 @@ HEALTHY = (
              .close("client_rst"), "ok", ("client-cancelled",)),
     Scenario("preconnect: handshake done, never used, closed much later",
              lambda: bye_after(tunnel().tickets(), 90.0), "ok"),
+    Scenario("never used, closed by the server with close_notify", lambda: tunnel().tickets()
+             .wait(10.0).goodbye(PROXY).close("proxy_fin"), "ok"),
+    Scenario("answered, closed by the server five seconds later", lambda: tunnel().fetch(900)
+             .wait(5.0).close("proxy_fin").close("client_fin"), "ok"),
     Scenario("SSH in the tunnel, closed by the far side without ceremony", lambda: ssh(), "ok"),
     Scenario("a tunnel without a word from anybody, closed by the client",
              lambda: opened().close("client_fin").close("proxy_fin"), "ok"),
@@ -250,7 +254,7 @@ def repaired() -> FlowFacts:
     facts = tunnel().repeat(CLIENT, 1448, 4).close("client_fin").facts()
     side = facts.sides[CLIENT]
     assert side.run is not None
-    mended = replace(side, run=replace(side.run, acked=True), unacked=0, largest_acked=1448)
+    mended = replace(side, run=side.run._replace(acked=True), unacked=0, largest_acked=1448)
     return replace(facts, sides=(mended, facts.sides[PROXY]))
 
 
@@ -670,6 +674,8 @@ MTU = (
              .wait(8).close("client_fin"), "mtu_blackhole", ("mtu-black-hole",)),
     Scenario("server's flight vanishes whole, FIN draws a telling ACK", lambda: swallowed(),
              "mtu_blackhole", ("mtu-black-hole",)),
+    Scenario("small flight passes, the download vanishes", lambda: small_flight(),
+             "mtu_blackhole", ("mtu-black-hole",)),
     Scenario("told, and ignored", lambda: tunnel().fetch().repeat(CLIENT, 1448)
              .set(icmp=(icmp(3, 4, mtu=1300),)), "mtu_blackhole", ("mtu-icmp-ignored",)),
     Scenario("full-size packet reset", lambda: full_size(tunnel().fetch()).close("proxy_rst")
@@ -681,7 +687,21 @@ def swallowed() -> Story:
     """Nothing comes but an ACK with a sequence number far ahead."""
     story = opened().client_hello().wait(8).close("client_fin")
     story.packet(PROXY)
-    return story.set(tunnel_bytes=(517, 2920))
+    story.sides[PROXY]["stream_bytes"] += 2920
+    return story
+
+
+def small_flight() -> Story:
+    """A handshake of small packets only, then nothing but a telling ACK."""
+    story = opened().client_hello()
+    story.tls |= {"server_hello": ServerHello(0x0304, 0x1302, None, False),
+                  "server_hello_mark": story.record(PROXY, 22, 122)}  # fmt: skip
+    story.record(PROXY, 23, 700)
+    story.finish().tickets().record(CLIENT, 23, 97)
+    story.wait(8).close("client_fin")
+    story.packet(PROXY)
+    story.sides[PROXY]["stream_bytes"] += 14_480
+    return story
 
 
 def answered_meanwhile(story: Story) -> Story:
@@ -699,6 +719,8 @@ TRANSFER = (
              "tunnel_closed_early", ("closed-unanswered",)),
     Scenario("closed for idleness while the client waited", lambda: tunnel().fetch(9000).wait(60.0)
              .close("proxy_fin"), "tunnel_closed_early", ("idle-timeout", )),
+    Scenario("never used, closed by an idle timer", lambda: tunnel().tickets().wait(10.0)
+             .close("proxy_fin"), "tunnel_closed_early", ("idle-timeout",)),
     Scenario("reset in a record", lambda: download().set(missing=(0, 900)).close("proxy_rst"),
              "transfer_reset", ("reset-in-transfer",)),
     Scenario("reset while data flowed", lambda: download().close("proxy_rst"), "transfer_reset",
