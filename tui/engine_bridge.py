@@ -68,6 +68,7 @@ class EngineBridge:
         self._seen: Snapshot | None = None
         self._given: Snapshot | None = None
         self._died = ""
+        self._stopped = False
 
     def start(self) -> None:
         """Make the engine and let it read."""
@@ -76,6 +77,7 @@ class EngineBridge:
 
     def stop(self) -> None:
         """Stop reading and wait a moment for the thread; safe to call at any time."""
+        self._stopped = True
         if self._engine is not None:
             self._engine.stop()
             self._engine.join(JOIN_S)
@@ -112,10 +114,10 @@ class EngineBridge:
 
     @property
     def failure(self) -> str | None:
-        """One line when the analysis has ended without finishing, else None."""
+        """One line when the analysis has ended by itself without finishing, else None."""
         if self._seen is not None and self._seen.error:
             return self._seen.error
-        if self._engine is None or self._engine.is_alive():
+        if self._engine is None or self._stopped or self._engine.is_alive():
             return None
         latest = self._engine.latest()
         if latest is not None and (latest.finished or latest.error):

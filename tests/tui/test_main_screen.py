@@ -184,6 +184,7 @@ async def test_nothing_is_read_before_the_first_screen_and_nothing_after_leaving
     app.bridge.stop()
     assert engine.calls == ["start", "stop", "join"]
     assert app.return_code == 0
+    assert app.bridge.failure is None  # to leave early is no failure
 
 
 async def test_capture_without_tunnels_explains_itself() -> None:
