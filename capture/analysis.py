@@ -18,7 +18,6 @@ from capture.facts import CaptureFacts, Endpoint, FlowFacts
 from capture.flow_reports import FlowReports
 from capture.frames import FrameBlock, SourceInfo
 from capture.judging import Catalogue, Judgement, judge, judge_capture, relate
-from capture.judging.baseline import notes as baseline_notes
 from capture.judging.select import is_proxied, proves_proxy
 from capture.options import AnalysisOptions
 from capture.packet_index import PacketIndex
@@ -57,7 +56,9 @@ class Analysis:
         self.options = options
         self.catalogue = catalogue
         self.decoder = Decoder()
-        self.tracker = Tracker(self._address_text, settle=not catalogue.custom)
+        self.tracker = Tracker(
+            self._address_text, settle=not (catalogue.custom or options.keep_packets)
+        )
         self.index = PacketIndex() if options.keep_packets else None
         self.packets = 0
         self.bytes = 0
@@ -107,8 +108,7 @@ class Analysis:
         listed = [flow for flow in range(len(self.tracker)) if self._is_listed(flow)]
         findings: tuple[Finding, ...] = ()
         if final:
-            self._relate(listed, capture)
-            findings = judge_capture(*self._pairs(listed), capture, self.catalogue)
+            findings = self._look_at_all(listed, capture)
         others: tuple[FlowReport, ...] = ()
         if self.options.keep_other:
             rest = [flow for flow in range(len(self.tracker)) if not self._is_listed(flow)]
@@ -143,7 +143,7 @@ class Analysis:
         last = self.tracker.table.flows.last_no[: len(self.tracker)].tolist()
         due: list[int] = []
         for flow in range(len(self.tracker)):
-            if not self.options.keep_packets and self.tracker.summary(flow) is not None:
+            if self.tracker.summary(flow) is not None:
                 continue
             known = self._judged.get(flow)
             if final or known is None or known.last_packet != last[flow]:
@@ -153,27 +153,30 @@ class Analysis:
             batch = due[start : start + BATCH]
             for flow, facts in zip(batch, self.tracker.facts_of(batch), strict=True):
                 judgement = None
-                if self.tracker.summary(flow) is not None:
-                    judgement = Judgement("ok", (), baseline_notes(facts))
-                elif is_proxied(facts, capture):
+                if is_proxied(facts, capture):
                     judgement = judge(facts, capture, self.catalogue, texts=texts)
                 self._judged[flow] = _Judged(last[flow], facts, judgement)
 
-    def _pairs(self, listed: list[int]) -> tuple[list[FlowFacts], list[Judgement]]:
-        items = [self._judged[flow] for flow in listed if flow in self._judged]
-        return (
-            [item.facts for item in items],
-            [item.judgement for item in items if item.judgement is not None],
-        )
+    def _look_at_all(self, listed: list[int], capture: CaptureFacts) -> tuple[Finding, ...]:
+        """Let flows shed light on each other, and judge the capture.
 
-    def _relate(self, listed: list[int], capture: CaptureFacts) -> None:
-        """Let flows shed light on each other."""
-        flows, judged = self._pairs(listed)
-        related = relate(flows, judged, capture, self.catalogue)
-        for flow, judgement in zip(
-            (flow for flow in listed if flow in self._judged), related, strict=True
-        ):
-            self._judged[flow].judgement = judgement
+        Of settled flows only witnesses take part.
+        """
+        witnesses = self.tracker.witnesses()
+        facts = dict(zip(witnesses, self.tracker.facts_of(witnesses), strict=True))
+        judged = dict.fromkeys(witnesses, OTHER)
+        for flow in listed:
+            item = self._judged.get(flow)
+            if item is not None and item.judgement is not None:
+                facts[flow], judged[flow] = item.facts, item.judgement
+        order = sorted(facts)
+        seen = [facts[flow] for flow in order]
+        capture = replace(capture, settled=len(self.tracker.settled_flows()) - len(witnesses))
+        related = relate(seen, [judged[flow] for flow in order], capture, self.catalogue)
+        for flow, judgement in zip(order, related, strict=True):
+            if flow in self._judged:
+                self._judged[flow].judgement = judgement
+        return judge_capture(seen, related, capture, self.catalogue)
 
     def _flow_reports(self, listed: list[int], capture: CaptureFacts) -> Sequence[FlowReport]:
         """Reports of the listed flows; unchanged ones are the same objects as before."""
@@ -219,6 +222,7 @@ class Analysis:
             not_understood=tuple(self.decoder.not_understood.most_common(16)) if final else (),
             fragments_dropped=self.decoder.fragments_dropped,
             names=self._names(),
+            tcp_flows=len(tracker),
             direct_web=tracker.direct_web(),
             silent_endpoints=tracker.silent_endpoints(),
         )

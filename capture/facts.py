@@ -57,8 +57,7 @@ class Exchange:
     """First bytes of an error body (at most 2048), for the phrases in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(NamedTuple):
     """A TLS alert in clear text (RFC 8446 section 6)."""
 
     mark: Mark
@@ -67,8 +66,7 @@ class Alert:
     code: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """Header of a TLS record: content type 20-24 and length (without its 5-byte header)."""
 
     mark: Mark
@@ -93,6 +91,8 @@ class TlsDirection:
     app_bytes: int = 0
     """Stream bytes from the first application-data record (type 23) on."""
     first_app: Mark | None = None
+    asked: Mark | None = None
+    """First data behind the handshake, of tunnels whose ``records`` are no longer kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,7 @@ class TlsFacts:
     sides: tuple[TlsDirection, TlsDirection] = (TlsDirection(), TlsDirection())
 
 
-@dataclass(frozen=True, slots=True)
-class RetransmitRun:
+class RetransmitRun(NamedTuple):
     """One range of sequence numbers that was sent again and again."""
 
     first_seq: int
@@ -133,8 +132,7 @@ class RetransmitRun:
     """Whether the range was later sent again in smaller segments."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hole:
+class Hole(NamedTuple):
     """Bytes that never came by although later ones did."""
 
     left: int
@@ -223,8 +221,7 @@ class Direction:
     fragments: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(NamedTuple):
     """A stretch without any packet of the flow."""
 
     start: Mark
@@ -339,6 +336,11 @@ class CaptureFacts:
     direct_web: int = 0
     """Flows that are ordinary web traffic: origin-form HTTP on port 80 or TLS answered in
     TLS on port 443, without a proxy between."""
+    tcp_flows: int = 0
+    """TCP flows of any kind."""
+    settled: int = 0
+    """Healthy tunnels that are reported but not among the flows handed to rules that look
+    at many (of large captures only some stand for all)."""
     silent_endpoints: int = 0
     """Distinct endpoints (address and port) that answered no SYN, or answered with RST;
     many of them are a port scan, not a broken proxy."""

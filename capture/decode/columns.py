@@ -8,6 +8,7 @@ Addresses are *address numbers*: an IPv4 address is its 32-bit value, an IPv6 ad
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,8 +82,7 @@ class Segments:
         return len(self.number)
 
 
-@dataclass(frozen=True, slots=True)
-class IcmpError:
+class IcmpError(NamedTuple):
     """An ICMP or ICMPv6 error with the header it quotes (RFC 792, RFC 4443)."""
 
     number: int
@@ -108,8 +108,7 @@ class IcmpError:
     """Length the quoted packet had."""
 
 
-@dataclass(frozen=True, slots=True)
-class DnsMessage:
+class DnsMessage(NamedTuple):
     """A DNS query or answer over UDP port 53 (RFC 1035), as far as diagnosis needs it."""
 
     number: int

@@ -1,21 +1,21 @@
 """What the sans-IO parsers report: frozen events, no times and no packet numbers.
 
 Secrets never get here: the parsers replace credentials by what diagnosis needs (scheme,
-NTLM message type) before an event is made.
+NTLM message type) before an event is made. Events are named tuples: they are made for every
+flow, and a frozen dataclass takes several times as long to make and to define.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 Headers = tuple[tuple[str, str], ...]
 """Header fields in order; names lower-cased, values stripped, credentials masked, safe to
 print (control characters replaced)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """What a (Proxy-)Authorization field says without its secret."""
 
     scheme: str
@@ -24,8 +24,7 @@ class Credentials:
     """NTLMSSP message type 1-3 inside NTLM or Negotiate; 0 when there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(NamedTuple):
     """One scheme of a (Proxy|WWW)-Authenticate field."""
 
     scheme: str
@@ -34,8 +33,7 @@ class Challenge:
     ntlm_type: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """An HTTP/1.x request head (RFC 9112)."""
 
     method: str
@@ -64,8 +62,7 @@ class Request:
         return next((value for key, value in self.headers if key == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """An HTTP/1.x response head."""
 
     status: int
@@ -85,8 +82,7 @@ class Response:
         return next((value for key, value in self.headers if key == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class ClientHello:
+class ClientHello(NamedTuple):
     """A TLS ClientHello (RFC 8446 section 4.1.2), as far as its bytes were seen."""
 
     sni: str | None
@@ -105,8 +101,7 @@ class ClientHello:
     psk: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ServerHello:
+class ServerHello(NamedTuple):
     """A TLS ServerHello (RFC 8446 section 4.1.3)."""
 
     version: int
@@ -120,8 +115,7 @@ class ServerHello:
     psk: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(NamedTuple):
     """One X.509 certificate of a visible Certificate message (TLS 1.2 and older)."""
 
     subject: str

@@ -256,6 +256,8 @@ def _first_tls_data(tls: TlsFacts) -> Mark | None:
     the client's Finished once the client is known to have gone on.
     """
     client, proxy = tls.sides
+    if client.asked is not None:
+        return client.asked
     hello = tls.server_hello
     if hello is None or hello.version < _TLS13:
         marks = [side.first_app for side in tls.sides if side.first_app is not None]

@@ -184,6 +184,7 @@ class RecordWalker:
         asks &= sides.asked_no[row] == 0
         if asks.any():
             sides.asked_no[row[asks]] = lanes.number[at[asks]]
+            sides.asked_ns[row[asks]] = lanes.time_ns[at[asks]]
         for i in np.flatnonzero((kind == ALERT) & (size == 2)).tolist():
             body = int(lanes.at[at[i]] + offset[i]) + HEADER
             if int(offset[i]) + HEADER + 2 <= lanes.captured[at[i]]:
@@ -240,7 +241,7 @@ class RecordWalker:
                     break
                 late = sides.rec_count[row] + count >= HANDSHAKE_RECORDS
                 if late and kind == DATA and size > SMALL and not sides.asked_no[row]:
-                    sides.asked_no[row] = number
+                    sides.asked_no[row], sides.asked_ns[row] = number, time_ns
                 if kind == DATA and not sides.data_seen[row]:
                     sides.data_seen[row], sides.data_at[row] = True, cursor - HEADER
                     sides.data_no[row], sides.data_ns[row] = number, time_ns

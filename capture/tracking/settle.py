@@ -90,6 +90,7 @@ def direction(c: Any, end: int) -> TlsDirection:
         missing=max(0, c.want - end) if c.mode == RECORDS else None,
         app_bytes=max(0, end - c.data_at),
         first_app=Mark(c.data_no, c.data_ns),
+        asked=Mark(c.asked_no, c.asked_ns) if c.asked_no else None,
     )
 
 

@@ -63,7 +63,7 @@ _SIDE_COLUMNS: Final = (
     ("rec_count", "u4", 0), ("rec_type", "u1", 0), ("rec_length", "u2", 0),
     ("rec_no", "u4", 0), ("rec_ns", "i8", 0),
     ("data_at", "i8", 0), ("data_no", "u4", 0), ("data_ns", "i8", 0), ("kept", "u1", 0),
-    ("asked_no", "u4", 0),
+    ("asked_no", "u4", 0), ("asked_ns", "i8", 0),
 )  # fmt: skip
 
 _LANE: Final = np.uint64(0xFFFFFF)

@@ -27,6 +27,8 @@ from capture.tracking.table import FlowTable
 
 MAX_ICMP: Final = 16
 """ICMP errors kept of a flow."""
+MANY_FLOWS: Final = 2000
+"""From here on healthy tunnels are settled: below, every flow is looked at in full."""
 MAX_STRAY_ICMP: Final = 64
 """ICMP errors kept that belong to no flow."""
 
@@ -74,7 +76,7 @@ class Tracker:
             self._now_ns = max(self._now_ns, int(segments.time_ns.max()))
         for error in decoded.icmp:
             self._note_icmp(error)
-        if self._settling:
+        if self._settling and len(self) >= MANY_FLOWS:
             self._settler.settle(self._now_ns, set(self.icmp))
         return analysed
 
@@ -133,7 +135,7 @@ class Tracker:
 
     def finish(self) -> None:
         """The source is read: settle what only waited for time to pass."""
-        if self._settling:
+        if self._settling and len(self) >= MANY_FLOWS:
             self._settler.settle(None, set(self.icmp))
 
     def tunnel_servers(self) -> list[Endpoint]:
@@ -155,6 +157,33 @@ class Tracker:
                 for e in talk.http.exchanges
             )
         ]
+
+    def settled_flows(self) -> Ints:
+        """Flows of which only a summary is kept, ascending."""
+        return np.array(sorted(self._settler.summaries), np.int64)
+
+    def witnesses(self) -> list[int]:
+        """Settled flows that stand for all: the first of each client at each proxy, and up
+        to two server names of each target."""
+        flows = self.settled_flows()
+        columns = self.table.flows
+        seen: set[tuple[int, int]] = set()
+        names: dict[tuple[int, str], set[str | None]] = {}
+        found: list[int] = []
+        for flow, client, proxy in zip(
+            flows.tolist(),
+            (columns.client[flows] >> 16).tolist(),
+            columns.proxy[flows].tolist(),
+            strict=True,
+        ):
+            summary = self._settler.summaries[flow]
+            known = names.setdefault((proxy, summary.request.target), set())
+            new_name = len(known) < 2 and summary.hello.sni not in known
+            if new_name or (client, proxy) not in seen:
+                known.add(summary.hello.sni)
+                seen.add((client, proxy))
+                found.append(flow)
+        return found
 
     def summary(self, flow: int) -> Summary | None:
         """The summary of a settled flow: a tunnel that was used and closed in order."""
@@ -185,7 +214,9 @@ class Tracker:
         left, right = error.src << 16 | error.sport, error.dst << 16 | error.dport
         flow = self.table.find(left, right) if error.sport else None
         if flow is None:
-            if len(self.stray_icmp) < MAX_STRAY_ICMP:
+            if len(self.stray_icmp) < MANY_FLOWS: Final = 2000
+"""From here on healthy tunnels are settled: below, every flow is looked at in full."""
+MAX_STRAY_ICMP:
                 self.stray_icmp.append(error)
             return
         errors = self.icmp.setdefault(flow, [])
