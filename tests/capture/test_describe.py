@@ -81,7 +81,7 @@ def test_severity_of_answers() -> None:
     for status, severity in (
         (200, None), (302, Severity.PROBLEM), (407, Severity.WARNING), (502, Severity.PROBLEM),
     ):  # fmt: skip
-        answered = replace(exchange, response=replace(exchange.response, status=status))
+        answered = replace(exchange, response=exchange.response._replace(status=status))
         facts = build.denied_facts(exchanges=(answered,))
         assert describe(view, 4, facts).severity is severity
 
@@ -92,7 +92,7 @@ def test_credentials_are_named_by_scheme_only() -> None:
     asked = replace(
         exchange,
         request=build.request(credentials=Credentials("basic"), version=""),
-        response=replace(build.response(407, "Denied"), challenges=challenges, reason_cut=True),
+        response=build.response(407, "Denied")._replace(challenges=challenges, reason_cut=True),
     )
     said = [item.text for item in tellings(build.denied_facts(exchanges=(asked,)))]
     assert "CONNECT tools.cisco.com:443  (basic credentials)  (cut off)" in said
@@ -130,7 +130,7 @@ def test_alerts_records_and_resets() -> None:
 
 def icmp(**changes: object) -> IcmpError:
     base = IcmpError(6, 0, (10 << 24) | 1, (10 << 24) | 2, 4, 3, 4, 1400, 0, 0, 40000, 80, 1, 1500)
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return base._replace(**changes)  # type: ignore[arg-type]
 
 
 def test_icmp_errors() -> None:

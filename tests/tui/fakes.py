@@ -120,8 +120,9 @@ def shifted(facts: Any, by: int) -> Any:
     """The same facts with every packet number raised."""
     if isinstance(facts, Mark):
         return facts._replace(number=facts.number + by)
-    if isinstance(facts, tuple) and not hasattr(facts, "_fields"):
-        return tuple(shifted(item, by) for item in facts)
+    if isinstance(facts, tuple):
+        items = [shifted(item, by) for item in facts]
+        return facts._make(items) if hasattr(facts, "_make") else tuple(items)
     if is_dataclass(facts) and not isinstance(facts, type):
         changed = {item.name: shifted(getattr(facts, item.name), by) for item in fields(facts)}
         return replace(facts, **changed)

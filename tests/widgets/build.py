@@ -180,7 +180,7 @@ def request(target: str = "tools.cisco.com:443", **changes: Any) -> Request:
     base = Request(
         "CONNECT", target, "authority", "HTTP/1.1", (("host", target),), target, None, 122, True
     )
-    return replace(base, **changes)
+    return base._replace(**changes)
 
 
 def response(status: int = 403, reason: str = "Forbidden") -> Response:

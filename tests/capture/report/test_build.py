@@ -206,7 +206,7 @@ def test_tls_block() -> None:
 def test_tls_block_with_chosen_protocol_alert_and_certificate() -> None:
     certificate = Certificate("CN=a", "CN=ca", None, None, ("a",), False)
     facts = tls(
-        server_hello=replace(SERVER, version=0x0303, cipher=0xC02F, alpn="http/1.1"),
+        server_hello=SERVER._replace(version=0x0303, cipher=0xC02F, alpn="http/1.1"),
         certificates=(certificate,),
         alerts=(Alert(at(16, 0), 0, 1, 0), Alert(at(17, 0), 0, 2, 48)),
     )
