@@ -214,9 +214,7 @@ class Tracker:
         left, right = error.src << 16 | error.sport, error.dst << 16 | error.dport
         flow = self.table.find(left, right) if error.sport else None
         if flow is None:
-            if len(self.stray_icmp) < MANY_FLOWS: Final = 2000
-"""From here on healthy tunnels are settled: below, every flow is looked at in full."""
-MAX_STRAY_ICMP:
+            if len(self.stray_icmp) < MAX_STRAY_ICMP:
                 self.stray_icmp.append(error)
             return
         errors = self.icmp.setdefault(flow, [])
