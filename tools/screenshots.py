@@ -67,6 +67,8 @@ async def draw(directory: Path) -> list[Path]:
 def _self_contained(svg: str) -> str:
     """Without the web fonts that textual names: a picture must not fetch anything."""
     svg = re.sub(r"\s*@font-face\s*\{[^}]*\}", "", svg)
+    # librsvg drops the blanks at both ends of a text unless it is told to keep them.
+    svg = svg.replace("<text ", '<text xml:space="preserve" ')
     return svg.replace("Fira Code", "DejaVu Sans Mono")
 
 
