@@ -16,7 +16,7 @@ from capture.judging.catalogue import fill, fill_step, shell_values
 from capture.judging.texts import PLACEHOLDERS, texts_of
 from capture.report.model import VERDICTS, Confidence, Severity
 from tests.capture.judging.build import Story, capture
-from tests.capture.judging.scenarios import denied
+from tests.capture.judging.stories import denied
 
 CATALOGUE = Catalogue.load()
 SOURCE = files("capture.judging").joinpath("catalogue.toml").read_text(encoding="utf-8")

@@ -29,7 +29,8 @@ from tests.capture.judging.build import (
     response,
     tunnel,
 )
-from tests.capture.judging.scenarios import ALL, Scenario, midway
+from tests.capture.judging.scenarios import ALL
+from tests.capture.judging.stories import Scenario, midway
 
 CATALOGUE = Catalogue.load()
 MARK = Mark(1, 1)

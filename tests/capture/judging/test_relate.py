@@ -6,7 +6,7 @@ from capture.facts import CaptureFacts, Endpoint, FlowFacts
 from capture.judging import Catalogue, Judgement, judge, relate
 from capture.report.model import Severity
 from tests.capture.judging.build import TLS12, Story, capture, certificate, healthy, hello, opened
-from tests.capture.judging.scenarios import BASIC, challenge, denied
+from tests.capture.judging.stories import BASIC, challenge, denied
 
 CATALOGUE = Catalogue.load()
 OTHER_CLIENT = Endpoint("10.40.40.2", 40000)

@@ -11,7 +11,8 @@ from capture.judging.judge import quiet
 from capture.judging.scene import Scene
 from capture.judging.table import BY_STAGE
 from capture.report.model import VERDICTS, Severity
-from tests.capture.judging.scenarios import ALL, FAILING, HEALTHY, Scenario
+from tests.capture.judging.scenarios import ALL, FAILING, HEALTHY
+from tests.capture.judging.stories import Scenario
 
 CATALOGUE = Catalogue.load()
 NEEDS_CONTEXT = {

@@ -10,7 +10,7 @@ from capture.decode.columns import DnsMessage
 from capture.facts import CLIENT, PROXY, Endpoint
 from capture.judging.select import is_proxied, kind, proves_proxy
 from tests.capture.judging.build import PROXY_END, Story, capture, healthy
-from tests.capture.judging.scenarios import bare, denied, get, midway
+from tests.capture.judging.stories import bare, denied, get, midway
 
 PUBLIC = Endpoint("93.184.216.34", 80)
 SQUID = Endpoint("10.10.10.1", 3128)

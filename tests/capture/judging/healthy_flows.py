@@ -1,0 +1,140 @@
+"""Flows with which nothing is wrong: no more than hints may come of them."""
+
+from __future__ import annotations
+
+from capture.facts import CLIENT, PROXY, Endpoint
+from capture.protocols.events import Challenge, Credentials
+from tests.capture.judging.build import (
+    TLS12,
+    Story,
+    healthy,
+    opened,
+    tunnel,
+)
+from tests.capture.judging.stories import (
+    BASIC,
+    Scenario,
+    bye_after,
+    challenge,
+    denied,
+    download,
+    get,
+    get_head,
+    healthy_with,
+    icmp,
+    inspected,
+    midway,
+    repaired,
+    shut,
+    slow,
+    ssh,
+    warned,
+)
+
+HEALTHY = (
+    Scenario("TLS 1.3, used, closed by the client", healthy, "ok"),
+    Scenario("closed by the proxy's side after its close_notify",
+             lambda: tunnel().fetch().goodbye(PROXY).close("proxy_fin").close("client_fin"), "ok"),
+    Scenario("proxy's FIN answers the client's close_notify",
+             lambda: tunnel().fetch().goodbye().close("proxy_fin").close("client_fin"), "ok"),
+    Scenario("TLS 1.2, alert record before the FIN",
+             lambda: tunnel(TLS12).fetch().goodbye().close("proxy_fin").close("client_fin"), "ok"),
+    Scenario("small answer, proxy's FIN without close_notify",
+             lambda: tunnel().fetch(900).close("proxy_fin").close("client_fin"), "ok"),
+    Scenario("large download, client says goodbye",
+             lambda: download(3_000_000).goodbye().close("client_fin").close("proxy_fin"), "ok"),
+    Scenario("still downloading when the capture ends", download, "ok", after=0.0),
+    Scenario("idle when the capture ends",
+             lambda: tunnel().fetch(2000), "ok", after=600.0),
+    Scenario("kept open for later, closed by the client after a minute",
+             lambda: bye_after(download(), 60.0), "ok"),
+    Scenario("websocket: talk now and then",
+             lambda: tunnel().fetch(500).wait(300).fetch(60, up=50).wait(200).fetch(80, up=45)
+             .goodbye().close("client_fin").close("proxy_fin"), "ok"),
+    Scenario("idle connection reset by the server, nothing asked",
+             lambda: tunnel().fetch(900).wait(37.0).close("proxy_rst"), "ok"),
+    Scenario("client RST after its own FIN",
+             lambda: healthy().close("client_rst"), "ok"),
+    Scenario("proxy RST after the client's FIN",
+             lambda: tunnel().fetch().goodbye().close("client_fin").close("proxy_rst"), "ok"),
+    Scenario("client leaves in mid-record", lambda: download().set(missing=(0, 4000))
+             .close("client_rst"), "ok", ("client-cancelled",)),
+    Scenario("preconnect: handshake done, never used, closed much later",
+             lambda: bye_after(tunnel().tickets(), 90.0), "ok"),
+    Scenario("never used, closed by the server with close_notify", lambda: tunnel().tickets()
+             .wait(10.0).goodbye(PROXY).close("proxy_fin"), "ok"),
+    Scenario("answered, closed by the server five seconds later", lambda: tunnel().fetch(900)
+             .wait(5.0).close("proxy_fin").close("client_fin"), "ok"),
+    Scenario("SSH in the tunnel, closed by the far side without ceremony", lambda: ssh(), "ok"),
+    Scenario("a tunnel without a word from anybody, closed by the client",
+             lambda: opened().close("client_fin").close("proxy_fin"), "ok"),
+    Scenario("CONNECT just sent when the capture ends",
+             lambda: Story().connect().ask(), "ok", after=0.1),
+    Scenario("ClientHello just sent when the capture ends",
+             lambda: opened().client_hello(), "ok", after=1.0),
+    Scenario("SYN just sent when the capture ends", lambda: Story().syn(), "ok", after=0.5),
+    Scenario("connected and left without a word",
+             lambda: Story().connect().wait(30).close("client_fin").close("proxy_fin"), "ok"),
+    Scenario("407, then credentials on the same connection",
+             lambda: Story().connect().ask().answer(**challenge("basic"))
+             .ask(credentials=BASIC).answer().client_hello().server_flight().finish().fetch()
+             .goodbye().close("client_fin").close("proxy_fin"), "auth_ok"),
+    Scenario("NTLM in three messages",
+             lambda: Story().connect().ask(credentials=Credentials("ntlm", 1))
+             .answer(407, "Auth", challenges=(Challenge("ntlm", ntlm_type=2),))
+             .ask(credentials=Credentials("ntlm", 3)).answer().client_hello().server_flight()
+             .finish().fetch().goodbye().close("client_fin").close("proxy_fin"), "auth_ok"),
+    Scenario("403, then another destination on the same connection",
+             lambda: denied().ask(target="ok.example.com:443").answer().client_hello()
+             .server_flight().finish().fetch().goodbye().close("client_fin"), "ok"),
+    Scenario("plain request answered", lambda: get().answer(200, "OK"), "plain_http"),
+    Scenario("plain redirect of the server",
+             lambda: get().answer(302, "Found", headers=(("location", "https://www.example.com/"),
+                                                         ("via", "1.1 proxy"))), "plain_http"),
+    Scenario("plain redirect to a login of another host, through the proxy",
+             lambda: get().answer(302, "Found", headers=(("location", "https://login.example.net/"),
+                                                         ("via", "1.1 proxy"))), "plain_http"),
+    Scenario("HEAD: length announced, no body", lambda: get_head(), "plain_http"),
+    Scenario("plain 407, then the page",
+             lambda: get().answer(**challenge("basic")).ask(method="GET",
+             target="http://www.example.com/", credentials=BASIC).answer(200, "OK"), "auth_ok"),
+    Scenario("one direction only, and it ends with CONNECT",
+             lambda: Story().connect().ask().set(one_way=True), "ok", ("capture-one-way",), 60.0),
+    Scenario("one direction only: FIN, no close_notify seen",
+             lambda: download().set(one_way=True).close("proxy_fin"), "ok", ("capture-one-way",)),
+    Scenario("began before the capture",
+             lambda: midway().close("proxy_fin"), "ok", ("capture-began-later",)),
+    Scenario("cut by the snapshot length",
+             lambda: download().set(PROXY, cut_by_snaplen=100).set(missing=(0, 7))
+             .close("proxy_fin").close("client_fin"), "ok"),
+    Scenario("the capture lost packets in mid-transfer",
+             lambda: download().set(PROXY, acked_unseen=3).set(missing=(0, None))
+             .close("proxy_fin"), "ok", ("capture-gap",)),
+    Scenario("a hole that the client acknowledged",
+             lambda: tunnel().hole(PROXY, 2896, 800, acked=True).wait(8).close("client_fin"), "ok",
+             ("capture-gap",)),
+    Scenario("5 % loss, all repaired",
+             lambda: healthy_with(PROXY, retransmissions=60, data_packets=1000), "ok",
+             ("packet-loss",)),
+    Scenario("path MTU told and obeyed",
+             lambda: healthy().set(icmp=(icmp(3, 4, mtu=1300),)), "ok", ("mtu-discovered",)),
+    Scenario("full-size segments repeated and acknowledged in the end",
+             lambda: repaired(), "ok"),
+    Scenario("first SYN lost", lambda: slow(), "ok", ("tcp-slow",)),
+    Scenario("warning alert of a Java server, then all went well",
+             lambda: warned(), "ok"),
+    Scenario("window shut by the client, which then closes",
+             lambda: shut(download(), CLIENT, 9).goodbye().close("client_fin"), "ok",
+             ("window-shut-by-client",)),
+    Scenario("HTTPS proxy: TLS with the proxy itself",
+             lambda: Story(proxy=Endpoint("10.10.10.1", 3129)).connect().client_hello()
+             .server_flight().finish().fetch().close("client_fin"), "ok", ("tls-proxy",)),
+    Scenario("inspected, and accepted",
+             lambda: inspected(), "ok", ("tls-inspected",)),
+    Scenario("closed for idleness after a minute, several requests before",
+             lambda: tunnel().fetch(500).fetch(600).fetch(700).fetch(800).wait(60.0)
+             .close("proxy_fin").close("client_fin"), "ok", ("idle-close",)),
+    Scenario("text capture: contents not printed",
+             lambda: opened().set(tunnel_first=(None, None)).close("client_fin"), "ok",
+             capture={"text": True}),
+)  # fmt: skip
