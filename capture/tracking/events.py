@@ -131,8 +131,7 @@ def _one_by_one(
         row = int(a.row[position])
         at = Mark(int(a.number[position]), int(a.time_ns[position]))
         if a.analysis[position] & mark.LOST_SEGMENT:
-            if a.length[position] or a.flags[position] & FIN:
-                _open_gap(odd, a, position, row, at)
+            _open_gap(odd, a, position, row, at)
             continue
         kind, was_missing = _kind(table, odd, a, position, row, int(acked[position]), advanced)
         if not kind:

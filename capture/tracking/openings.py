@@ -17,7 +17,7 @@ from capture.decode.columns import Segments
 from capture.facts import CLIENT
 from capture.frames import Bytes, Ints
 from capture.tracking.sequence import Analysed
-from capture.tracking.table import FlowTable
+from capture.tracking.table import FlowTable, distinct
 
 KEPT_SEGMENTS: Final = 8
 """Segments kept of each side: a ClientHello of two, a certificate chain of five."""
@@ -91,7 +91,7 @@ class Openings:
         """Flows of which something is kept, ascending."""
         if not self._chunks:
             return np.zeros(0, np.int64)
-        return np.unique(np.concatenate([chunk.flow for chunk in self._chunks]))
+        return distinct(np.concatenate([chunk.flow for chunk in self._chunks]))
 
     def keep(
         self, segments: Segments, a: Analysed, start: Ints, positions: Ints, rank: Ints
@@ -184,7 +184,7 @@ def sort_out(
     good &= ~inner | tls
     good &= ~(inner & client) | ((other_first != 0) & (other_first < number))
     good &= table.flows.syn_no[row >> 1] != 0
-    odd = np.unique(row[~good] >> 1)
+    odd = distinct(row[~good] >> 1)
     fine = ~np.isin(row >> 1, odd)
     early = fine & (rank < KEPT_SEGMENTS)
     keep = positions[early]

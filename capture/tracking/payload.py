@@ -20,7 +20,7 @@ from capture.tracking.openings import KEPT_SEGMENTS, Kept, Openings, sort_out
 from capture.tracking.records import FRESH, RECORDS, TALK, RecordWalker
 from capture.tracking.sequence import Analysed
 from capture.tracking.streams import Conversation
-from capture.tracking.table import FlowTable
+from capture.tracking.table import FlowTable, distinct
 
 _REQUESTS: Final = (b"CONNECT ", b"GET http", b"POST http", b"GET /", b"POST /")
 
@@ -80,7 +80,7 @@ class Payload:
 
     def kept(self, flows: Sequence[int]) -> dict[int, list[Kept]]:
         """Openings of those of the flows that have one."""
-        numbers = np.unique(np.array(flows, np.int64))
+        numbers = distinct(np.array(flows, np.int64))
         sides = self._table.sides
         some = (sides.kept[2 * numbers] | sides.kept[2 * numbers + 1]) > 0
         found = self.openings.of_flows(numbers[some])

@@ -262,6 +262,16 @@ class FlowTable:
         self.sides.swap(2 * flow, 2 * flow + 1)
 
 
+def distinct(values: Ints) -> Ints:
+    """Ascending distinct values.
+
+    Not ``np.unique``: that imports ``numpy.ma``, which takes longer than the analysis of a
+    small capture.
+    """
+    values = np.sort(values)
+    return values[np.concatenate(([True], values[1:] != values[:-1]))] if len(values) else values
+
+
 def _answers(segments: Segments, reply: int, syn: int) -> bool:
     """Whether one segment is the SYN-ACK to a SYN that the capture holds after it."""
     return bool(
@@ -274,8 +284,8 @@ def _is_server(sport: Ints, dport: Ints) -> NDArray[np.bool_]:
     """Guess from the ports whether the sender is the server: a well-known proxy or server
     port first, else the lower port."""
     known = np.array(sorted(SERVER_PORTS))
-    from_known = np.isin(sport, known)
-    to_known = np.isin(dport, known)
+    from_known = np.isin(sport, known, kind="table")
+    to_known = np.isin(dport, known, kind="table")
     return np.where(from_known != to_known, from_known, sport < dport)
 
 

@@ -23,7 +23,7 @@ from capture.tracking.sequence import Analysed, analyse
 from capture.tracking.settle import Settler, Summary
 from capture.tracking.state import commit, note_milestones
 from capture.tracking.streams import Conversation
-from capture.tracking.table import FlowTable
+from capture.tracking.table import FlowTable, distinct
 
 MAX_ICMP: Final = 16
 """ICMP errors kept of a flow."""
@@ -130,7 +130,7 @@ class Tracker:
     def _endpoints(self, values: Ints) -> list[Endpoint]:
         return [
             Endpoint(self._address_text(value >> 16), value & 0xFFFF)
-            for value in np.unique(values).tolist()
+            for value in distinct(values).tolist()
         ]
 
     def finish(self) -> None:
@@ -208,7 +208,7 @@ class Tracker:
         silent = (flows.syn_no[:count] != 0) & (
             (sides.packets[1 : 2 * count : 2] == 0) | (first & RST != 0)
         )
-        return len(np.unique(flows.proxy[:count][silent]))
+        return len(distinct(flows.proxy[:count][silent]))
 
     def _note_icmp(self, error: IcmpError) -> None:
         left, right = error.src << 16 | error.sport, error.dst << 16 | error.dport

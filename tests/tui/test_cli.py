@@ -128,6 +128,7 @@ def test_options_reach_the_analysis(
         proxies=(("10.0.0.1", 8080), ("fd00::1", None), ("10.0.0.2", 80), ("10.0.0.3", 3128)),
         keep_other=True,
         keep_steps=False,
+        keep_texts=False,
         rules=(str(tmp_path),),
     )
     assert more["jobs"] == 3
