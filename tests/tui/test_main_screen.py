@@ -230,6 +230,11 @@ async def test_selection_fills_the_other_panes() -> None:
         await user.until(lambda: user.timeline().border_title == "Timeline 2")
         assert user.packets().row_count() == len(capture()[0].packets) - 9 - 1
         assert "ClientHello SNI=tools.cisco.com" in user.text()
+        assert user.packets().selected_number == 10
+        user.packets().go_to(30)
+        await user.press("k")
+        await user.until(lambda: user.timeline().border_title == "Timeline 1")
+        assert user.packets().selected_number == 1
 
 
 async def test_problem_keys() -> None:

@@ -205,6 +205,8 @@ class MainScreen(PaneScreen):
         self._packets_shown = index
         labels = {flow.uid: str(flow.id) for flow in snapshot.report.flows} if every else None
         self._packets.show(snapshot.packets, index, self._describer, labels)
+        if not same and not every:
+            self._packets.move_cursor(0, tell=False)  # another tunnel: from its start
         self._finder.scope(snapshot.packets, index, self._describer, same=same or every)
 
     def _title_panes(self) -> None:
