@@ -182,14 +182,16 @@ class Analysis:
         """Reports of the listed flows; unchanged ones are the same objects as before."""
         reports: dict[int, FlowReport] = {}
         entries: list[FlowReport | int] = []
-        steps = self.options.keep_steps
+        steps, bare = self.options.keep_steps, not self.options.keep_texts
         for number, flow in enumerate(listed, 1):
             item = self._judged.get(flow)
             if item is None or item.judgement is None:
                 entries.append(flow)
                 continue
             before = self._reports.get(flow)
-            report = flow_report(item.facts, item.judgement, capture, number, steps=steps)
+            report = flow_report(
+                item.facts, item.judgement, capture, number, steps=steps, bare=bare
+            )
             if before is not None:
                 same = replace(report, rev=before.rev) == before
                 report = before if same else replace(report, rev=before.rev + 1)

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from capture.analysis import Analysis
-from capture.frames import Source, UnreadableInput
+from capture.frames import Source, SourceInfo, UnreadableInput
 from capture.judging import Catalogue
 from capture.options import AnalysisOptions
-from capture.report.model import Report
+from capture.report.model import Report, SourceReport
 
 if TYPE_CHECKING:
     from capture.snapshot import Snapshot
@@ -92,14 +92,15 @@ class Engine(threading.Thread):
 
     def run(self) -> None:
         """Thread body: read, analyse, publish. Never lets an exception out."""
-        analysis = Analysis(self._source.info, self._options, self._catalogue or Catalogue.load())
-        error = None
+        analysis, error = None, None
         try:
+            catalogue = self._catalogue or Catalogue.load(self._options.rules)
+            analysis = Analysis(self._source.info, self._options, catalogue)
             self._read(analysis)
         except UnreadableInput as problem:
             error = str(problem)
         except Exception as problem:  # the screen shows it; a thread must not die silently
-            error = f"internal error: {type(problem).__name__}: {problem}"
+            error = _words(problem)
         finally:
             self._source.close()
         if not self._stop_asked.is_set():
@@ -118,28 +119,39 @@ class Engine(threading.Thread):
                 due = time.monotonic() + max(self._period_s, PATIENCE * spent)
 
     def _publish(
-        self, analysis: Analysis, *, finished: bool = False, error: str | None = None
+        self, analysis: Analysis | None, *, finished: bool = False, error: str | None = None
     ) -> None:
         from capture.packets import EMPTY
         from capture.snapshot import Snapshot
 
+        report, facts, packets = None, {}, EMPTY
         try:
-            report = analysis.report(final=finished)
+            if analysis is not None:
+                report = analysis.report(final=finished)
+                facts = analysis.facts()
+                packets = analysis.index.view() if analysis.index else EMPTY
         except Exception as problem:
-            if error is None:
-                error = f"internal error: {type(problem).__name__}: {problem}"
-            if self._latest is None:
-                raise
-            report = self._latest.report
+            error = error or _words(problem)
+        if report is None:  # what was shown before is still true
+            report = self._latest.report if self._latest else _empty(self._source.info)
         done, total = self._source.progress()
         self._rev += 1
         self._latest = Snapshot(
             rev=self._rev,
             report=report,
-            facts=analysis.facts(),
-            packets=analysis.index.view() if analysis.index else EMPTY,
+            facts=facts,
+            packets=packets,
             bytes_done=done,
             bytes_total=total,
             finished=finished,
             error=error,
         )
+
+
+def _words(problem: Exception) -> str:
+    return f"internal error: {type(problem).__name__}: {problem}"
+
+
+def _empty(info: SourceInfo) -> Report:
+    """The report of a source of which nothing was analysed."""
+    return Report(SourceReport(info.path, info.format, (), 0, 0, None, None), (), 0)

@@ -33,6 +33,7 @@ def flow_report(
     *,
     kind: str | None = None,
     steps: bool = True,
+    bare: bool = False,
     rev: int = 0,
 ) -> FlowReport:
     """Describe one flow as the outside sees it.
@@ -46,6 +47,7 @@ def flow_report(
         steps: Build the steps of all flows. Without, only those with a finding and the
             first few have them: nine objects a flow count when there are 50,000 flows and
             the output has no place for them.
+        bare: No steps at all, for tables.
         rev: See ``FlowReport.rev``.
     """
     exchanges = facts.exchanges
@@ -56,7 +58,7 @@ def flow_report(
     closes = tuple([name for name, _ in facts.closes])
     timed = capture.times_known
     built: tuple[Step, ...] = ()
-    if steps or judgement.findings or id <= ALWAYS_STEPS:
+    if not bare and (steps or judgement.findings or id <= ALWAYS_STEPS):
         built = build_steps(facts, judgement.verdict, judgement.findings, capture)
     return FlowReport(
         id=id,

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
-from capture.report.model import FlowReport, Report
+from capture.report.model import Report
 from capture.report.redact import safe
+from capture.report.table import HasRows, TableRow, table_row
 from capture.report.times import rfc3339
 
 COLUMNS: Final = (
@@ -36,25 +38,22 @@ def csv_chunks(reports: Iterable[Report], *, many: bool, others: bool = False) -
     for report in reports:
         end = f",{cell(report.source.path)}\n" if many else "\n"
         timed = report.source.first_ns is not None
-        flows = (*report.flows, *report.others) if others else report.flows
-        for start in range(0, len(flows), _ROWS):
-            yield "".join([_row(flow, timed, end) for flow in flows[start : start + _ROWS]])
+        for flows in (report.flows, report.others if others else ()):
+            rows = flows.rows() if isinstance(flows, HasRows) else map(table_row, flows)
+            while chunk := "".join([_line(row, timed, end) for row in islice(rows, _ROWS)]):
+                yield chunk
 
 
-def _row(flow: FlowReport, timed: bool, end: str) -> str:
-    tls, client, proxy = flow.tls, flow.client, flow.proxy
-    attempts = flow.attempts
-    status, rtt = flow.status, flow.rtt_ms
-    delay = attempts[-1].delay_ms if attempts else None
-    rules = " ".join([item.rule for item in flow.findings]) if flow.findings else ""
+def _line(row: TableRow, timed: bool, end: str) -> str:
+    (id, client, proxy, target, kind, status, reason, sni, version, verdict, rules, ended,
+     start_ns, duration_s, packets, up, down, resent, rtt, delay) = row  # fmt: skip
     return (
-        f"{flow.id},{client if _is_address(client) else cell(client)},"
-        f"{proxy if _is_address(proxy) else cell(proxy)},{cell(flow.target)},{flow.kind},"
-        f"{'' if status is None else status},{cell(flow.reason)},"
-        f"{cell(tls.sni) if tls else ''},{cell(tls.version) if tls else ''},{flow.verdict},"
-        f"{cell(rules)},{flow.ended},{rfc3339(flow.start_ns) if timed else ''},"
-        f"{flow.duration_s},{flow.packets},{flow.bytes_to_proxy},{flow.bytes_to_client},"
-        f"{flow.retransmissions_to_proxy + flow.retransmissions_to_client},"
+        f"{id},{client if _is_address(client) else cell(client)},"
+        f"{proxy if _is_address(proxy) else cell(proxy)},{cell(target)},{kind},"
+        f"{'' if status is None else status},{cell(reason)},"
+        f"{cell(sni)},{cell(version)},{verdict},"
+        f"{cell(rules)},{ended},{rfc3339(start_ns) if timed else ''},"
+        f"{duration_s},{packets},{up},{down},{resent},"
         f"{'' if rtt is None else rtt},{'' if delay is None else delay}{end}"
     )
 
