@@ -44,6 +44,10 @@ _TRIES: Final = 64
 _MAX_COMMENTS: Final = 100
 _NANO: Final = 1_000_000_000
 _SHORTEST: Final = 12
+_NEAR: Final = 4096
+_FAR: Final = 1 << 40
+"""Bytes walked at once. Behind a section that ended soon they are few at first: the next one
+may end as soon, and blocks of another section would be walked in vain, again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +121,31 @@ class PcapngSource(RecordedSource):
         self._mean = 512
         self._usual = _ENHANCED
         self._timed = False
+        self._reach = _FAR
 
     def _take(self, window: Window) -> Iterator[FrameBlock]:
+        # One block for all sections of a window: a file may have thousands of short ones.
+        blocks = list(self._sections(window))
+        if blocks:
+            yield _joined(blocks)
+
+    def _sections(self, window: Window) -> Iterator[FrameBlock]:
+        """Yield one block a section and set ``window.used``."""
         window.used = window.start
         while not self._ended and self._begin_section(window):
             section = self._section
             if section is None:
                 return
             start = window.used
+            end = min(window.end, start + self._reach)
+            self._reach = min(2 * self._reach, _FAR)
             found = walk(
-                window.buffer, start, window.end, section.layout, self._guess(section), self._mean
+                window.buffer, start, end, section.layout, self._guess(section), self._mean
             )
             starts, window.used = found.starts, found.stop
             if not len(starts):
+                if end < window.end:
+                    continue  # a block longer than the reach
                 self._look_at(window, section)
                 return
             self._mean = max(_SHORTEST, (found.stop - start) // len(starts))
@@ -215,13 +231,17 @@ class PcapngSource(RecordedSource):
             return len(starts)
         first = int(np.argmax(ends))
         window.used = int(starts[first])
-        if not foreign[first]:
+        if foreign[first]:
+            self._reach = max(_NEAR, 2 * (window.used - int(starts[0])))
+        else:
             self._corrupt(window, window.used, "states two different lengths")
         return first
 
     def _look_at(self, window: Window, section: _Section) -> None:
         """Judge the block that the walk stopped at: cut off, or corrupt?"""
         at = window.used
+        if window.end - at < _SHORTEST:
+            return  # no whole head of a block is left
         size = struct.unpack_from(f"{section.order}I", window.buffer, at + 4)[0]
         limit = _PLAUSIBLE_LENGTH * 4 if window.final else MAX_RECORD
         if not _SHORTEST <= size <= limit:
@@ -397,6 +417,18 @@ class PcapngSource(RecordedSource):
 
 
 _ORDERS: Final[tuple[tuple[str, Literal["little", "big"]], ...]] = (("<", "little"), (">", "big"))
+
+
+def _joined(blocks: list[FrameBlock]) -> FrameBlock:
+    """Blocks of one buffer as one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    columns = ("offset", "time_ns", "caplen", "wirelen", "linktype", "interface", "position")
+    return FrameBlock(
+        blocks[0].data,
+        **{name: np.concatenate([getattr(block, name) for block in blocks]) for name in columns},
+        first_number=0,
+    )
 
 
 def _heads(window: Window, starts: Ints, order: str) -> Words:

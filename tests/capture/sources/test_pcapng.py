@@ -330,3 +330,24 @@ def test_damage_anywhere_is_survived(tmp_path_factory: pytest.TempPathFactory, s
             assert (block.wirelen >= block.caplen).all()
             assert (block.interface < len(source.info.interfaces)).all()
     path.unlink()
+
+
+def test_section_header_is_the_last_block(tmp_path: Path) -> None:
+    packets = enhanced(b"abc", START * 10**6)
+    got, info = read(written(tmp_path, section(), interface(), packets, section()))
+    assert len(got) == 1
+    assert info.warnings == []
+
+
+def test_many_short_sections_come_as_one_block(tmp_path: Path) -> None:
+    # The last one is longer than what is looked at once behind short ones.
+    short = section() + interface() + enhanced(b"abc", START * 10**6)
+    long = section() + interface() + enhanced(bytes(9000), START * 10**6) * 3
+    path = written(tmp_path, short * 300, long, short)
+    got, info = read(path)
+    assert [len(frame.data) for frame in got] == [3] * 300 + [9000] * 3 + [3]
+    assert [frame.interface for frame in got] == [*range(301), 300, 300, 301]
+    assert info.warnings == []
+    source = open_source(str(path))
+    assert [len(block) for block in source.blocks()] == [304]
+    source.close()
