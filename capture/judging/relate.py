@@ -36,6 +36,12 @@ LOOP_NS = 10 * SECOND
 LOOP = 3
 """This many refusals of credentials for one client and target within ``LOOP_NS``."""
 
+_LEFT = ("tls-left-after-handshake", "tls-left-in-handshake")
+"""Rules whose only sign is that the client left."""
+
+NEAR = 32
+"""Connections to the same target before and after one that may have been used beside it."""
+
 _Key = tuple[str, str, str]
 
 
@@ -69,6 +75,8 @@ def relate(
             result[at] = book.others_answer(at, item)
         elif item.verdict in ("transfer_reset", "tunnel_closed_early", "tls_stall"):
             result[at] = book.name_filter(at, item)
+        elif item.verdict == "tls_untrusted_ca":
+            result[at] = book.spare(at, item)
     _same_idle(result, flows, catalogue)
     _same_issuer(result, flows, catalogue)
     return tuple(result)
@@ -255,6 +263,47 @@ class _Book:
                 return self._add(at, item, "tls-name-filtered", other, where)
         return item
 
+    # -- connections opened in advance ---------------------------------------------------
+
+    def spare(self, at: int, item: Judgement) -> Judgement:
+        """Left right after the handshake, while the same client used another tunnel there.
+
+        Browsers open two connections at once and drop the one they do not need (HTTP/2, or
+        the other was quicker). The one in use shows that the client accepts the certificate.
+        """
+        doubts = [f for f in item.findings if f.rule in _LEFT]
+        if not doubts or any(f.verdict and f.rule not in _LEFT for f in item.findings):
+            return item
+        flow = self.flows[at]
+        mine = self.by_key[self._key(flow)]
+        place = bisect_right(mine, at)
+        for other in mine[max(0, place - NEAR) : place + NEAR]:
+            used = self.flows[other]
+            if (
+                used is flow
+                or self.judged[other].verdict not in ("ok", "auth_ok")
+                or used.tls is None
+                or used.tls.sides[PROXY].first_app is None
+                or used.first.time_ns > flow.last.time_ns
+                or used.last.time_ns < flow.first.time_ns
+            ):
+                continue
+            hit = Hit(
+                "tls-spare",
+                INFO,
+                LIKELY,
+                sentence(
+                    doubts[0].observation.rstrip("."),
+                    f"at the same time the client used another tunnel to {_target(flow)}, from "
+                    f"{used.client}",
+                ),
+                packets(flow.tunnel, used.tunnel),
+            )
+            kept = [f for f in item.findings if f.rule not in _LEFT]
+            verdict = "auth_ok" if _challenged(flow) else "ok"
+            return replace(item, verdict=verdict, findings=(self._hit(at, hit), *kept))
+        return item
+
 
 def _sorted(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: -finding.severity.rank))
@@ -265,6 +314,10 @@ def _target(flow: FlowFacts) -> str:
         if item.request is not None:
             return item.request.authority or item.request.target
     return ""
+
+
+def _challenged(flow: FlowFacts) -> bool:
+    return any(item.response and item.response.status == 407 for item in flow.exchanges)
 
 
 def _answered(flow: FlowFacts) -> int:

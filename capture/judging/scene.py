@@ -34,13 +34,14 @@ ALERT_RECORD: Final = 21
 HANDSHAKE_RECORD: Final = 22
 DATA_RECORD: Final = 23
 
-ALERT_13: Final = frozenset({19, 11})
+ALERT_13: Final = frozenset({19, 11, 35, 27})
 """Length of a TLS 1.3 record that holds an alert: 2 bytes, the inner type and a 16-byte tag
-(8 with CCM_8). Measured; RFC 8446 section 5.2."""
+(8 with CCM_8); Java pads what is no application data by 16 zeros. Measured; RFC 8446
+sections 5.2 and 5.4."""
 
-FINISHED_13: Final = frozenset({53, 69, 45, 61})
-"""Length of a TLS 1.3 record with a Finished message alone: SHA-256 and SHA-384 (measured),
-and the same with an 8-byte tag."""
+FINISHED_13: Final = frozenset({53, 69, 85, 45, 61, 77})
+"""Length of a TLS 1.3 record with a Finished message alone: SHA-256 and SHA-384, both also
+with Java's padding (measured), and the same with an 8-byte tag."""
 
 TLS_PORTS: Final = frozenset({"443", "8443", "465", "563", "636", "853", "989", "990", "992",
                               "993", "995", "5223", "5671", "8883"})  # fmt: skip

@@ -60,6 +60,8 @@ TLS = (
              .close("proxy_fin"), "tls_version", ("tls-alert",)),
     Scenario("encrypted alert instead of Finished", lambda: encrypted_alert(),
              "tls_untrusted_ca", ("tls-encrypted-alert",)),
+    Scenario("encrypted alert with Java's padding", lambda: encrypted_alert(35),
+             "tls_untrusted_ca", ("tls-encrypted-alert",)),
     Scenario("left after the handshake", lambda: left(tunnel().tickets()), "tls_untrusted_ca",
              ("tls-left-after-handshake",)),
     Scenario("left after the handshake, with close_notify", lambda: left(tunnel().goodbye()),

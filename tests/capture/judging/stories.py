@@ -240,11 +240,11 @@ def left(story: Story) -> Story:
     return story.close("client_fin").close("proxy_fin")
 
 
-def encrypted_alert() -> Story:
+def encrypted_alert(length: int = 19) -> Story:
     """TLS 1.3: one record of an alert's size where Finished belongs."""
     story = opened().client_hello().server_flight()
     story.record(CLIENT, 20, 1)
-    story.record(CLIENT, 23, 19)
+    story.record(CLIENT, 23, length)
     return left(story)
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from capture.facts import CaptureFacts, Endpoint, FlowFacts
 from capture.judging import Catalogue, Judgement, judge, relate
 from capture.report.model import Severity
-from tests.capture.judging.build import TLS12, Story, capture, certificate, healthy, hello, opened
+from tests.capture.judging.build import (
+    TLS12,
+    Story,
+    capture,
+    certificate,
+    healthy,
+    hello,
+    opened,
+    tunnel,
+)
 from tests.capture.judging.stories import BASIC, challenge, denied
 
 CATALOGUE = Catalogue.load()
@@ -120,3 +129,24 @@ def test_healthy_flows_stay_the_same_objects() -> None:
     around = capture(flow)
     before = [judge(flow, around, CATALOGUE)]
     assert relate([flow], before, around, CATALOGUE)[0] is before[0]
+
+
+def spare(at: float = 0.01) -> Story:
+    story = tunnel(at=at, number=60, client=Endpoint("10.40.40.1", 40002)).tickets()
+    return story.close("client_fin").close("proxy_fin")
+
+
+def test_a_spare_connection_beside_one_in_use_is_no_rejection() -> None:
+    left, used = judged(spare(), healthy())
+    assert used.verdict == left.verdict == "ok"
+    assert rules(left) == ["tls-spare"]
+    assert left.findings[0].severity is Severity.INFO
+
+
+def test_a_client_that_left_alone_may_have_rejected_the_certificate() -> None:
+    for other in (
+        healthy(at=60),  # later: another program, or another option
+        healthy(client=OTHER_CLIENT),
+        spare(),
+    ):
+        assert rules(judged(spare(), other)[0]) == ["tls-left-after-handshake"]
