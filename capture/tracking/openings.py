@@ -180,7 +180,8 @@ def sort_out(
     good &= ~(begins & ~client) | ((other_first != 0) & (other_first < number))
     inner = rank == 1
     tls = np.zeros(len(positions), np.bool_)
-    tls[inner] = segments.data[at[inner]] == _HANDSHAKE
+    seen = inner & (segments.payload_captured[index] > 0)
+    tls[seen] = segments.data[at[seen]] == _HANDSHAKE
     good &= ~inner | tls
     good &= ~(inner & client) | ((other_first != 0) & (other_first < number))
     good &= table.flows.syn_no[row >> 1] != 0
