@@ -40,6 +40,16 @@ class _Judged:
     facts: FlowFacts
     judgement: Judgement | None
     """None: not to a proxy."""
+    related: Judgement | None = None
+    """The judgement in the light of the other flows, once they were all looked at."""
+    report: FlowReport | None = None
+    """The report made last, of this judgement or of the one before."""
+    reported: Judgement | None = None
+    """What ``report`` was made of."""
+
+    @property
+    def shown(self) -> Judgement | None:
+        return self.related or self.judgement
 
 
 class Analysis:
@@ -66,7 +76,6 @@ class Analysis:
         self._last_ns: int | None = None
         self._linktypes: dict[int, None] = {}
         self._judged: dict[int, _Judged] = {}
-        self._reports: dict[int, FlowReport] = {}
         self._proxies: set[Endpoint] = set()
         self._dns: list[DnsMessage] = []
 
@@ -139,15 +148,13 @@ class Analysis:
         return item.judgement is not None if item else True
 
     def _judge(self, capture: CaptureFacts, final: bool) -> None:
-        """Judge the flows that are not settled, and that changed (or all: ``final``)."""
+        """Judge the flows that are not settled, as far as they may have changed."""
         last = self.tracker.table.flows.last_no[: len(self.tracker)].tolist()
-        due: list[int] = []
-        for flow in range(len(self.tracker)):
-            if self.tracker.summary(flow) is not None:
-                continue
-            known = self._judged.get(flow)
-            if final or known is None or known.last_packet != last[flow]:
-                due.append(flow)
+        due = [
+            flow
+            for flow in range(len(self.tracker))
+            if self.tracker.summary(flow) is None and self._is_due(flow, last[flow], capture, final)
+        ]
         texts = self.options.keep_texts
         for start in range(0, len(due), BATCH):
             batch = due[start : start + BATCH]
@@ -155,7 +162,21 @@ class Analysis:
                 judgement = None
                 if is_proxied(facts, capture):
                     judgement = judge(facts, capture, self.catalogue, texts=texts)
-                self._judged[flow] = _Judged(last[flow], facts, judgement)
+                known = self._judged.get(flow)
+                self._judged[flow] = item = _Judged(last[flow], facts, judgement)
+                if known is not None:
+                    item.report = known.report
+
+    def _is_due(self, flow: int, last: int, capture: CaptureFacts, final: bool) -> bool:
+        """Whether a flow must be looked at again: it went on, or time tells on it, or what
+        was learned of the capture makes it a proxy's flow or not."""
+        known = self._judged.get(flow)
+        if known is None or known.last_packet != last:
+            return True
+        if not final:
+            return False
+        listed = known.judgement is not None
+        return not known.facts.closes or is_proxied(known.facts, capture) != listed
 
     def _look_at_all(self, listed: list[int], capture: CaptureFacts) -> tuple[Finding, ...]:
         """Let flows shed light on each other, and judge the capture.
@@ -175,30 +196,29 @@ class Analysis:
         related = relate(seen, [judged[flow] for flow in order], capture, self.catalogue)
         for flow, judgement in zip(order, related, strict=True):
             if flow in self._judged:
-                self._judged[flow].judgement = judgement
+                self._judged[flow].related = judgement
         return judge_capture(seen, related, capture, self.catalogue)
 
     def _flow_reports(self, listed: list[int], capture: CaptureFacts) -> Sequence[FlowReport]:
         """Reports of the listed flows; unchanged ones are the same objects as before."""
-        reports: dict[int, FlowReport] = {}
         entries: list[FlowReport | int] = []
         steps, bare = self.options.keep_steps, not self.options.keep_texts
         for number, flow in enumerate(listed, 1):
             item = self._judged.get(flow)
-            if item is None or item.judgement is None:
+            if item is None or item.shown is None:
                 entries.append(flow)
                 continue
-            before = self._reports.get(flow)
-            report = flow_report(
-                item.facts, item.judgement, capture, number, steps=steps, bare=bare
-            )
-            if before is not None:
-                same = replace(report, rev=before.rev) == before
-                report = before if same else replace(report, rev=before.rev + 1)
-            entries.append(report)
-            if self.options.keep_packets:
-                reports[flow] = report
-        self._reports = reports
+            before = item.report
+            if before is None or before.id != number or item.reported is not item.shown:
+                report = flow_report(
+                    item.facts, item.shown, capture, number, steps=steps, bare=bare
+                )
+                if before is not None:
+                    same = replace(report, rev=before.rev) == before
+                    report = before if same else replace(report, rev=before.rev + 1)
+                item.report, item.reported = report, item.shown
+                before = report
+            entries.append(before)
         made = tuple(entry for entry in entries if isinstance(entry, FlowReport))
         if len(made) == len(entries):
             return made
