@@ -160,6 +160,8 @@ def sort_out(
         start: Sequence number of each segment's payload.
         positions: Wanted payload of the flows that have no conversation.
     """
+    if not len(positions):
+        return Sorted(positions, positions, positions, positions)
     sides = table.sides
     row = a.row[positions]
     order = np.argsort(row, kind="stable")
