@@ -243,6 +243,33 @@ def path_dead(scene: Scene) -> Hit | None:
         if gone or (took < DEAD_S and scene.quality.timed) or _only_goodbye(scene, sender):
             continue
         return _dead(scene, sender, took)
+    return _unheard(scene)
+
+
+def _unheard(scene: Scene) -> Hit | None:
+    """A receiver shut its window and was never heard again, though it was probed."""
+    for sender in (CLIENT, PROXY):
+        side, peer = scene.flow.sides[sender], scene.flow.sides[1 - sender]
+        if not side.zero_window_open or side.last is None or peer.last is None:
+            continue
+        probes = peer.window_probes + peer.keep_alives
+        silent = (peer.last.time_ns - side.last.time_ns) / SECOND
+        ended = side.fin is not None or side.rst is not None
+        if ended or probes < mtu.TRIES or silent < DEAD_S or scene.quality.gaps[sender]:
+            continue
+        return Hit(
+            "path-dead",
+            PROBLEM,
+            LIKELY,
+            sentence(
+                _progress(scene),
+                f"#{side.last.number} the {SENDERS[sender]} shut its receive window",
+                f"the other side probed it for {duration(silent)} and got no answer",
+                scene.ending_text,
+            ),
+            packets(side.last, peer.last),
+            "transfer_stalled",
+        )
     return None
 
 

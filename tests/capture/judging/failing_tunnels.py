@@ -28,6 +28,7 @@ from tests.capture.judging.stories import (
     lossy,
     mute_ssh,
     plain_inside,
+    probed,
     shut,
     small_flight,
     swallowed,
@@ -158,4 +159,6 @@ TRANSFER = (
              ("window-shut-by-proxy",), 1.0),
     Scenario("client shuts its window", lambda: shut(download(), CLIENT, 20), "transfer_stalled",
              ("window-shut-by-client",), 1.0),
+    Scenario("probes of a shut window never answered", lambda: probed(8),
+             "transfer_stalled", ("path-dead",), 1.0),
 )  # fmt: skip

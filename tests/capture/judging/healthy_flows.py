@@ -24,6 +24,7 @@ from tests.capture.judging.stories import (
     icmp,
     inspected,
     midway,
+    probed,
     repaired,
     shut,
     slow,
@@ -126,6 +127,8 @@ HEALTHY = (
     Scenario("window shut by the client, which then closes",
              lambda: shut(download(), CLIENT, 9).goodbye().close("client_fin"), "ok",
              ("window-shut-by-client",)),
+    Scenario("window shut for a while, the proxy's probes answered",
+             lambda: probed(8, answered=True), "ok"),
     Scenario("HTTPS proxy: TLS with the proxy itself",
              lambda: Story(proxy=Endpoint("10.10.10.1", 3129)).connect().client_hello()
              .server_flight().finish().fetch().close("client_fin"), "ok", ("tls-proxy",)),

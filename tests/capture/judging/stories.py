@@ -117,6 +117,16 @@ def shut(story: Story, sender: int, seconds: int) -> Story:
     )  # fmt: skip
 
 
+def probed(times: int, *, answered: bool = False) -> Story:
+    """The client's window shuts; the proxy asks again and again whether it opened."""
+    story = shut(download(), CLIENT, 0)
+    for _ in range(times):
+        story.packet(PROXY, 1.0)
+        if answered:
+            story.packet(CLIENT)
+    return story.set(PROXY, keep_alives=times)
+
+
 def get_head() -> Story:
     """HEAD announces a length and has no body."""
     return (
