@@ -312,11 +312,8 @@ def _masked(data: bytes) -> bytes:
 
 
 def _exchanges(conversation: Conversation) -> tuple[Exchange, ...]:
-    http = conversation.http
-    if http is None:
-        return ()
-    found = [_exchange(item) for item in http.exchanges]
-    partial = http.partial(PROXY)
+    found = [_exchange(item) for item in conversation.exchanges]
+    partial = conversation.http.partial(PROXY) if conversation.http is not None else None
     if partial is not None and found and found[-1].response is None:
         found[-1] = _with_partial(found[-1], partial)
     return tuple(found)

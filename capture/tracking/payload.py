@@ -27,8 +27,18 @@ _REQUESTS: Final = (b"CONNECT ", b"GET http", b"POST http", b"GET /", b"POST /")
 
 def replay(kept: Sequence[Kept]) -> Conversation:
     """Parse what was kept of a flow."""
-    talk = Conversation()
-    for item in kept:
+    talk, rest = Conversation(), kept
+    if len(kept) > 1 and kept[0].seq == kept[1].seq == 1 and kept[0].row + 1 == kept[1].row:
+        asked, told = kept[0], kept[1]
+        try:
+            talk = Conversation.of_tunnel(
+                asked.payload, Mark(asked.number, asked.time_ns),
+                told.payload, Mark(told.number, told.time_ns),
+            )  # fmt: skip
+            rest = kept[2:]
+        except ValueError:
+            talk = Conversation()
+    for item in rest:
         mark = Mark(item.number, item.time_ns)
         talk.feed(item.side, item.seq, len(item.payload), item.payload, mark)
     return talk

@@ -13,7 +13,8 @@ from operator import itemgetter
 from typing import Final
 
 from capture.facts import CLIENT, PROXY, Mark
-from capture.protocols.conversation import HttpConversation
+from capture.protocols.conversation import HttpConversation, HttpExchange
+from capture.protocols.http1 import parse_request, parse_response
 from capture.protocols.other import language
 from capture.protocols.readers import (
     FOREVER,
@@ -71,8 +72,8 @@ class Conversation:
     """Both byte streams of one flow."""
 
     __slots__ = (
-        "_held", "_mode", "_pending", "_reader", "early", "first_bytes", "http", "inner_bytes",
-        "inner_language", "languages", "next", "tls", "tunnel", "tunnel_first", "tunnel_from",
+        "_exchanges", "_held", "_mode", "_pending", "_reader", "early", "first_bytes", "http",
+        "inner_bytes", "inner_language", "languages", "next", "tls", "tunnel", "tunnel_first", "tunnel_from",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -93,6 +94,42 @@ class Conversation:
         self._reader: list[TlsReader[Mark] | None] = [None, None]
         self._held: list[list[Chunk[Mark]]] = [[], []]
         self._pending: list[list[_Segment] | None] = [None, None]
+        self._exchanges: tuple[HttpExchange[Mark], ...] = ()
+
+    @classmethod
+    def of_tunnel(cls, asked: bytes, asked_in: Mark, told: bytes, told_in: Mark) -> Conversation:
+        """A conversation whose tunnel is open: a CONNECT head and its 2xx head, each whole
+        and alone in its segment, at the start of its stream.
+
+        The shape of nearly all tunnels; what ``feed`` would say of it, several times faster.
+
+        Raises:
+            ValueError: The heads are not what they were taken for.
+        """
+        request, response = parse_request(asked), parse_response(told)
+        if request is None or response is None or request.method != "CONNECT":
+            raise ValueError("no CONNECT with its reply")
+        talk = cls()
+        exchange: HttpExchange[Mark] = HttpExchange()
+        exchange.request, exchange.request_first, exchange.request_last = (
+            request,
+            asked_in,
+            asked_in,
+        )
+        exchange.response, exchange.response_first = response, told_in
+        exchange.response_last = told_in
+        talk._exchanges = (exchange,)
+        talk.tunnel = TunnelOpen(request, response, told_in, told_in, True, None)
+        talk.languages = ["http", "http"]
+        talk.first_bytes = [asked[:KEPT_BYTES], told[:KEPT_BYTES]]
+        talk.next = [1 + len(asked), 1 + len(told)]
+        talk.tunnel_from = [1 + len(asked), 1 + len(told)]
+        return talk
+
+    @property
+    def exchanges(self) -> tuple[HttpExchange[Mark], ...]:
+        """Requests with their replies."""
+        return self.http.exchanges if self.http is not None else self._exchanges
 
     # -- in order ---------------------------------------------------------------------
 

@@ -151,10 +151,9 @@ class Tracker:
         return [
             flow
             for flow, talk in self.payload.conversations.items()
-            if talk.http is not None
-            and any(
+            if any(
                 e.request is None or e.request.form in ("authority", "absolute")
-                for e in talk.http.exchanges
+                for e in talk.exchanges
             )
         ]
 
