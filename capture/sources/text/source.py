@@ -153,7 +153,7 @@ class TextSource:
 
 
 def _is_ip(line: str) -> bool:
-    packet = grammar.parse_packet_line(unquote(line)[1])
+    packet = grammar.parse_packet_line(unquote(line)[1]) if line.strip() else None
     return packet is not None and (packet.version != 0 or packet.arp)
 
 
