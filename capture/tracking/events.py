@@ -108,7 +108,7 @@ def classify(table: FlowTable, odd: Oddities, segments: Segments, a: Analysed) -
     sends &= (bits & (mark.KEEP_ALIVE | mark.ZERO_WINDOW_PROBE)) == 0
     sends &= special & RST == 0
     inside = a.previous_other >= 0
-    acked = np.where(inside, a.ack[a.previous_other], table.sides.max_ack[a.row ^ 1])
+    acked = np.where(inside, a.ack[a.previous_other], table.sides.rel_ack[a.row ^ 1])
     again = sends & (a.before >= 0) & (
         (a.seq < a.before) | ((a.length > 0) & (a.seq + a.length <= acked))
     )  # fmt: skip

@@ -175,7 +175,9 @@ def sort_out(
     other_first = sides.first_payload_no[row ^ 1].astype(np.int64)
     client = row & 1 == CLIENT
     begins = rank == 0
-    good = whole | (rank >= KEPT_SEGMENTS)
+    # Behind a hole only a conversation can wait for what fills it.
+    in_order = start[positions] <= np.maximum(a.before[positions], 1)
+    good = (whole & in_order) | (rank >= KEPT_SEGMENTS)
     at = segments.payload_at[index]
     is_head = _is_head(segments.data, at, length, client, begins & whole)
     good &= ~begins | (is_head & (start[positions] == 1))

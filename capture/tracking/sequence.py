@@ -29,6 +29,10 @@ Mask = NDArray[np.bool_]
 DUPLICATE_NS: Final = 2_000_000
 """Copies of a packet (mirror ports, ``any``) come within 2 ms."""
 
+COPIES: Final = 3
+"""How many segments of its side may stand between a segment and its copy."""
+
+_MIX: Final = 0x1E3779B97F4A7C15
 _HALF: Final = 1 << 31
 _MOD: Final = (1 << 32) - 1
 _LIFT: Final = 1 << 42
@@ -80,6 +84,8 @@ class Analysed:
     """Segment indices that were copies."""
     duplicate_row: Ints
     """Row of the per-direction columns of each copy."""
+    signature: Ints
+    """What copies of a segment have in common, mixed into one number."""
 
     def __len__(self) -> int:
         return len(self.index)
@@ -96,14 +102,16 @@ def analyse(table: FlowTable, segments: Segments, runs: Runs) -> Analysed:
     run = np.repeat(np.arange(len(start)), lengths)
     source = (segments.src << 16 | segments.sport)[order]
     side = (source != table.flows.client[flows[run]]).astype(np.int64)
-    copies = _duplicates(segments, order, start[run], side)
+    signature = _signatures(segments)[order]
+    row = 2 * flows[run] + side
+    copies = _duplicates(table, segments, order, start[run], row, signature)
     if copies is not None:
         kept = ~copies
         dropped = order[copies]
-        dropped_row = 2 * flows[run[copies]] + side[copies]
+        dropped_row = row[copies]
         np.add.at(table.sides.duplicates, dropped_row, 1)
         np.add.at(table.sides.packets, dropped_row, 1)
-        order, run, side = order[kept], run[kept], side[kept]
+        order, run, side, signature = order[kept], run[kept], side[kept], signature[kept]
         start = np.searchsorted(run, np.arange(len(flows)))
     else:
         dropped = dropped_row = np.zeros(0, np.int64)
@@ -131,7 +139,7 @@ def analyse(table: FlowTable, segments: Segments, runs: Runs) -> Analysed:
         order, run, flow, side, row, segments.number[order], segments.time_ns[order], flags,
         length, seq, end, ack, raw_ack, segments.window[order], count, count, previous,
         previous_other, np.zeros(len(order), np.uint16), start, flows, dropped,
-        dropped_row,
+        dropped_row, signature,
     )  # fmt: skip
     _expected(table, a, end)
     probe = _probes(table, a)
@@ -156,7 +164,19 @@ def _unwrap(offset: Ints, near: Ints) -> Ints:
     return near + ((offset - near + _HALF & _MOD) - _HALF)
 
 
-def _duplicates(segments: Segments, order: Ints, head: Ints, side: Ints) -> Mask | None:
+def _signatures(segments: Segments) -> Ints:
+    """Sequence and acknowledgement numbers, flags, length, window, checksum and IP
+    identification of each segment, mixed into one number (63 bits)."""
+    mixed = (segments.seq << 31) ^ segments.ack ^ (segments.checksum << 16)
+    mixed *= _MIX
+    mixed ^= (segments.ip_id & 0xFFFF) << 40 ^ segments.window << 24 ^ segments.length
+    mixed *= _MIX
+    return mixed ^ segments.flags
+
+
+def _duplicates(
+    table: FlowTable, segments: Segments, order: Ints, head: Ints, row: Ints, signature: Ints
+) -> Mask | None:
     """Segments that are copies of an earlier one of the same side, or None without any.
 
     A copy has the same sequence and acknowledgement numbers, flags, length, window,
@@ -164,37 +184,33 @@ def _duplicates(segments: Segments, order: Ints, head: Ints, side: Ints) -> Mask
     identification (IPv6, or 0 with DF) a segment without payload proves nothing: real
     duplicate ACKs, and a SYN-ACK to a SYN that came twice, look the same.
     """
-    count = np.arange(len(order))
+    count, side = np.arange(len(order)), row & 1
     previous = np.where(
         side == 0, _last_before(side == 0, count, head), _last_before(side == 1, count, head)
     )
-    signature = (
-        segments.seq << 32 ^ segments.checksum << 16 ^ segments.ip_id & 0xFFFF
-    )[order] ^ segments.ack[order] << 7  # fmt: skip
-    found = None
+    sides = table.sides
+    first = np.flatnonzero((previous < 0) & (signature == sides.signature[row]))
+    found = np.zeros(len(order), np.bool_)
+    if len(first):  # the original may be the last packet of the block before
+        near = segments.time_ns[order[first]] - sides.seen_ns[row[first]] <= DUPLICATE_NS
+        found[first] = near & (sides.packets[row[first]] > 0) & _telling(segments, order[first])
     earlier = previous
-    for _ in range(3):  # copies of a burst interleave: A B A' B'
+    for _ in range(COPIES):  # copies of a burst interleave: A B A' B'
         near = np.flatnonzero((earlier >= 0) & (signature == signature[earlier]))
         if len(near):
             left, right = order[near], order[earlier[near]]
-            same = (
-                (segments.seq[left] == segments.seq[right])
-                & (segments.ack[left] == segments.ack[right])
-                & (segments.flags[left] == segments.flags[right])
-                & (segments.length[left] == segments.length[right])
-                & (segments.window[left] == segments.window[right])
-                & (segments.checksum[left] == segments.checksum[right])
-                & (segments.ip_id[left] == segments.ip_id[right])
-                & (segments.time_ns[left] - segments.time_ns[right] <= DUPLICATE_NS)
-                & ((segments.ip_id[left] > 0) | (segments.length[left] > 0))
-            )
-            if same.any():
-                found = np.zeros(len(order), np.bool_) if found is None else found
-                found[near[same]] = True
-        if found is None and earlier is not previous:
+            apart = segments.time_ns[left] - segments.time_ns[right]
+            found[near[(apart <= DUPLICATE_NS) & _telling(segments, left)]] = True
+        elif earlier is not previous:
             break
         earlier = np.where(earlier >= 0, previous[earlier], -1)
-    return found
+    return found if found.any() else None
+
+
+def _telling(segments: Segments, index: Ints) -> Mask:
+    """Segments of which an equal one can only be a copy."""
+    telling: Mask = (segments.ip_id[index] > 0) | (segments.length[index] > 0)
+    return telling
 
 
 def _first_of(rows: Ints, keys: Ints, size: int, none: int) -> Ints:
@@ -325,7 +341,7 @@ def _mark_full(table: FlowTable, a: Analysed, data: Mask) -> None:
     position = a.previous_other[rows]
     inside = position >= 0
     window = np.where(inside, a.window[position], sides.last_window[other])
-    ack = np.where(inside, a.ack[position], sides.max_ack[other])
+    ack = np.where(inside, a.ack[position], sides.rel_ack[other])
     unscaled = np.where(inside, a.flags[position] & SYN != 0, sides.unscaled[other])
     both = (sides.wscale[row] >= 0) & (sides.wscale[other] >= 0) & ~unscaled
     shift = np.where(both, np.maximum(sides.wscale[other], 0), 0).astype(np.int64)

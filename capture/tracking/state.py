@@ -34,6 +34,7 @@ _COUNTED: Final = (
 _RESENT: Final = mark.RETRANSMISSION | mark.FAST_RETRANSMISSION | mark.SPURIOUS_RETRANSMISSION
 _GAP_UNIT: Final = 14
 """Silences are compared in units of 2**14 ns (16 µs), so that a position fits beside."""
+_PLACES: Final = 0xFFFFFF
 
 
 def commit(table: FlowTable, odd: Oddities, segments: Segments, a: Analysed) -> None:
@@ -210,6 +211,9 @@ def _largest(table: FlowTable, a: Analysed, data: Ints) -> None:
         rows = row[best]
         keep = np.concatenate((rows[1:] != rows[:-1], [True]))
         best = best[keep]
+        old = row[best]
+        done = old[sides.largest_end[old] <= sides.max_ack[old ^ 1]]
+        sides.largest_acked[done] = np.maximum(sides.largest_acked[done], sides.largest[done])
         sides.largest[row[best]] = length[best]
         sides.largest_end[row[best]] = end[best]
     acked = end <= sides.max_ack[row ^ 1]
@@ -242,8 +246,9 @@ def _waits(table: FlowTable, a: Analysed, new: Ints) -> None:
 def _longest(gaps: Ints, head: np.ndarray) -> tuple[Ints, Ints]:
     """Position of the longest gap of each group, and the groups' first positions."""
     starts = np.flatnonzero(head)
-    tagged = (np.maximum(gaps, 0) >> _GAP_UNIT << 24) | np.arange(len(gaps))
-    return np.maximum.reduceat(tagged, starts) & 0xFFFFFF, starts
+    # The place counts down, so that of equal gaps the first one is the longest.
+    tagged = (np.maximum(gaps, 0) >> _GAP_UNIT << 24) | (_PLACES - np.arange(len(gaps)))
+    return _PLACES - (np.maximum.reduceat(tagged, starts) & _PLACES), starts
 
 
 def _last_of_each(table: FlowTable, a: Analysed, last: Ints, rows: Ints) -> None:
@@ -251,12 +256,18 @@ def _last_of_each(table: FlowTable, a: Analysed, last: Ints, rows: Ints) -> None
     sides = table.sides
     dup_run = np.zeros(len(last), np.uint32)
     for slot in np.flatnonzero(a.analysis[last] & mark.DUP_ACK).tolist():
-        at, ack = int(last[slot]), int(a.raw_ack[last[slot]])
-        while at >= 0 and int(a.raw_ack[at]) == ack and dup_run[slot] < 3:
-            dup_run[slot] += bool(a.analysis[at] & mark.DUP_ACK)
+        at, row = int(last[slot]), int(rows[slot])
+        ack, count = int(a.raw_ack[at]), 0
+        while at >= 0 and int(a.raw_ack[at]) == ack and count < 3:
+            count += bool(a.analysis[at] & mark.DUP_ACK)
             at = int(a.previous[at])
+        if at < 0 and int(sides.last_ack[row]) == ack:  # the run began in an earlier block
+            count += int(sides.dup_run[row])
+        dup_run[slot] = min(count, 3)
     sides.dup_run[rows] = dup_run
     sides.last_ack[rows] = a.raw_ack[last]
+    sides.rel_ack[rows] = a.ack[last]
+    sides.signature[rows] = a.signature[last]
     sides.last_window[rows] = a.window[last]
     sides.last_analysis[rows] = a.analysis[last]
     sides.unscaled[rows] = a.flags[last] & SYN != 0

@@ -73,7 +73,8 @@ class Conversation:
 
     __slots__ = (
         "_exchanges", "_held", "_mode", "_pending", "_reader", "early", "first_bytes", "http",
-        "inner_bytes", "inner_language", "languages", "next", "tls", "tunnel", "tunnel_first", "tunnel_from",
+        "inner_bytes", "inner_language", "languages", "next", "tls", "tunnel", "tunnel_first",
+        "tunnel_from",
     )  # fmt: skip
 
     def __init__(self) -> None:

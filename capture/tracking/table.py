@@ -42,7 +42,8 @@ _FLOW_COLUMNS: Final = (
 _SIDE_COLUMNS: Final = (
     ("packets", "u4", 0), ("bytes", "i8", 0), ("data_packets", "u4", 0),
     ("base", "i8", UNKNOWN), ("next_seq", "i8", UNKNOWN), ("next_ns", "i8", 0),
-    ("max_ack", "i8", UNKNOWN), ("last_ack", "i8", UNKNOWN), ("last_window", "i8", UNKNOWN),
+    ("max_ack", "i8", UNKNOWN), ("last_ack", "i8", UNKNOWN), ("rel_ack", "i8", UNKNOWN),
+    ("signature", "i8", 0), ("last_window", "i8", UNKNOWN),
     ("last_analysis", "u2", 0), ("dup_run", "u4", 0),
     ("seen_ns", "i8", 0), ("seen_no", "u4", 0), ("began_ns", "i8", 0), ("began_no", "u4", 0),
     ("first_payload_ns", "i8", 0), ("first_payload_no", "u4", 0),
