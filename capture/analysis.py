@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from capture.decode.columns import IPV6_BASE, DnsMessage
 from capture.decode.decoder import Decoder
 from capture.decode.linktypes import linktype_name
@@ -18,7 +21,7 @@ from capture.facts import CaptureFacts, Endpoint, FlowFacts
 from capture.flow_reports import FlowReports
 from capture.frames import FrameBlock, SourceInfo
 from capture.judging import Catalogue, Judgement, judge, judge_capture, relate
-from capture.judging.select import is_proxied, proves_proxy
+from capture.judging.select import CANDIDATE_PORTS, is_proxied, proves_proxy
 from capture.options import AnalysisOptions
 from capture.packet_index import PacketIndex
 from capture.report.build import flow_report
@@ -34,12 +37,10 @@ OTHER: Final = Judgement("ok", (), ())
 
 @dataclass(slots=True)
 class _Judged:
-    """A flow as it was last looked at."""
+    """A flow to a proxy, as it was last looked at."""
 
-    last_packet: int
     facts: FlowFacts
-    judgement: Judgement | None
-    """None: not to a proxy."""
+    judgement: Judgement
     related: Judgement | None = None
     """The judgement in the light of the other flows, once they were all looked at."""
     report: FlowReport | None = None
@@ -48,7 +49,7 @@ class _Judged:
     """What ``report`` was made of."""
 
     @property
-    def shown(self) -> Judgement | None:
+    def shown(self) -> Judgement:
         return self.related or self.judgement
 
 
@@ -76,6 +77,8 @@ class Analysis:
         self._last_ns: int | None = None
         self._linktypes: dict[int, None] = {}
         self._judged: dict[int, _Judged] = {}
+        self._looked_at: NDArray[np.uint32] = np.zeros(0, np.uint32)
+        """Last packet of each flow when it was looked at."""
         self._proxies: set[Endpoint] = set()
         self._dns: list[DnsMessage] = []
 
@@ -114,13 +117,14 @@ class Analysis:
             self.tracker.finish()
         capture = self._capture(final)
         self._judge(capture, final)
-        listed = [flow for flow in range(len(self.tracker)) if self._is_listed(flow)]
+        settled = self.tracker.settled_flows().tolist()
+        listed = sorted([*self._judged, *settled])
         findings: tuple[Finding, ...] = ()
         if final:
-            findings = self._look_at_all(listed, capture)
+            findings = self._look_at_all(capture)
         others: tuple[FlowReport, ...] = ()
         if self.options.keep_other:
-            rest = [flow for flow in range(len(self.tracker)) if not self._is_listed(flow)]
+            rest = sorted({*range(len(self.tracker))}.difference(listed))
             others = tuple(
                 flow_report(facts, OTHER, capture, number, kind="other")
                 for number, facts in enumerate(self.tracker.facts_of(rest), 1)
@@ -136,49 +140,44 @@ class Analysis:
 
     def facts(self) -> dict[int, FlowFacts]:
         """Facts of the flows in the last report, by flow number from 1."""
-        return {
-            flow + 1: item.facts
-            for flow, item in self._judged.items()
-            if item.judgement is not None
-        }
-
-    def _is_listed(self, flow: int) -> bool:
-        """Whether a flow is to a proxy; settled ones are, and have no finding."""
-        item = self._judged.get(flow)
-        return item.judgement is not None if item else True
+        return {flow + 1: item.facts for flow, item in self._judged.items()}
 
     def _judge(self, capture: CaptureFacts, final: bool) -> None:
         """Judge the flows that are not settled, as far as they may have changed."""
-        last = self.tracker.table.flows.last_no[: len(self.tracker)].tolist()
-        due = [
-            flow
-            for flow in range(len(self.tracker))
-            if self.tracker.summary(flow) is None and self._is_due(flow, last[flow], capture, final)
-        ]
+        due = self._due(capture, final)
         texts = self.options.keep_texts
         for start in range(0, len(due), BATCH):
             batch = due[start : start + BATCH]
             for flow, facts in zip(batch, self.tracker.facts_of(batch), strict=True):
-                judgement = None
-                if is_proxied(facts, capture):
-                    judgement = judge(facts, capture, self.catalogue, texts=texts)
-                known = self._judged.get(flow)
-                self._judged[flow] = item = _Judged(last[flow], facts, judgement)
+                known = self._judged.pop(flow, None)
+                if not is_proxied(facts, capture):
+                    continue
+                judgement = judge(facts, capture, self.catalogue, texts=texts)
+                self._judged[flow] = item = _Judged(facts, judgement)
                 if known is not None:
                     item.report = known.report
 
-    def _is_due(self, flow: int, last: int, capture: CaptureFacts, final: bool) -> bool:
-        """Whether a flow must be looked at again: it went on, or time tells on it, or what
-        was learned of the capture makes it a proxy's flow or not."""
-        known = self._judged.get(flow)
-        if known is None or known.last_packet != last:
-            return True
-        if not final:
-            return False
-        listed = known.judgement is not None
-        return not known.facts.closes or is_proxied(known.facts, capture) != listed
+    def _due(self, capture: CaptureFacts, final: bool) -> list[int]:
+        """Flows that must be looked at: those that went on since they were, and at the
+        end those on which time tells, or what was learned of the capture since."""
+        last = self.tracker.table.flows.last_no[: len(self.tracker)].copy()
+        due = last != np.pad(self._looked_at, (0, len(last) - len(self._looked_at)))
+        if final:
+            due[[flow for flow in range(len(last)) if flow not in self._judged]] = True
+            stale = [
+                flow
+                for flow, item in self._judged.items()
+                if not item.facts.closes or not is_proxied(item.facts, capture)
+            ]
+            due[stale] = True
+        due[self.tracker.settled_flows()] = False
+        due &= ~self.tracker.strangers(
+            CANDIDATE_PORTS, {endpoint.port for endpoint in capture.proxies}
+        )
+        self._looked_at = last
+        return np.flatnonzero(due).tolist()
 
-    def _look_at_all(self, listed: list[int], capture: CaptureFacts) -> tuple[Finding, ...]:
+    def _look_at_all(self, capture: CaptureFacts) -> tuple[Finding, ...]:
         """Let flows shed light on each other, and judge the capture.
 
         Of settled flows only witnesses take part.
@@ -186,10 +185,8 @@ class Analysis:
         witnesses = self.tracker.witnesses()
         facts = dict(zip(witnesses, self.tracker.facts_of(witnesses), strict=True))
         judged = dict.fromkeys(witnesses, OTHER)
-        for flow in listed:
-            item = self._judged.get(flow)
-            if item is not None and item.judgement is not None:
-                facts[flow], judged[flow] = item.facts, item.judgement
+        for flow, item in self._judged.items():
+            facts[flow], judged[flow] = item.facts, item.judgement
         order = sorted(facts)
         seen = [facts[flow] for flow in order]
         capture = replace(capture, settled=len(self.tracker.settled_flows()) - len(witnesses))
@@ -205,7 +202,7 @@ class Analysis:
         steps, bare = self.options.keep_steps, not self.options.keep_texts
         for number, flow in enumerate(listed, 1):
             item = self._judged.get(flow)
-            if item is None or item.shown is None:
+            if item is None:
                 entries.append(flow)
                 continue
             before = item.report

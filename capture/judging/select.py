@@ -23,6 +23,9 @@ SHARED_PORTS: Final = frozenset({8080, 8000, 8081, 8008, 8001, 8090, 9090, 800, 
 
 WEB_PORT: Final = 80
 
+CANDIDATE_PORTS: Final = PROXY_PORTS | SHARED_PORTS | {WEB_PORT}
+"""Ports on which a flow without a byte of payload may be one to a proxy that is not known."""
+
 SCAN: Final = 8
 """More silent endpoints than this are a scan or a broken network, not a broken proxy."""
 

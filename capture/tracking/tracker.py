@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capture.decode.columns import RST, Decoded, IcmpError
 from capture.facts import CLIENT, PROXY, Endpoint, FlowFacts
@@ -156,6 +157,15 @@ class Tracker:
                 for e in talk.exchanges
             )
         ]
+
+    def strangers(self, ports: frozenset[int], known: set[int]) -> NDArray[np.bool_]:
+        """Flows without payload, on a server port that is among neither of these."""
+        count, sides = len(self), self.table.sides
+        silent = (sides.bytes[0 : 2 * count : 2] == 0) & (sides.bytes[1 : 2 * count : 2] == 0)
+        expected = np.array(sorted(ports | known))
+        port = self.table.flows.proxy[:count] & 0xFFFF
+        strange: NDArray[np.bool_] = silent & ~np.isin(port, expected, kind="table")
+        return strange
 
     def settled_flows(self) -> Ints:
         """Flows of which only a summary is kept, ascending."""
