@@ -144,8 +144,8 @@ class Tracked:
 
     tracker: Tracker
     bits: dict[int, int]
-    runs: list[list[int]]
-    """Flow numbers each block had."""
+    flows: dict[int, int]
+    """Flow (from 0) of every frame with TCP, by frame number."""
 
     def facts(self, flow: int = 0) -> FlowFacts:
         return self.tracker.facts(flow)
@@ -165,7 +165,7 @@ class Tracked:
 def track(frames: Sequence[Frame], cuts: Sequence[int] = (), *, settle: bool = True) -> Tracked:
     """Feed frames to a new tracker, as blocks that end at each of ``cuts``."""
     decoder = Decoder()
-    result = Tracked(Tracker(decoder.addresses.text, settle=settle), {}, [])
+    result = Tracked(Tracker(decoder.addresses.text, settle=settle), {}, {})
     ends = sorted({*cuts, len(frames)} - {0})
     start = 0
     for end in ends:
@@ -177,10 +177,12 @@ def track(frames: Sequence[Frame], cuts: Sequence[int] = (), *, settle: bool = T
         start = end
         if analysed is None:
             continue
-        result.runs.append(analysed.run_flow.tolist())
+        result.flows.update(zip(analysed.number.tolist(), analysed.flow.tolist(), strict=True))
         result.bits.update(zip(analysed.number.tolist(), analysed.analysis.tolist(), strict=True))
-        for index in analysed.duplicates.tolist():
-            result.bits[int(decoded.segments.number[index])] = packets.DUPLICATE
+        copies = zip(analysed.duplicates.tolist(), analysed.duplicate_row.tolist(), strict=True)
+        for index, row in copies:
+            number = int(decoded.segments.number[index])
+            result.bits[number], result.flows[number] = packets.DUPLICATE, row >> 1
     result.tracker.finish()
     return result
 
