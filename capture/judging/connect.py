@@ -173,6 +173,8 @@ def wrong_first_reply(scene: Scene) -> Hit | None:
         return None
     if scene.stage != "asked" or scene.quality.text or len(scene.flow.exchanges) > 1:
         return None
+    if not scene.opening_seen(PROXY):
+        return None
     head = scene.flow.first_bytes[PROXY]
     if head[:1] in (b"\x05", b"\x00"):  # SOCKS, which has its own rule
         return None

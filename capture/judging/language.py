@@ -58,6 +58,9 @@ def tls_to_http(scene: Scene) -> Hit | None:
     if scene.flow.first_language[PROXY] not in ("http", "http-part"):
         return None
     response = scene.response
+    opened = response is not None and 200 <= response.status < 300
+    if opened or not (scene.opening_seen(CLIENT) and scene.opening_seen(PROXY)):
+        return None  # a CONNECT that was not captured
     reply = scene.answered or scene.proxy.first_payload
     return Hit(
         "tls-to-plain-proxy",
@@ -74,7 +77,7 @@ def tls_unanswered(scene: Scene) -> Hit | None:
     """A ClientHello to the proxy's port, and nothing comes back."""
     if scene.flow.first_language[CLIENT] != "tls" or scene.flow.first_language[PROXY]:
         return None
-    if scene.proxy.bytes or not _over(scene):
+    if scene.proxy.bytes or not _over(scene) or not scene.opening_seen(CLIENT):
         return None
     return Hit(
         "tls-to-silent-proxy",
@@ -107,7 +110,7 @@ def tls_with_proxy(scene: Scene) -> Hit | None:
 def socks(scene: Scene) -> Hit | None:
     """A SOCKS greeting to an HTTP proxy."""
     spoken = scene.flow.first_language[CLIENT]
-    if spoken not in ("socks4", "socks5") or not _over(scene):
+    if spoken not in ("socks4", "socks5") or not _over(scene) or not scene.opening_seen(CLIENT):
         return None
     response = scene.response
     return Hit(
@@ -125,7 +128,9 @@ def socks(scene: Scene) -> Hit | None:
 def other_language(scene: Scene) -> Hit | None:
     """HTTP/2 without negotiation, SSH or unknown bytes as the first message."""
     spoken = scene.flow.first_language[CLIENT]
-    if spoken not in ("http2", "ssh", "other") or not _over(scene) or scene.flow.mid_stream:
+    if spoken not in ("http2", "ssh", "other") or not _over(scene):
+        return None
+    if not scene.opening_seen(CLIENT):
         return None
     response = scene.response
     if response is not None and response.status < 400:
@@ -146,7 +151,7 @@ def http_to_tls(scene: Scene) -> Hit | None:
     """A plain request to a port that speaks TLS."""
     if scene.request is None or scene.flow.first_language[PROXY] != "tls":
         return None
-    if scene.flow.tunnel is not None:
+    if scene.flow.tunnel is not None or not scene.opening_seen(PROXY):
         return None
     first = scene.proxy.first_payload
     where = f"#{first.number} " if first else ""
@@ -169,6 +174,8 @@ def http_to_socks(scene: Scene) -> Hit | None:
     if scene.request is None or scene.response is not None or scene.flow.tunnel is not None:
         return None
     if not (head[:2] == b"\x05\xff" or head[:2] in (b"\x00\x5b", b"\x00\x5c", b"\x00\x5d")):
+        return None
+    if not scene.opening_seen(PROXY):
         return None
     first = scene.proxy.first_payload
     where = f"#{first.number} " if first else ""

@@ -259,6 +259,11 @@ class Scene:
         side = self.flow.sides[sender]
         return self.quality.gaps[sender] or bool(side.holes) or self.quality.cut[sender]
 
+    def opening_seen(self, sender: int) -> bool:
+        """The sender's first captured bytes are the first that it sent."""
+        side = self.flow.sides[sender]
+        return not (self.quality.mid_stream or self.quality.gaps[sender] or side.holes)
+
     # -- sizes ---------------------------------------------------------------------------
 
     def segment_limit(self, sender: int) -> int:

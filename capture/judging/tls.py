@@ -331,6 +331,8 @@ def half_server_flight(scene: Scene) -> Hit | None:
         return None
     if tls.client_hello is None or mtu.size_dependent(scene) or scene.quality.mid_stream:
         return None
+    if scene.stream_gap(CLIENT):
+        return None  # what the client went on with may be what was not captured
     last = scene.proxy.last_payload
     if scene.proxy_ended_first or scene.waited(last) < SILENT_S:
         return None

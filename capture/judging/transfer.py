@@ -123,8 +123,8 @@ def closed_early(scene: Scene) -> Hit | None:
 
 def _why_early(scene: Scene, end: Mark) -> tuple[str, Severity, Confidence, str] | None:
     if not talk.client_finished(scene):
-        if not scene.tls_side(PROXY).count:
-            return None  # what came is no TLS: not_tls speaks for it
+        if not scene.tls_side(PROXY).count or scene.stream_gap(CLIENT):
+            return None  # no TLS: not_tls speaks for it; or its end was not captured
         words = "the TLS handshake was not finished"
         return "closed-in-handshake", PROBLEM, POSSIBLE, words
     if talk.missing(scene):

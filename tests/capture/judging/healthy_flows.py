@@ -14,6 +14,7 @@ from tests.capture.judging.build import (
 from tests.capture.judging.stories import (
     BASIC,
     Scenario,
+    bare,
     bye_after,
     challenge,
     denied,
@@ -29,6 +30,8 @@ from tests.capture.judging.stories import (
     shut,
     slow,
     ssh,
+    to_ssh,
+    to_tls,
     warned,
 )
 
@@ -109,8 +112,21 @@ HEALTHY = (
              lambda: download().set(PROXY, cut_by_snaplen=100).set(missing=(0, 7))
              .close("proxy_fin").close("client_fin"), "ok"),
     Scenario("the capture lost packets in mid-transfer",
-             lambda: download().set(PROXY, acked_unseen=3).set(missing=(0, None))
-             .close("proxy_fin"), "ok", ("capture-gap",)),
+             lambda: download().set(PROXY, acked_unseen=3, stream_bytes=400_000)
+             .set(missing=(0, None)).close("proxy_fin"), "ok", ("capture-gap",)),
+    Scenario("CONNECT answered by a 200 that was not captured, then TLS",
+             lambda: to_tls().set(PROXY, acked_unseen=1, stream_bytes=4000), "ok",
+             ("capture-gap",)),
+    Scenario("CONNECT answered by a 200 that was not captured, then SSH",
+             lambda: to_ssh().set(PROXY, acked_unseen=1, stream_bytes=4000), "ok",
+             ("capture-gap",)),
+    Scenario("a CONNECT that was not captured before TLS",
+             lambda: bare("tls", size=517).answer().set(CLIENT, acked_unseen=1, stream_bytes=999),
+             "ok", ("capture-gap",)),
+    Scenario("the client's end of the handshake was not captured",
+             lambda: opened().client_hello().server_flight().set(
+             CLIENT, acked_unseen=1, stream_bytes=2000).close("proxy_fin"), "ok",
+             ("capture-gap",)),
     Scenario("a hole that the client acknowledged",
              lambda: tunnel().hole(PROXY, 2896, 800, acked=True).wait(8).close("client_fin"), "ok",
              ("capture-gap",)),

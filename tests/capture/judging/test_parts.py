@@ -49,12 +49,16 @@ class TestQuality:
         assert quality.timed
 
     @pytest.mark.parametrize(
-        "fields", [{"acked_unseen": 1}, {"holes": (Hole(1, 9, MARK, True, 5),)}]
+        "fields",
+        [{"acked_unseen": 1, "stream_bytes": 9000}, {"holes": (Hole(1, 9, MARK, True, 5),)}],
     )
     def test_an_acknowledged_gap_is_the_captures_fault(self, fields: dict[str, int]) -> None:
         quality = scene(healthy().set(PROXY, **fields)).quality
         assert not quality.absent(PROXY)
         assert quality.absent(CLIENT)
+
+    def test_data_captured_after_its_acknowledgement_is_no_gap(self) -> None:
+        assert scene(healthy().set(PROXY, acked_unseen=1)).quality.absent(PROXY)
 
     def test_a_hole_that_nobody_acknowledged_is_the_networks(self) -> None:
         assert scene(healthy().set(PROXY, holes=(Hole(1, 9, MARK, False, 5),))).quality.absent(
