@@ -129,13 +129,15 @@ class Analysis:
                 flow_report(facts, OTHER, capture, number, kind="other")
                 for number, facts in enumerate(self.tracker.facts_of(rest), 1)
             )
+        flows = self._flow_reports(listed, capture)
         return Report(
             source=self._source(),
-            flows=self._flow_reports(listed, capture),
+            flows=flows,
             other_flows=len(self.tracker) - len(listed),
             findings=findings,
             not_understood=capture.not_understood,
             others=others,
+            made=flows.made() if isinstance(flows, FlowReports) else None,
         )
 
     def facts(self) -> dict[int, FlowFacts]:

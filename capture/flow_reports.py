@@ -64,6 +64,10 @@ class FlowReports(Sequence[FlowReport]):
             return self._make(range(places, places + 1))[0]
         return self._make(places)
 
+    def made(self) -> list[FlowReport]:
+        """The reports that exist: of all flows that are not settled."""
+        return [entry for entry in self._entries if isinstance(entry, FlowReport)]
+
     def rows(self) -> Iterator[TableRow]:
         """Table rows in order; those of settled flows are made without a report."""
         for start in range(0, len(self._entries), BATCH):

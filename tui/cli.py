@@ -200,7 +200,7 @@ class _Tally:
     def _count(self, report: Report) -> None:
         for finding in report.findings:
             self.rank = max(self.rank, finding.severity.rank)
-        for flow in report.flows:
+        for flow in report.telling:
             if flow.findings:
                 self.rank = max(self.rank, flow.findings[0].severity.rank)
         if self._warnings_on_stderr:

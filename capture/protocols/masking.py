@@ -1,44 +1,74 @@
 """Masks the secrets in raw stream bytes, keeping their length and so their offsets.
 
 For whoever shows bytes as they are (hex, first bytes of a stream, error pages). It works on
-one piece of a stream at a time: a secret whose name went by in the piece before is not
-known as one, so give it as much as there is.
+one piece of a stream: a secret whose name stands outside of it is not known as one, so give
+it as much as there is.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-from capture.protocols.text import SECRET_NAME, userinfo_span
+from capture.protocols.text import SECRET_NAME, unescaped, userinfo_span
 
-__all__ = ["mask_payload"]
+__all__ = ["COVER", "mask_payload", "secret_spans", "socks_spans"]
+
+COVER: Final = b"*"
+"""Stands for each byte of a secret."""
 
 CACHED_LENGTH: Final = 256
 """Longer pieces are masked anew each time; heads begin alike over and over."""
 
+# Every pattern takes a repetition in one pass: what it has looked at it does not look at
+# again, or only so many bytes of it.
 _FIELD: Final = re.compile(
-    rb"(?im)^(?P<name>[!#$%&'*+.^_`|~0-9a-z-]{1,64})[ \t]*:[ \t]*"
+    rb"(?im)^(?P<name>[!#$%&'*+.^_`|~0-9a-z-]{1,80})[ \t]*:[ \t]*"
     rb"(?P<value>[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)"
 )
 _URL: Final = re.compile(rb"(?i)[a-z][a-z0-9+.-]{0,30}:[/\\]{2}[^\s\"'<>]++|(?<=\bCONNECT )[^\s]++")
+_ENCODED_URL: Final = re.compile(rb"(?i)%3a%2f%2f(?P<value>[^\s&;\"'<>/?#]{1,256}?)%40")
+_PAIR: Final = re.compile(
+    rb"(?<![^\s\"'<>(,=])(?P<value>[^\s/:@\"'<>(,=]{1,64}:(?!//)[^\s@\"'<>]{1,128})@(?=[\w\[])"
+)
+"""``user:password@host`` without a scheme, in whatever text."""
 _PARAMETER: Final = re.compile(
-    rb"(?:(?<=[?&;#])|(?<=amp;)|^)(?P<name>[\w.~%-]{1,80})=(?P<value>[^\s&;#\"'<>]+)", re.MULTILINE
+    rb"(?:(?<=[?&;#\s])|(?<=amp;)|^)(?P<name>[\w.~%\[\]-]{1,80})=(?P<value>[^\s&;#\"'<>]+)",
+    re.MULTILINE,
 )
-_JWT: Final = re.compile(rb"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]++(?:\.[\w-]*+)*")
+_JSON: Final = re.compile(
+    rb"\"(?P<name>[A-Za-z][\w.-]{0,79})\"\s{0,9}:\s{0,9}\"(?P<value>(?:[^\"\\]|\\.)*+)"
+)
+_JWT: Final = re.compile(rb"(?<![\w-])(?P<value>eyJ[\w-]{8,}+\.[\w-]++(?:\.[\w-]*+)*)")
+_NTLM: Final = re.compile(rb"(?P<value>TlRMTVNTUA[A-Za-z0-9+/]++=*)")
+_TOKEN: Final = re.compile(
+    rb"(?i)\b(?:basic|bearer) (?!realm|charset|error|scope)(?P<value>[\w+/=.~-]{4,})"
+)
+"""Where the field's name was lost (the capture begins inside a head), its scheme tells."""
+_AUTHORIZATION: Final = re.compile(rb"(?i)authorization[ \t]*:[ \t]*(?P<value>[^\r\n]*)")
+"""The one field that is covered wherever it stands, also behind other text in its line."""
 _COMMAND: Final = re.compile(
-    rb"(?im)^(?:PASS|AUTHENTICATE|AUTH +[A-Z0-9-]+|OPER +\S+) +(?P<value>[^\r\n]+)"
+    rb"(?im)^(?:PASS|AUTHENTICATE|AUTH +[A-Z0-9-]+|OPER +\S+|\S{1,32} +LOGIN +\S+) +"
+    rb"(?P<value>[^\r\n]+)"
 )
-"""Passwords of FTP, POP3, SMTP, IRC and their kin."""
-_SCHEME: Final = re.compile(rb"(?i)(?:basic|digest|ntlm|negotiate|bearer)[ \t]+")
+"""Passwords of FTP, POP3, SMTP, IMAP, IRC and their kin."""
+_LOGIN: Final = re.compile(
+    rb"(?im)^AUTH +LOGIN\b[^\r\n]*\r?\n(?P<value>[^\r\n]+(?:\r?\n[^\r\n]+)?)"
+)
+"""SMTP's user and password, a line each (draft-murchison-sasl-login)."""
+_SCHEME: Final = re.compile(
+    rb"(?i)(?:basic|digest|ntlm|negotiate|bearer|kerberos|hawk|scram-[a-z0-9-]+)[ \t]+"
+)
 
 
 def mask_payload(data: bytes) -> bytes:
     """Return ``data`` with the same length and every recognised secret replaced by ``*``.
 
     Covers HTTP credentials, cookies and keys in header fields, userinfo and secrets in URIs,
-    SOCKS5 passwords (RFC 1929) and the plain passwords of FTP, POP3, SMTP and IRC.
+    forms and JSON, SOCKS5 passwords (RFC 1929) and the plain passwords of FTP, POP3, SMTP,
+    IMAP and IRC.
     """
     if len(data) > 4 and 0x14 <= data[0] <= 0x18 and data[1] == 3:
         return data  # a TLS record: no text, and by far the most that comes by
@@ -46,58 +76,89 @@ def mask_payload(data: bytes) -> bytes:
 
 
 def _mask(data: bytes) -> bytes:
-    spans = [match.span("value") for match in _COMMAND.finditer(data)]
-    if b":" in data:
-        spans += _field_spans(data)
-    if b"@" in data:
-        spans += _userinfo_spans(data)
-    if b"=" in data:
-        spans += (
-            match.span("value") for match in _PARAMETER.finditer(data) if _secret(match["name"])
-        )
-    if b"eyJ" in data:
-        spans += (match.span() for match in _JWT.finditer(data))
-    if data[:1] == b"\x01":
-        spans += _socks_password(data)
+    spans = [*secret_spans(data), *socks_spans(data)]
     if not spans:
         return data
     masked = bytearray(data)
     for start, end in spans:
-        masked[start:end] = b"*" * (end - start)
+        masked[start:end] = COVER * (end - start)
     return bytes(masked)
 
 
 _cached = lru_cache(maxsize=512)(_mask)
 
 
-def _userinfo_spans(data: bytes) -> list[tuple[int, int]]:
-    spans = []
+def secret_spans(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where secrets stand in text, in no order, possibly overlapping."""
+    yield from _values(data, _COMMAND, _LOGIN)
+    if b":" in data:
+        yield from _field_spans(data)
+        yield from _named_values(data, _JSON)
+    if b"@" in data:
+        yield from _userinfo_spans(data)
+        yield from _values(data, _PAIR)
+    if b"=" in data:
+        yield from _named_values(data, _PARAMETER)
+    if b"%40" in data:
+        yield from _values(data, _ENCODED_URL)
+    if b"eyJ" in data:
+        yield from _values(data, _JWT)
+    if b"TlRM" in data:
+        yield from _values(data, _NTLM)
+    yield from _values(data, _TOKEN)
+
+
+def _values(data: bytes, *patterns: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
+    for pattern in patterns:
+        for match in pattern.finditer(data):
+            yield match.span("value")
+
+
+def _named_values(data: bytes, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
+    for match in pattern.finditer(data):
+        if _secret(match["name"]):
+            yield match.span("value")
+
+
+def _userinfo_spans(data: bytes) -> Iterator[tuple[int, int]]:
     for match in _URL.finditer(data):
         found = userinfo_span(match[0].decode("latin-1"))
         if found:
-            spans.append((match.start() + found[0], match.start() + found[1]))
-    return spans
+            yield match.start() + found[0], match.start() + found[1]
 
 
-def _field_spans(data: bytes) -> list[tuple[int, int]]:
-    spans = []
+def _field_spans(data: bytes) -> Iterator[tuple[int, int]]:
     for match in _FIELD.finditer(data):
-        if not _secret(match["name"]):
-            continue
+        if _secret(match["name"]):
+            start, end = match.span("value")
+            if b"auth" in match["name"].lower():
+                start = _after_scheme(data, start, end)
+            yield start, end
+    for match in _AUTHORIZATION.finditer(data):
         start, end = match.span("value")
-        if b"auth" in match["name"].lower():
-            scheme = _SCHEME.match(data, start, end)
-            start = scheme.end() if scheme else start
-        spans.append((start, end))
-    return spans
+        yield _after_scheme(data, start, end), end
 
 
+def _after_scheme(data: bytes, start: int, end: int) -> int:
+    """An authentication scheme (RFC 9110 section 11.1) says what was tried: it stays."""
+    scheme = _SCHEME.match(data, start, end)
+    return scheme.end() if scheme else start
+
+
+@lru_cache(1024)
 def _secret(name: bytes) -> bool:
-    return SECRET_NAME.search(name.decode("latin-1").replace("_", "-")) is not None
+    text = unescaped(name.decode("latin-1"))
+    return SECRET_NAME.search(text.replace("_", "-")) is not None
 
 
-def _socks_password(data: bytes) -> list[tuple[int, int]]:
-    """Username/password request (RFC 1929): ``01 ulen user plen password``."""
+def socks_spans(data: bytes) -> list[tuple[int, int]]:
+    """User and password of a username/password request (RFC 1929 section 2).
+
+    ``01 ulen user plen password``: it is the one message of the handshake that begins with
+    01, and its two lengths fill it to the byte.
+    """
+    if data[:1] != b"\x01":
+        return []
     user_end = 2 + data[1] if len(data) > 1 else 0
     if user_end < 3 or len(data) <= user_end:
         return []

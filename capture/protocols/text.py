@@ -9,7 +9,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["MASK", "SECRET_NAME", "mask_target", "mask_urls", "printable", "userinfo_span"]
+__all__ = [
+    "MASK",
+    "SECRET_NAME",
+    "mask_target",
+    "mask_urls",
+    "printable",
+    "unescaped",
+    "userinfo_span",
+]
 
 MASK: Final = "***"
 """Stands for a secret that was there."""
@@ -102,6 +110,10 @@ _JWT: Final = re.compile(r"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]++(?:\.[\w-]*+)*")
 """A JSON Web Token (RFC 7519) under whatever name: ``eyJ`` is base64 for ``{"``."""
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:[/\\]{2}")
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:[/\\]{2}[^\s\"'<>]+")
+_ENCODED_USERINFO: Final = re.compile(
+    r"(?P<lead>%3a%2f%2f)[^\s&;\"'<>/?#]{1,256}?(?=%40)", re.IGNORECASE
+)
+"""Userinfo of a URI that is itself a parameter of another one, percent-encoded."""
 
 
 def mask_target(target: str) -> str:
@@ -114,6 +126,8 @@ def mask_target(target: str) -> str:
     """
     if "@" in target:
         target = _mask_userinfo(target)
+    if "%40" in target:
+        target = _ENCODED_USERINFO.sub(rf"\g<lead>{MASK}", target)
     if "=" in target:
         target = _QUERY_SECRET.sub(_mask_parameter, target)
     if "eyJ" in target:
@@ -125,6 +139,8 @@ def mask_urls(text: str) -> str:
     """Mask the secrets of every URI inside ``text`` (header values, error pages)."""
     if "@" in text:
         text = _URL.sub(lambda match: _mask_userinfo(match[0]), text)
+    if "%40" in text:
+        text = _ENCODED_USERINFO.sub(rf"\g<lead>{MASK}", text)
     if "=" in text:
         text = _QUERY_SECRET.sub(_mask_parameter, text)
     if "eyJ" in text:
@@ -159,9 +175,18 @@ def _mask_userinfo(target: str) -> str:
 
 
 def _mask_parameter(match: re.Match[str]) -> str:
-    name, value = match["name"], match["value"]
+    name, value = unescaped(match["name"]), match["value"]
     # An OAuth authorisation code (RFC 6749 section 4.1.2) is a secret, an error code is not.
     secret = SECRET_NAME.search(name.replace("_", "-")) or (
         name.lower() == "code" and len(value) > 8
     )
-    return f"{name}={MASK}" if secret else match[0]
+    return f"{match['name']}={MASK}" if secret else match[0]
+
+
+def unescaped(name: str) -> str:
+    """The name of a parameter without percent-encoding, in which it could hide."""
+    if "%" not in name:
+        return name
+    from urllib.parse import unquote
+
+    return unquote(name)

@@ -66,7 +66,7 @@ def flow_report(
         client=str(facts.client),
         proxy=str(facts.proxy),
         kind=kind or kind_of(exchanges),
-        target=(request.authority or request.target) if request else None,
+        target=((request.authority or request.target) or None) if request else None,
         status=response.status if response else None,
         reason=response.reason if response else None,
         attempts=tuple([_attempt(item, capture) for item in exchanges if item.request]),

@@ -223,6 +223,14 @@ class Report:
     others: tuple[FlowReport, ...] = field(default=())
     """The other flows, kept only when asked for (``--all``)."""
 
+    made: Sequence[FlowReport] | None = None
+    """The flows that may have a finding, where ``flows`` makes the others when asked."""
+
+    @property
+    def telling(self) -> Sequence[FlowReport]:
+        """The flows that may have a finding: all others are healthy."""
+        return self.flows if self.made is None else self.made
+
     @property
     def failing(self) -> int:
-        return sum(flow.failing for flow in self.flows)
+        return sum(flow.failing for flow in self.telling)

@@ -78,7 +78,7 @@ def source_line(report: Report) -> str:
 def flows_line(report: Report) -> str:
     """``8 flows through a proxy: 4 failing, 1 warning, 3 without a problem; 2 other TCP flows``."""
     failing = report.failing
-    warned = sum(flow.severity is Severity.WARNING for flow in report.flows)
+    warned = sum(flow.severity is Severity.WARNING for flow in report.telling)
     fine = len(report.flows) - failing - warned
     parts = []
     if failing:

@@ -119,7 +119,7 @@ def _document(report: Report, others: bool) -> Iterator[str]:
     yield f"<h1>{_code(source_name(report))}</h1>\n"
     yield f'<p class="dim">{_text(source_line(report))}</p>\n'
     yield f"<p>{_text(why or flows_line(report))}</p>\n"
-    grave = by_gravity([flow for flow in report.flows if needs_block(flow)])
+    grave = by_gravity([flow for flow in report.telling if needs_block(flow)])
     fine = [flow for flow in report.flows if not needs_block(flow)]
     for flow in grave[:BLOCKS]:
         yield _block(flow)

@@ -96,7 +96,7 @@ def _array(key: str, items: Iterator[str]) -> Iterator[str]:
 def _head(report: Report) -> dict[str, Any]:
     source = report.source
     verdicts = Counter(flow.verdict for flow in report.flows)
-    severities = Counter(str(item.severity) for flow in report.flows for item in flow.findings)
+    severities = Counter(str(item.severity) for flow in report.telling for item in flow.findings)
     severities.update(str(item.severity) for item in report.findings)
     known = [name for name in VERDICTS if name in verdicts]
     return {

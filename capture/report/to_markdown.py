@@ -85,7 +85,7 @@ def _document(report: Report, others: bool) -> Iterator[str]:
     why = explanation(report)
     yield f"# tunnelscope: {code(source_name(report))}\n\n"
     yield f"{prose(source_line(report))}\n\n{prose(why or flows_line(report))}\n"
-    grave = by_gravity([flow for flow in report.flows if needs_block(flow)])
+    grave = by_gravity([flow for flow in report.telling if needs_block(flow)])
     fine = [flow for flow in report.flows if not needs_block(flow)]
     for flow in grave[:BLOCKS]:
         yield "\n" + _block(flow)

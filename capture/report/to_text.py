@@ -52,7 +52,7 @@ def text_chunks(reports: Iterable[Report], *, many: bool, others: bool = False) 
 
 def _document(report: Report, others: bool) -> Iterator[str]:
     yield "\n".join(_head(report)) + "\n"
-    grave = by_gravity([flow for flow in report.flows if needs_block(flow)])
+    grave = by_gravity([flow for flow in report.telling if needs_block(flow)])
     fine = [flow for flow in report.flows if not needs_block(flow)]
     for flow in grave[:BLOCKS]:
         yield "\n" + "\n".join(_block(flow)) + "\n"
