@@ -229,6 +229,12 @@ def test_the_last_request_gives_target_and_status() -> None:
     assert flow.attempts[1].delay_ms is None
 
 
+def test_a_target_that_the_snapshot_length_cut_is_unknown() -> None:
+    cut = Exchange(request(target="", complete=False), at(8, 0), response(), at(9, 2500))
+    flow = build(worked(exchanges=(cut,)))
+    assert (flow.kind, flow.target, flow.status) == ("tunnel", None, 200)
+
+
 def test_a_plain_request_is_named_by_host_and_port() -> None:
     asked = request("GET", "http://tools.cisco.com/x", authority="tools.cisco.com:80")
     exchange = Exchange(asked, at(8, 0), response(404, "Not Found"), at(9, 2500))
