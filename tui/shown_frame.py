@@ -1,11 +1,12 @@
 """A frame as it may be shown: its bytes with every secret covered.
 
-Whether bytes belong to a secret can depend on the segment before: a head may be split
-anywhere. So the stream's bytes right before the frame are fetched as well.
+Whether bytes belong to a secret can depend on the segments around: a head may be split
+anywhere. So the stream's bytes right before and behind the frame are fetched as well.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,11 +21,15 @@ from tui.masking import mask_payload
 
 __all__ = ["ShownFrame", "fetch_shown"]
 
-CONTEXT_SEGMENTS: Final = 16
+CONTEXT_SEGMENTS: Final = 256
 CONTEXT_BYTES: Final = 32 << 10
 """How much of the stream before a segment is read: heads are shorter, or no proxy takes them."""
+SEGMENTS_BEHIND: Final = 16
+"""How much of it is read behind: up to the ``@`` that makes userinfo of what is before it."""
 NEARBY_ROWS: Final = 512
-"""Packets of the flow before this one among which its predecessors are looked for."""
+"""Packets of the flow before (and after) this one among which its neighbours are looked for."""
+_NO_SOCKS: Final = ("http", "http-part", "tls", "ssh", "http2")
+"""What a side's stream begins with when it is certainly no SOCKS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +63,14 @@ def fetch_shown(
     frame = bridge.frame(view, number)
     row = number - 1
     packet = view.rows[row]
-    before = _stream_before(bridge, view, row)
-    sender = int(packet["sender"])
-    socks = facts is not None and facts.first_language[sender] == "socks5"
+    before = b"".join(_payloads(bridge, view, _predecessors(view, row))[::-1])[-CONTEXT_BYTES:]
+    after = b"".join(_payloads(bridge, view, _successors(view, row)))[:CONTEXT_BYTES]
+    socks = facts is None or facts.first_language[int(packet["sender"])] not in _NO_SOCKS
     (span,) = _payload_spans([frame], [int(packet["linktype"])])
     start, end = span or (0, len(frame))
-    shown = mask_payload(frame[start:end], before if span else b"", socks=socks)
+    if span is None:
+        before = after = b""
+    shown = mask_payload(frame[start:end], before, after, socks=socks)
     data = frame[:start] + shown + frame[end:]
     return ShownFrame(
         number=number,
@@ -75,57 +82,66 @@ def fetch_shown(
     )
 
 
-def _stream_before(bridge: EngineBridge, view: PacketView, row: int) -> bytes:
-    """The same sender's bytes that end where this segment begins, as far as they can be had."""
-    rows = _predecessors(view, row)
+def _payloads(bridge: EngineBridge, view: PacketView, rows: list[int]) -> list[bytes]:
+    """The payload of some packets, up to the first that cannot be had: what is beyond a hole
+    in the stream says nothing."""
     frames: list[bytes] = []
     linktypes: list[int] = []
-    for place in rows:
-        try:
+    with suppress(LookupError):
+        for place in rows:
             frames.append(bridge.frame(view, place + 1))
-        except LookupError:
-            frames.clear()  # a hole in the stream: what is before it says nothing
-            linktypes.clear()
-            continue
-        linktypes.append(int(view.rows["linktype"][place]))
+            linktypes.append(int(view.rows["linktype"][place]))
     if not frames:
-        return b""
-    parts = []
-    for frame, span in zip(frames, _payload_spans(frames, linktypes), strict=True):
-        parts.append(frame[slice(*span)] if span else b"")
-    return b"".join(parts)[-CONTEXT_BYTES:]
+        return []
+    spans = _payload_spans(frames, linktypes)
+    return [frame[slice(*span)] if span else b"" for frame, span in zip(frames, spans, strict=True)]
 
 
 def _predecessors(view: PacketView, row: int) -> list[int]:
-    """Rows of the segments that precede one without a gap, oldest first."""
-    packet = view.rows[row]
-    if not packet["flow"] or not packet["length"]:
-        return []
-    near = _nearby(view, row)
-    nearby = view.rows[near]
-    ends = (nearby["seq"] + nearby["length"]).tolist()
+    """Rows of the segments that precede one without a gap, the nearest first."""
+    rows = view.rows
+    near = _nearby(view, row, before=True)
+    ends = (rows["seq"][near] + rows["length"][near]).tolist()
     by_end = dict(zip(ends, near.tolist(), strict=True))  # the latest wins
     chain: list[int] = []
-    seq = int(packet["seq"])
+    seq = int(rows["seq"][row])
     while len(chain) < CONTEXT_SEGMENTS:
         place = by_end.get(seq)
         if place is None or place in chain:
             break
         chain.append(place)
-        seq = int(view.rows["seq"][place])
-    return chain[::-1]
+        seq = int(rows["seq"][place])
+    return chain
 
 
-def _nearby(view: PacketView, row: int) -> NDArray[np.int64]:
-    """The same side's last data packets of the flow before a row."""
+def _successors(view: PacketView, row: int) -> list[int]:
+    """Rows of the segments that follow one without a gap, the nearest first."""
+    rows = view.rows
+    near = _nearby(view, row, before=False)[::-1]
+    by_start = dict(zip(rows["seq"][near].tolist(), near.tolist(), strict=True))  # the next wins
+    chain: list[int] = []
+    end = int(rows["seq"][row]) + int(rows["length"][row])
+    while len(chain) < SEGMENTS_BEHIND:
+        place = by_start.get(end)
+        if place is None or place in chain:
+            break
+        chain.append(place)
+        end += int(rows["length"][place])
+    return chain
+
+
+def _nearby(view: PacketView, row: int, *, before: bool) -> NDArray[np.int64]:
+    """The same side's data packets of the flow right before a row, or right behind it."""
     rows = view.rows
     packet = rows[row]
+    if not packet["flow"] or not packet["length"]:
+        return np.empty(0, np.int64)
     flow = view.of_flow(int(packet["flow"]))
-    flow = flow[flow < row]
+    flow = flow[flow < row] if before else flow[flow > row]
     own: NDArray[np.int64] = flow[
         (rows["sender"][flow] == packet["sender"]) & (rows["length"][flow] > 0)
     ]
-    return own[-NEARBY_ROWS:]
+    return own[-NEARBY_ROWS:] if before else own[:NEARBY_ROWS]
 
 
 def _payload_spans(frames: list[bytes], linktypes: list[int]) -> list[tuple[int, int] | None]:

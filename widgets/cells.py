@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size, split_graphemes
 
-from capture.protocols.text import printable
+from capture.report.redact import safe as guarded
 
 _ASCII_SUBSTITUTES = str.maketrans(
     {
@@ -24,13 +24,13 @@ _ASCII_SUBSTITUTES = str.maketrans(
 
 @lru_cache(4096)
 def safe(text: str, ascii_only: bool = False) -> str:
-    """One line without any character that could steer a terminal.
+    """One line without a credential or any character that could steer a terminal.
 
     Args:
         text: Anything; longer than any screen is cut.
         ascii_only: Also replace what is not ASCII (``?`` where there is nothing alike).
     """
-    text = printable(text, 4000)
+    text = guarded(text)
     if ascii_only and not text.isascii():
         text = text.translate(_ASCII_SUBSTITUTES).encode("ascii", "replace").decode("ascii")
     return text
