@@ -34,6 +34,7 @@ $(VENV)/.made: Makefile
 $(VENV)/.runtime: $(VENV)/.made pyproject.toml constraints.txt
 	@echo 'installing tunnelscope into $(VENV) …' >&2
 	@$(PIP) install -c constraints.txt -e .
+	@$(PY) -m compileall -q capture widgets tui  # also where PYTHONDONTWRITEBYTECODE is set
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
