@@ -12,7 +12,8 @@ Sequence and acknowledgement numbers are relative to the sides' initial ones, as
 shows them. Words: ``w=`` window, ``ws=`` window scale and ``mss=`` (in a SYN), ``sack=L-R``,
 ``id=`` IP identification, ``port=`` the client's port, ``ttl=``, ``cut=`` payload bytes
 captured, ``isn=`` another initial sequence number of the sender from here on, ``copy`` (the
-same packet again), ``x=TEXT`` the payload (its length counts).
+same packet again), ``x=TEXT`` the payload (its length counts; ``_`` is a space, ``~`` the end
+of a line), ``b=HEX`` the same in hexadecimal.
 """
 
 from __future__ import annotations
@@ -121,6 +122,8 @@ def _frame(
         left, right = (int(n) + base[other] & 0xFFFFFFFF for n in given["sack"].split("-"))
         options += struct.pack(">BBBBII", 1, 1, 5, 10, left, right)
     payload = given["x"].replace("_", " ").replace("~", "\r\n").encode() if "x" in given else None
+    if "b" in given:
+        payload = bytes.fromhex(given["b"])
     if payload is None:
         payload = bytes((seq + at) * 7 & 0x7F | 0x80 for at in range(length))
     tcp = struct.pack(

@@ -50,9 +50,7 @@ def test_a_new_sequence_number_is_a_new_flow(size: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 100])
 def test_a_port_used_three_times_in_a_block(size: int) -> None:
-    text = "".join(
-        f"{at} c S 0 0 isn={1000 + at}\n{at + 1} p RA 0 1\n" for at in (0, 1000, 2000)
-    )
+    text = "".join(f"{at} c S 0 0 isn={1000 + at}\n{at + 1} p RA 0 1\n" for at in (0, 1000, 2000))
     built = story(text)
     seen = track(built.frames, every(size, built.frames))
     assert [seen.flows[n] for n in range(1, 7)] == [0, 0, 1, 1, 2, 2]

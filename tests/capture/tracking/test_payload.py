@@ -1,0 +1,155 @@
+"""Payload: openings in columns and conversations say the same, in blocks of any size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from capture.facts import CLIENT, PROXY, FlowFacts, TlsDirection
+from capture.tracking import payload
+from capture.tracking.openings import KEPT_SEGMENTS, Sorted
+from tests.capture.tracking.building import (
+    HANDSHAKE,
+    captures,
+    every,
+    frames_in,
+    story,
+    track,
+)
+
+CONNECT = "CONNECT_example.com:443_HTTP/1.1~Host:_example.com:443~~"
+REPLY = "HTTP/1.1_200_Connection_established~~"
+ASKED, TOLD = len(CONNECT) + CONNECT.count("~"), len(REPLY) + REPLY.count("~")
+
+TUNNEL = (
+    HANDSHAKE
+    + f"""
+21 c PA 1 1 x={CONNECT}
+60 p A  1 {1 + ASKED}
+70 p PA 1 {1 + ASKED} x={REPLY}
+71 c A  {1 + ASKED} {1 + TOLD}
+"""
+)
+
+
+def comparable(flow: FlowFacts) -> FlowFacts:
+    """Facts without how many of the first records are listed: an opening keeps the first
+    segments, a conversation the first records."""
+    if flow.tls is None:
+        return flow
+    client, proxy = (_few(side) for side in flow.tls.sides)
+    return replace(flow, tls=replace(flow.tls, sides=(client, proxy)))
+
+
+def _few(side: TlsDirection) -> TlsDirection:
+    return replace(side, records=side.records[:4])
+
+
+def all_odd(*given: object) -> Sorted:
+    """Nothing opens as tunnels do: every flow gets a conversation."""
+    analysed, positions = given[2], given[4]
+    none = np.zeros(0, np.int64)
+    rows = analysed.row[positions]  # type: ignore[attr-defined]
+    return Sorted(none, none, none, np.unique(rows >> 1))
+
+
+@pytest.mark.parametrize("path", captures(), ids=lambda path: path.stem)
+def test_openings_say_what_conversations_say(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = frames_in(path)
+    quick = track(frames, settle=False)
+    monkeypatch.setattr(payload, "sort_out", all_odd)
+    slow = track(frames, settle=False)
+    assert not slow.tracker.payload.openings.flows().size
+    assert list(map(comparable, quick.all_facts())) == list(map(comparable, slow.all_facts()))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("path", captures(), ids=lambda path: path.stem)
+def test_blocks_change_no_fact(path: Path, size: int) -> None:
+    frames = frames_in(path)
+    whole = track(frames, settle=False).all_facts()
+    parts = track(frames, every(size, frames), settle=False).all_facts()
+    assert list(map(comparable, parts)) == list(map(comparable, whole))
+
+
+def test_a_plain_opening_needs_no_conversation() -> None:
+    seen = track(story(TUNNEL).frames)
+    assert seen.tracker.payload.conversations == {}
+    assert seen.tracker.payload.openings.flows().tolist() == [0]
+    flow = seen.facts()
+    assert flow.tunnel is not None
+    assert flow.tunnel.number == 6
+    assert flow.exchanges[0].request is not None
+    assert flow.exchanges[0].request.target == "example.com:443"
+    assert flow.exchanges[0].response is not None
+    assert flow.exchanges[0].response.status == 200
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+@pytest.mark.parametrize(
+    "text",
+    [
+        TUNNEL.replace("200_Connection", "403_Forbidden"),
+        TUNNEL.replace("CONNECT_example.com:443", "GET_http://example.com/"),
+        TUNNEL + f"80 c PA {1 + ASKED} {1 + TOLD} x=SSH-2.0-OpenSSH_9.0~",
+        TUNNEL.replace(CONNECT, CONNECT + "early"),
+    ],
+)
+def test_everything_else_does(text: str, size: int) -> None:
+    built = story(text)
+    seen = track(built.frames, every(size, built.frames))
+    assert list(seen.tracker.payload.conversations) == [0]
+    assert seen.facts().exchanges[0].response is not None
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+@pytest.mark.parametrize("who", ["c", "p"])
+def test_guessed_roles_are_turned_by_what_is_said(who: str, size: int) -> None:
+    """No SYN, and the client's port is the one that looks like a server's."""
+    text = f"0 c PA 1 1 x={CONNECT} port=80\n40 p PA 1 {1 + ASKED} x={REPLY} port=80\n"
+    if who == "p":
+        text = text.splitlines()[1]
+    built = story(text)
+    seen = track(built.frames, every(size, built.frames))
+    flow = seen.facts()
+    assert flow.client.port == 80
+    assert flow.roles_certain
+    assert flow.first_language[CLIENT if who == "c" else PROXY] == "http"
+    assert flow.sides[PROXY].bytes == TOLD
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_a_second_request_after_a_challenge(size: int) -> None:
+    denied = "HTTP/1.1_407_Auth~Content-Length:_0~Proxy-Authenticate:_Basic~~"
+    refused = len(denied) + denied.count("~")
+    built = story(HANDSHAKE + f"""
+        21 c PA 1 1 x={CONNECT}
+        60 p PA 1 {1 + ASKED} x={denied}
+        61 c PA {1 + ASKED} {1 + refused} x={CONNECT}
+        90 p PA {1 + refused} {1 + 2 * ASKED} x={REPLY}
+        91 c PA {1 + 2 * ASKED} {1 + refused + TOLD} x=hello
+        95 p PA {1 + refused + TOLD} {1 + 2 * ASKED} x=hello
+    """)  # fmt: skip
+    flow = track(built.frames, every(size, built.frames)).facts()
+    assert [e.response.status for e in flow.exchanges if e.response] == [407, 200]
+    assert flow.tunnel is not None
+    assert flow.tunnel.number == 7
+    assert flow.tunnel_bytes == (5, 5)
+    assert flow.tunnel_first[CLIENT] is not None
+    assert flow.tunnel_first[CLIENT].number == 8
+
+
+def test_openings_are_bounded() -> None:
+    """Of a long transfer only the first segments are kept."""
+    lines, seq = [TUNNEL], 1 + TOLD
+    lines.append(f"80 c PA {1 + ASKED}+100 {1 + TOLD}")
+    for at in range(40):
+        lines.append(f"{100 + at} p A {seq}+1000 {1 + ASKED}")
+        seq += 1000
+    built = story("\n".join(lines))
+    seen = track(built.frames)
+    kept = seen.tracker.payload.kept([0]).get(0, [])
+    assert len(kept) <= 2 * KEPT_SEGMENTS
