@@ -228,7 +228,9 @@ class Scene:
         """The tunnel carries TLS, as seen or, where contents are missing, by its port."""
         if self.tls is not None and self.tls.client_hello_mark is not None:
             return True
-        if self.flow.tunnel_protocol:
+        if self.flow.tunnel_protocol and not (
+            self.quality.text and self.flow.tunnel_protocol == "other"
+        ):
             return self.flow.tunnel_protocol == "tls"
         return self.host_port[1] in TLS_PORTS
 

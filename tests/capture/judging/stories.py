@@ -277,6 +277,13 @@ def half_flight() -> Story:
     return story.set(missing=(0, 700))
 
 
+def mute_in_text() -> Story:
+    """517 bytes into a tunnel to port 443, contents not printed, no answer."""
+    story = opened()
+    story.say(CLIENT, 517)
+    return bye_after(story.set(tunnel_protocol="other"), 12.0)
+
+
 def mute_ssh() -> Story:
     """An SSH client that gets no banner."""
     story = Story().connect().ask(target="bastion.example.com:22").answer()
