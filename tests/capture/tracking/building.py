@@ -165,8 +165,21 @@ class Tracked:
         return found
 
 
-def track(frames: Sequence[Frame], cuts: Sequence[int] = (), *, settle: bool = True) -> Tracked:
-    """Feed frames to a new tracker, as blocks that end at each of ``cuts``."""
+def track(
+    frames: Sequence[Frame],
+    cuts: Sequence[int] = (),
+    *,
+    settle: bool = True,
+    finish: bool = True,
+) -> Tracked:
+    """Feed frames to a new tracker, as blocks that end at each of ``cuts``.
+
+    Args:
+        frames: The capture.
+        cuts: How many frames come before each border.
+        settle: As the tracker's.
+        finish: Tell the tracker that the capture is at its end.
+    """
     decoder = Decoder()
     result = Tracked(Tracker(decoder.addresses.text, settle=settle), {}, {})
     ends = sorted({*cuts, len(frames)} - {0})
@@ -186,7 +199,8 @@ def track(frames: Sequence[Frame], cuts: Sequence[int] = (), *, settle: bool = T
         for index, row in copies:
             number = int(decoded.segments.number[index])
             result.bits[number], result.flows[number] = packets.DUPLICATE, row >> 1
-    result.tracker.finish()
+    if finish:
+        result.tracker.finish()
     return result
 
 
