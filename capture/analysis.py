@@ -21,7 +21,7 @@ from capture.facts import CaptureFacts, Endpoint, FlowFacts
 from capture.flow_reports import FlowReports
 from capture.frames import FrameBlock, SourceInfo
 from capture.judging import Catalogue, Judgement, judge, judge_capture, relate
-from capture.judging.select import CANDIDATE_PORTS, is_proxied, proves_proxy
+from capture.judging.select import CANDIDATE_PORTS, SCAN, is_proxied, proves_proxy
 from capture.options import AnalysisOptions
 from capture.packet_index import PacketIndex
 from capture.report.build import flow_report
@@ -173,11 +173,18 @@ class Analysis:
             ]
             due[stale] = True
         due[self.tracker.settled_flows()] = False
-        due &= ~self.tracker.strangers(
-            CANDIDATE_PORTS, {endpoint.port for endpoint in capture.proxies}
-        )
+        ports = {endpoint.port for endpoint in capture.proxies}
+        hosts = self._proxy_hosts(capture) if capture.silent_endpoints > SCAN else None
+        due &= ~self.tracker.strangers(CANDIDATE_PORTS | ports, hosts)
         self._looked_at = last
         return np.flatnonzero(due).tolist()
+
+    def _proxy_hosts(self, capture: CaptureFacts) -> set[int] | None:
+        """Address numbers of the known proxies; None where one has a name only."""
+        try:
+            return {self.decoder.addresses.number(end.host) for end in capture.proxies}
+        except ValueError:
+            return None
 
     def _look_at_all(self, capture: CaptureFacts) -> tuple[Finding, ...]:
         """Let flows shed light on each other, and judge the capture.

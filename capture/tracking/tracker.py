@@ -158,13 +158,16 @@ class Tracker:
             )
         ]
 
-    def strangers(self, ports: frozenset[int], known: set[int]) -> NDArray[np.bool_]:
-        """Flows without payload, on a server port that is among neither of these."""
+    def strangers(self, ports: frozenset[int], hosts: set[int] | None) -> NDArray[np.bool_]:
+        """Flows without payload whose server port is not among these, or (where given)
+        whose server's address number is not."""
         count, sides = len(self), self.table.sides
         silent = (sides.bytes[0 : 2 * count : 2] == 0) & (sides.bytes[1 : 2 * count : 2] == 0)
-        expected = np.array(sorted(ports | known))
-        port = self.table.flows.proxy[:count] & 0xFFFF
-        strange: NDArray[np.bool_] = silent & ~np.isin(port, expected, kind="table")
+        server = self.table.flows.proxy[:count]
+        expected = np.isin(server & 0xFFFF, np.array(sorted(ports)), kind="table")
+        if hosts is not None:
+            expected &= np.isin(server >> 16, np.array(sorted(hosts), np.int64))
+        strange: NDArray[np.bool_] = silent & ~expected
         return strange
 
     def settled_flows(self) -> Ints:
