@@ -18,6 +18,7 @@ from capture.report.model import Report
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
+    from multiprocessing.process import BaseProcess
 
 STDIN: Final = "-"
 
@@ -200,10 +201,23 @@ def _pool(jobs: int) -> ProcessPoolExecutor:
 
 
 def _start_worker() -> None:
-    """Let Ctrl+C end a worker at once and without a word: the parent speaks for all."""
+    """Let Ctrl+C end a worker at once and without a word: the parent speaks for all.
+
+    A parent that was killed speaks to nobody, and its workers must not read on.
+    """
     import signal
+    from multiprocessing import parent_process
+    from threading import Thread
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_end_after, args=(parent,), name="parent-watch", daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:

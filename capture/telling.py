@@ -16,6 +16,7 @@ from capture.facts import CLIENT, PROXY, Exchange, FlowFacts, Mark, TlsDirection
 from capture.protocols.events import ClientHello, Request, Response, ServerHello
 from capture.protocols.tls_names import alert_name, cipher_name, version_name
 from capture.report.model import Severity
+from capture.report.redact import safe
 
 NETWORK: Final = 2
 """Sender of what neither end sent: an ICMP error of a router."""
@@ -132,7 +133,7 @@ def request_line(request: Request) -> str:
 
 def status_line(response: Response) -> str:
     """``403 Forbidden``; of a 407 also the schemes it offers."""
-    line = f"{response.status} {response.reason}".strip()
+    line = safe(f"{response.status} {response.reason}".strip())
     if response.status in (401, 407) and response.challenges:
         schemes = dict.fromkeys(challenge.scheme for challenge in response.challenges)
         line += f"  (offers {', '.join(schemes)})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from tui.arguments import UsageError, parse
@@ -220,7 +221,7 @@ class _Tally:
 
 def _about(path: str, message: str) -> str:
     """``FILE: message``; without the file where the message begins with it already."""
-    name = "standard input" if path == _STDIN else path
+    name = "standard input" if path == _STDIN else path or "''"
     return message if message.startswith((path + ":", name + ":")) else f"{name}: {message}"
 
 
@@ -240,6 +241,8 @@ def _report(
     from capture.report.render import render
     from tui.progress import ProgressBar as Bar
 
+    if len(paths) > 1:
+        _end_in_order()
     bar = Bar()
     tally = _Tally(warnings_on_stderr=format in ("csv", "ndjson"))
     outcomes = check_files(
@@ -257,6 +260,21 @@ def _report(
     finally:
         bar.clear()
     return tally.exit_code(fail_on)
+
+
+def _end_in_order() -> None:
+    """Let SIGTERM and SIGHUP unwind as Ctrl+C does, so that no worker is left behind."""
+    import signal
+
+    def leave(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        with suppress(ValueError):  # not the main thread: the process is not ours alone
+            # Ignored (nohup), it stays ignored.
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, leave)
 
 
 def _cleared(outcomes: Iterator[Outcome], bar: ProgressBar) -> Iterator[Outcome]:

@@ -52,8 +52,10 @@ def prepare(stream: TextIO | None, *, ascii_only: bool = False) -> None:
 
 def narrate(message: str) -> None:
     """One line on stderr, for people."""
+    from capture.report.redact import safe  # a file name or an option may hold a password
+
     with suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(f"tunnelscope: {printable(message)}\n")
+        sys.stderr.write(f"tunnelscope: {printable(safe(message))}\n")
         sys.stderr.flush()
 
 
