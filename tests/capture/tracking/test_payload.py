@@ -36,8 +36,8 @@ TUNNEL = (
 
 
 def comparable(flow: FlowFacts) -> FlowFacts:
-    """Facts without how many of the first records are listed: an opening keeps the first
-    segments, a conversation the first records."""
+    """Facts without how many of the first records are listed and how many are counted at
+    least: an opening keeps the first segments, a conversation the first records."""
     if flow.tls is None:
         return flow
     client, proxy = (_few(side) for side in flow.tls.sides)
@@ -45,7 +45,7 @@ def comparable(flow: FlowFacts) -> FlowFacts:
 
 
 def _few(side: TlsDirection) -> TlsDirection:
-    return replace(side, records=side.records[:4])
+    return replace(side, records=side.records[:4], count=0)
 
 
 def all_odd(*given: object) -> Sorted:
