@@ -65,8 +65,8 @@ def flow_facts(
     """Gather everything known of a flow (0-based number)."""
     own, (client, proxy) = rows
     sides = (
-        _direction(client, proxy, odd, 2 * flow),
-        _direction(proxy, client, odd, 2 * flow + 1),
+        _direction(client, proxy, odd, 2 * flow, own.last_ns),
+        _direction(proxy, client, odd, 2 * flow + 1, own.last_ns),
     )
     syn = Mark(own.syn_no, own.syn_ns) if own.syn_no else None
     ack = Mark(own.ack_no, own.ack_ns) if own.ack_no else None
@@ -164,7 +164,7 @@ def _number_of(item: tuple[str, Mark]) -> int:
     return item[1].number
 
 
-def _direction(c: Any, other: Any, odd: Oddities, row: int) -> Direction:
+def _direction(c: Any, other: Any, odd: Oddities, row: int, last_ns: int) -> Direction:
     next_seq, acked = c.next_seq, max(other.max_ack, 1)
     fin = Mark(c.fin_no, c.fin_ns) if c.fin_no else None
     stream_end = next_seq - (1 if fin is not None and next_seq == c.fin_end else 0)
@@ -210,16 +210,16 @@ def _direction(c: Any, other: Any, odd: Oddities, row: int) -> Direction:
         cut_by_snaplen=c.cut,
         oversized=c.oversized,
         fragments=c.fragments,
-        **(_rare(c, odd, row) if row in odd.windows or row in odd.resets else {}),
+        **(_rare(odd, row, last_ns) if row in odd.windows or row in odd.resets else {}),
     )
 
 
-def _rare(c: Any, odd: Oddities, row: int) -> dict[str, Any]:
+def _rare(odd: Oddities, row: int, last_ns: int) -> dict[str, Any]:
     """Fields that only a direction with a zero window or a RST has."""
     values: dict[str, Any] = {}
     window = odd.windows.get(row)
     if window is not None:
-        open_ns = c.seen_ns - window.since.time_ns if window.since else 0
+        open_ns = last_ns - window.since.time_ns if window.since else 0
         values.update(
             zero_window_ns=max(window.longest_ns, open_ns),
             zero_window_mark=window.longest if window.longest_ns > open_ns else window.since,
