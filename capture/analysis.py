@@ -28,7 +28,7 @@ from capture.report.build import flow_report
 from capture.report.model import Finding, FlowReport, Report, SourceReport, Warning
 from capture.tracking.tracker import Tracker
 
-BATCH: Final = 2048
+BATCH: Final = 1024
 """Flows whose facts are gathered at once."""
 
 OTHER: Final = Judgement("ok", (), ())
@@ -147,6 +147,7 @@ class Analysis:
     def _judge(self, capture: CaptureFacts, final: bool) -> None:
         """Judge the flows that are not settled, as far as they may have changed."""
         due = self._due(capture, final)
+        once = final and not (self.options.keep_packets or self.options.keep_other)
         texts = self.options.keep_texts
         for start in range(0, len(due), BATCH):
             batch = due[start : start + BATCH]
@@ -158,6 +159,8 @@ class Analysis:
                 self._judged[flow] = item = _Judged(facts, judgement)
                 if known is not None:
                     item.report = known.report
+            if once:
+                self.tracker.release(batch)
 
     def _due(self, capture: CaptureFacts, final: bool) -> list[int]:
         """Flows that must be looked at: those that went on since they were, and at the

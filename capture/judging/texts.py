@@ -8,7 +8,6 @@ headers, and a table is parsed when somebody asks for it.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pkgutil import get_data
@@ -132,10 +131,10 @@ class Tables:
         return dict(self._parsed("step")["step"])
 
     def _parsed(self, kind: str) -> dict[str, Any]:
-        return tomllib.loads(self._plain[kind])
+        return _toml(self._plain[kind])
 
     def _texts(self, name: str, block: str) -> Texts:
-        item = tomllib.loads(block)["rule"][name]
+        item = _toml(block)["rule"][name]
         try:
             texts = _texts(item, self._steps)
         except KeyError as error:
@@ -177,13 +176,19 @@ def builtin() -> Tables:
     return Tables(data.decode())
 
 
+def _toml(text: str) -> dict[str, Any]:
+    import tomllib  # late: a capture without a finding asks for no text
+
+    return tomllib.loads(text)
+
+
 def _issue(name: str, block: str) -> Issue:
-    item = tomllib.loads(block)["issue"][name]
+    item = _toml(block)["issue"][name]
     return Issue(item["name"], item["summary"])
 
 
 def _code(code: str, block: str) -> Code:
-    item = tomllib.loads(block)["code"][code]
+    item = _toml(block)["code"][code]
     return Code(item["name"], item["meaning"])
 
 

@@ -111,6 +111,12 @@ class Tracker:
                     conversation.finish(side, rows.sides[side].next_seq)
         return conversation
 
+    def release(self, flows: Sequence[int]) -> None:
+        """Let go of what was said on these flows: their facts were asked for the last time."""
+        for flow in flows:
+            self.payload.conversations.pop(flow, None)
+        self.payload.openings.drop(np.array(sorted(flows), np.int64))
+
     def proxy(self, flow: int) -> Endpoint:
         """The proxy's (or server's) end of a flow."""
         value = int(self.table.flows.proxy[flow])
@@ -136,6 +142,7 @@ class Tracker:
 
     def finish(self) -> None:
         """The source is read: settle what only waited for time to pass."""
+        self.table.close()
         if self._settling and len(self) >= MANY_FLOWS:
             self._settler.settle(None, set(self.icmp))
 

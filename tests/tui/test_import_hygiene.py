@@ -45,6 +45,26 @@ def test_check_imports_no_screen_and_no_worker(format: str) -> None:
     assert not modules & (SCREEN | WORKERS | {"widgets", "tui.app", "csv", "email"})
 
 
+RARE = {
+    "capture.decode.dns", "capture.decode.fragments", "capture.decode.icmp",
+    "capture.judging.own", "capture.packet_index", "capture.snapshot", "capture.sources.pcapng",
+    "capture.sources.text", "capture.store", "humanize", "importlib.resources", "numpy.ma",
+}  # fmt: skip
+"""What a small pcap file gives no reason to load."""
+
+
+def test_a_small_capture_loads_what_it_needs() -> None:
+    modules = imported("check", str(CAPTURE))
+    assert "capture.sources.pcap" in modules
+    assert not modules & RARE
+
+
+def test_a_healthy_capture_needs_no_catalogue() -> None:
+    modules = imported("check", str(CAPTURE.with_name("01a_success_302_tls13.pcap")))
+    assert "capture.judging.judge" in modules
+    assert "tomllib" not in modules
+
+
 def test_the_report_without_a_terminal_imports_no_screen() -> None:
     assert not imported(str(CAPTURE)) & SCREEN
 
