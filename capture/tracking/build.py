@@ -351,8 +351,10 @@ def _tls(
         return None
     alerts = [Alert(a.mark, side, a.level, a.code) for side, a in seen.alerts]
     for side in (CLIENT, PROXY):
-        later = walker.alerts.get(2 * flow + side, ())
-        alerts += [Alert(mark, side, level, code) for mark, level, code in later]
+        for mark, level, code in walker.alerts.get(2 * flow + side, ()):
+            alert = Alert(mark, side, level, code)
+            if alert not in alerts:  # the walker goes over a kept opening, too
+                alerts.append(alert)
     reader = conversation.reader(CLIENT)
     hello = seen.hello or (reader.partial if reader else None)
     server, certificates = seen.server, seen.certificates

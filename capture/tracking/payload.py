@@ -71,6 +71,8 @@ class Payload:
         if len(rows):
             talking = sides.mode[a.row[rows]] == TALK
             plain = rows[~talking]
+            row = a.row[plain]  # a side that its conversation left to the walker is no opening
+            plain = plain[(sides.mode[row] == FRESH) | (sides.kept[row] > 0)]
             plain = plain[end[plain] > a.before[plain]]  # sent again: nothing new
             sorted_out = sort_out(self._table, segments, a, start, plain)
             self.openings.keep(segments, a, start, sorted_out.keep, sorted_out.rank)
