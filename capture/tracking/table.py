@@ -255,10 +255,6 @@ class FlowTable:
         keys = zip(low.tolist(), high.tolist(), strict=True)
         self._current.update(zip(keys, numbers.tolist(), strict=True))
 
-    def close(self) -> None:
-        """No more segments come: forget which flow an endpoint pair belongs to."""
-        self._current.clear()
-
     def flip(self, flow: int) -> None:
         """Exchange client and proxy of a flow whose roles had been guessed wrongly."""
         client = self.flows.client

@@ -142,7 +142,6 @@ class Tracker:
 
     def finish(self) -> None:
         """The source is read: settle what only waited for time to pass."""
-        self.table.close()
         if self._settling and len(self) >= MANY_FLOWS:
             self._settler.settle(None, set(self.icmp))
 
