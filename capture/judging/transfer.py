@@ -30,9 +30,10 @@ GAVE_UP_S: Final = 5.0
 STALLED_S: Final = 10.0
 """Silence that counts as a stall while the flow is still open."""
 
-POOL_IDLE_S: Final = 25.0
-"""Clients that keep connections for later close them after 30 s and more; one that leaves a
-single large answer sooner was waiting for the rest."""
+POOL_IDLE_S: Final = 45.0
+"""Browsers, Go and .NET keep idle connections for 60 s and more; clients that wait for data
+give up after 30 s (curl, dnf, apt) or sooner. One that leaves a single large answer before
+this was waiting for the rest."""
 
 FLOWING_S: Final = 2.0
 """An end this soon after the last data met a transfer, not an idle connection."""

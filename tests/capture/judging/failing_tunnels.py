@@ -141,6 +141,8 @@ TRANSFER = (
              ("reset-in-transfer",)),
     Scenario("reset after silence, on the next request", lambda: forgotten(), "transfer_reset",
              ("reset-after-idle",)),
+    Scenario("a download stops at a record's end, given up after 30 s",
+             lambda: bye_after(download(1_000_000), 30.2), "transfer_stalled", ("transfer-stall",)),
     Scenario("stopped in a record", lambda: bye_after(download().set(missing=(0, 900)), 7.0),
              "transfer_stalled", ("transfer-stall",)),
     Scenario("stopped, still open", lambda: download().set(missing=(0, 900)), "transfer_stalled",

@@ -150,6 +150,8 @@ HEALTHY = (
              .server_flight().finish().fetch().close("client_fin"), "ok", ("tls-proxy",)),
     Scenario("inspected, and accepted",
              lambda: inspected(), "ok", ("tls-inspected",)),
+    Scenario("a download, then the client's pool drops the idle connection",
+             lambda: bye_after(download(1_000_000), 60.2), "ok"),
     Scenario("closed for idleness after a minute, several requests before",
              lambda: tunnel().fetch(500).fetch(600).fetch(700).fetch(800).wait(60.0)
              .close("proxy_fin").close("client_fin"), "ok", ("idle-close",)),
