@@ -168,3 +168,20 @@ def test_syns_are_marked_up_to_a_bound() -> None:
     assert flow.syn_count == 20
     assert numbers(flow.syn_marks) == list(range(1, 13))
     assert flow.sides[CLIENT].retransmissions == 19
+
+
+def test_oddities_turn_with_the_roles() -> None:
+    """What was noted of the sides while they were guessed wrongly."""
+    flow = facts("""
+        0   c A  1 1 port=80
+        1   p A  1 1 w=0 port=80
+        20  c R  1 0 port=80 ttl=9
+        21  p R  1 0 port=80 ttl=7
+        300 c PA 1 1 x=CONNECT_a:443_HTTP/1.1~~ port=80
+    """, 2, start="")  # fmt: skip
+    client, proxy = flow.sides
+    assert flow.client.port == 80
+    assert (client.rst_ttl, proxy.rst_ttl) == (9, 7)
+    assert (client.zero_windows, proxy.zero_windows) == (0, 1)
+    assert proxy.zero_window_mark is not None
+    assert not client.zero_window_open

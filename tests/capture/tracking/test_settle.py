@@ -130,6 +130,29 @@ def track_without_end(frames: list[Frame]) -> Tracked:
     return track(frames, every(1, frames), finish=False)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\r\nUser-Agent: ", b"\r\nContent-Fo: "),  # as plain as before: settled
+        (b"CONNECT ", b"CONNECT_"),
+        (b"\r\nHost: ", b"\r\nHostX:"),
+        (b"200 Connection established", b"403 Connection established"),
+        (b"\x16\x03\x03", b"\x15\x03\x03"),
+    ],
+)
+def test_only_what_is_plainly_healthy_is_settled(old: bytes, new: bytes) -> None:
+    assert len(old) == len(new)
+    frames = [replace(f, data=f.data.replace(old, new, 1)) for f in many(1)]
+    assert any(new in frame.data for frame in frames)
+    seen = track(frames, settle=True)
+    facts = track(frames, settle=False).all_facts()
+    settled = seen.tracker.settled_flows().tolist()
+    assert bool(settled) == (b"Content-Fo" in new)
+    catalogue = Catalogue.load()
+    for flow in settled:
+        assert judge(facts[flow], around(frames, facts), catalogue).verdict == "ok"
+
+
 def test_witnesses_stand_for_all() -> None:
     frames = many(12)
     seen = track(frames)

@@ -200,3 +200,53 @@ def test_facts_in_a_batch_are_those_of_each() -> None:
     assert len(seen.tracker) > 5
     assert seen.all_facts() == [seen.facts(flow) for flow in range(len(seen.tracker))]
     assert [flow.id for flow in seen.all_facts()] == list(range(1, len(seen.tracker) + 1))
+
+
+REFUSED = """
+0 c S  0 0 port=50001
+1 p SA 0 1 port=50001
+2 c A  1 1 port=50001
+3 c PA 1 1 x=CONNECT_a:443_HTTP/1.1~~ port=50001
+4 p PA 1 27 x=HTTP/1.1_403_Forbidden~Content-Length:_0~~ port=50001
+5 c S  0 0 port=50002
+6 p RA 0 1 port=50002
+"""
+
+
+def test_flows_that_may_prove_a_proxy() -> None:
+    seen = track(story(REFUSED).frames)
+    assert seen.tracker.with_requests() == [0]
+    origin = REFUSED.replace("CONNECT_a:443", "GET_/")
+    assert track(story(origin).frames).tracker.with_requests() == []
+    seen = track(frames_in(DATA / "01a_success_302_tls13.pcap"))
+    assert [str(end) for end in seen.tracker.tunnel_servers()] == ["10.10.10.1:80"]
+
+
+def test_strangers_said_nothing_on_no_known_port() -> None:
+    tracker = track(story(REFUSED).frames).tracker
+    proxy = 10 << 24 | 10 << 16 | 10 << 8 | 1
+    assert tracker.strangers(frozenset({80}), None).tolist() == [False, True]
+    assert tracker.strangers(frozenset({80, 3128}), None).tolist() == [False, False]
+    assert tracker.strangers(frozenset({3128}), {proxy}).tolist() == [False, False]
+    assert tracker.strangers(frozenset({3128}), {proxy + 1}).tolist() == [False, True]
+
+
+def test_endpoints_are_printable() -> None:
+    tracker = track(story(REFUSED).frames).tracker
+    value = int(tracker.table.flows.client[1])
+    assert [tracker.endpoint_text(value) for _ in range(2)] == ["10.40.40.1:50002"] * 2
+    seen = track(frames_in(DATA / "01f_success_ipv6_proxy.pcap"))
+    value = int(seen.tracker.table.flows.proxy[0])
+    assert seen.tracker.endpoint_text(value) == str(seen.facts().proxy)
+    assert seen.tracker.endpoint_text(value).startswith("[")
+
+
+def test_what_was_said_can_be_let_go() -> None:
+    seen = track(frames_in(DEMOS / "tour.pcapng"))
+    before = seen.all_facts()
+    seen.tracker.release(range(len(seen.tracker)))
+    assert seen.tracker.payload.conversations == {}
+    assert seen.tracker.payload.openings.flows().size == 0
+    after = seen.all_facts()
+    assert [flow.sides for flow in after] == [flow.sides for flow in before]
+    assert all(flow.exchanges == () for flow in after)
