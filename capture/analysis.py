@@ -31,6 +31,10 @@ from capture.tracking.tracker import Tracker
 BATCH: Final = 1024
 """Flows whose facts are gathered at once."""
 
+AT_ONCE: Final = 1000
+"""Flows judged for one report while the capture is still being read: about half a second's
+work, so that a screen goes on filling."""
+
 OTHER: Final = Judgement("ok", (), ())
 """Verdict of flows that are not to a proxy: they are not judged."""
 
@@ -77,6 +81,8 @@ class Analysis:
         self._last_ns: int | None = None
         self._linktypes: dict[int, None] = {}
         self._judged: dict[int, _Judged] = {}
+        self.behind = 0
+        """Flows that the last report had no time for."""
         self._looked_at: NDArray[np.uint32] = np.zeros(0, np.uint32)
         """Last packet of each flow when it was looked at."""
         self._proxies: set[Endpoint] = set()
@@ -166,7 +172,8 @@ class Analysis:
         """Flows that must be looked at: those that went on since they were, and at the
         end those on which time tells, or what was learned of the capture since."""
         last = self.tracker.table.flows.last_no[: len(self.tracker)].copy()
-        due = last != np.pad(self._looked_at, (0, len(last) - len(self._looked_at)))
+        before = np.pad(self._looked_at, (0, len(last) - len(self._looked_at)))
+        due = last != before
         if final:
             due[[flow for flow in range(len(last)) if flow not in self._judged]] = True
             stale = [
@@ -179,8 +186,16 @@ class Analysis:
         ports = {endpoint.port for endpoint in capture.proxies}
         hosts = self._proxy_hosts(capture) if capture.silent_endpoints > SCAN else None
         due &= ~self.tracker.strangers(CANDIDATE_PORTS | ports, hosts)
+        flows = np.flatnonzero(due)
+        if not final and len(flows) > AT_ONCE:
+            self.behind = len(flows) - AT_ONCE
+            later = flows[AT_ONCE:]
+            last[later] = before[later]
+            flows = flows[:AT_ONCE]
+        else:
+            self.behind = 0
         self._looked_at = last
-        return np.flatnonzero(due).tolist()
+        return flows.tolist()
 
     def _proxy_hosts(self, capture: CaptureFacts) -> set[int] | None:
         """Address numbers of the known proxies; None where one has a name only."""

@@ -98,6 +98,8 @@ class Engine(threading.Thread):
             catalogue = self._catalogue or Catalogue.load(self._options.rules)
             analysis = Analysis(self._source.info, self._options, catalogue)
             self._read(analysis)
+            while analysis.behind and not self._stop_asked.is_set():
+                self._publish(analysis)
         except UnreadableInput as problem:
             error = str(problem)
         except Exception as problem:  # the screen shows it; a thread must not die silently
