@@ -17,11 +17,10 @@ from capture.protocols.masking import COVER, secret_spans, socks_spans
 
 __all__ = ["mask_payload"]
 
-_CUT_USERINFO: Final = re.compile(
-    rb"(?:://|^CONNECT )[^\s/@:\"'<>]{0,256}:(?P<value>(?!\d{1,5}(?:/[^\s]*)?\Z)[^\s@\"'<>]+)\Z",
-    re.MULTILINE,
+_AUTHORITY: Final = re.compile(
+    rb"(?:://|^CONNECT )[^\s/@:\"'<>]{0,256}:(?P<value>[^\s@\"'<>]++)", re.MULTILINE
 )
-"""A password whose ``@`` was not captured, or is further on: no port has such digits."""
+_PORT: Final = re.compile(rb"\d{1,5}(?![^/])")
 _CUT_HEAD: Final = re.compile(
     rb"\A(?P<value>(?![^\r\n]*\b(?:HTTP|RTSP|SIP|ICAP)/\d)[^\r\n:]+)\r?\n(?:[\w-]{1,80}:|\r?\n)"
 )
@@ -58,7 +57,10 @@ def mask_payload(
 
 def _secrets(data: bytes) -> Iterator[tuple[int, int]]:
     yield from secret_spans(data)
-    for pattern in (_CUT_USERINFO, _CUT_HEAD):
-        match = pattern.search(data)
-        if match:
+    for match in _AUTHORITY.finditer(data):
+        # A password whose @ was not captured, or is further on.
+        if match.end() == len(data) and not _PORT.match(match["value"]):
             yield match.span("value")
+    cut = _CUT_HEAD.match(data)
+    if cut:
+        yield cut.span("value")

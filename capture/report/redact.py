@@ -17,7 +17,7 @@ from capture.protocols.text import MASK, SECRET_NAME, mask_urls, printable, unes
 _LONGEST: Final = 20_000
 """Characters kept of one string: no text of a report is near it."""
 
-_HINTS: Final = ("@", "auth", "basic", "cookie", "bearer", "tlrmtvnt", "eyj", "%40")
+_HINTS: Final = ("@", "auth", "basic", "cookie", "bearer", "tlrmtvnt", "eyj", "%40", "-u", "user")
 
 # Kept as text: hardly any report needs them, and compiling costs a fast start.
 _FIELD: Final = (
@@ -28,6 +28,10 @@ _FIELD: Final = (
 _NTLM: Final = r"TlRMTVNTUA[A-Za-z0-9+/=]*"
 _BLOB: Final = r"(?i)\b(?P<scheme>basic|bearer)(?P<gap>\s+)(?P<blob>[\w.~+/=-]{6,})"
 _USERINFO: Final = r"(?<![\w/])[^\s:/@\"'<>()]{1,64}:[^\s/@\"'<>]{1,128}@(?=[\w\[])"
+_OPTION: Final = (
+    r"(?P<option>(?<!\S)(?:--(?:proxy-)?user|-[uU])[= ]\s{0,9})(?!USER:PASS)[^\s:]{1,64}:\S+"
+)
+"""curl's user and password, as pasted commands have them; placeholders of advice stay."""
 _PARAMETER: Final = r"(?P<name>\b[\w.-]{2,40})=(?P<value>\"[^\"]*\"|[^\s&;,\"'<>)]+)"
 
 
@@ -55,6 +59,7 @@ def redact(text: str) -> str:
     text = re.sub(_BLOB, _mask_blob, text)
     text = mask_urls(text)
     text = re.sub(_USERINFO, f"{MASK}@", text)
+    text = re.sub(_OPTION, rf"\g<option>{MASK}", text)
     return re.sub(_PARAMETER, _mask_parameter, text)
 
 

@@ -68,6 +68,34 @@ def test_socks_login_is_covered_only_where_socks_is_spoken() -> None:
     assert mask_payload(login + b"x", socks=True) == login + b"x"
 
 
-@given(st.binary(max_size=400), st.binary(max_size=400), st.booleans())
-def test_length_never_changes(payload: bytes, before: bytes, socks: bool) -> None:
-    assert len(mask_payload(payload, before, socks=socks)) == len(payload)
+@pytest.mark.parametrize("cut", range(5, 30))
+def test_userinfo_is_known_by_what_follows(cut: int) -> None:
+    line = b"GET http://joe:hunter2@host/x HTTP/1.1\r\n"
+    shown = mask_payload(line[:cut], b"", line[cut:]) + mask_payload(line[cut:], line[:cut])
+    assert shown == b"GET http://***********@host/x HTTP/1.1\r\n"
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        (b"GET http://joe:hunt", b"GET http://joe:****"),
+        (b"CONNECT joe:hunt", b"CONNECT joe:****"),
+        (b"GET http://host:8080", b"GET http://host:8080"),
+        (b"CONNECT host:44", b"CONNECT host:44"),
+        (b"IyeTI=\r\nHost: a\r\n", b"******\r\nHost: a\r\n"),
+        (b"HTTP/1.1 200 OK\r\nVia: a\r\n", b"HTTP/1.1 200 OK\r\nVia: a\r\n"),
+    ],
+)
+def test_secrets_that_the_capture_cut(payload: bytes, shown: bytes) -> None:
+    assert mask_payload(payload) == shown
+
+
+@given(st.binary(max_size=400), st.binary(max_size=400), st.binary(max_size=90), st.booleans())
+def test_length_never_changes(payload: bytes, before: bytes, after: bytes, socks: bool) -> None:
+    assert len(mask_payload(payload, before, after, socks=socks)) == len(payload)
+
+
+@pytest.mark.parametrize("piece", [b"://a:", b"a ", b"CONNECT a:b\n", b"a\r"])
+def test_repetition_takes_one_pass(piece: bytes) -> None:
+    data = piece * (400_000 // len(piece)) + b"\n"
+    assert len(mask_payload(data)) == len(data)

@@ -22,6 +22,16 @@ from capture.protocols.masking import mask_payload
         (b"x: eyJhbGciOiJIUzI1NiJ9.ab.cd", b"x: " + b"*" * 26),
         (b"PASS abc\r\nUSER joe\r\n", b"PASS ***\r\nUSER joe\r\n"),
         (b"AUTH PLAIN abc\r\n", b"AUTH PLAIN ***\r\n"),
+        (b"AUTH LOGIN\r\nam9l\r\ncHc=\r\nx", b"AUTH LOGIN\r\n**********\r\nx"),
+        (b"a1 LOGIN joe pw\r\n", b"a1 LOGIN joe **\r\n"),
+        (b'{"n": 1, "password":"a\\"b"}', b'{"n": 1, "password":"****"}'),
+        (b"Proxy-Authenticate: NTLM TlRMTVNTUAACA==", b"Proxy-Authenticate: NTLM ***************"),
+        (b"http://joe@corp:pw@a/x", b"http://***********@a/x"),
+        (b"http://a/?mail=joe@corp", b"http://a/?mail=joe@corp"),
+        (b"/?u=http%3A%2F%2Fjoe%3Apw%40a", b"/?u=http%3A%2F%2F********%40a"),
+        (b"/?pass%77ord=abc", b"/?pass%77ord=***"),
+        (b"Via: 1.1 joe:pw@proxy", b"Via: 1.1 ******@proxy"),
+        (b"<b>Authorization: Basic abcd</b>", b"<b>Authorization: Basic ********"),
         (b"\x01\x03joe\x02pw", b"\x01\x03***\x02**"),
         (b"\x01\x03joe\x02pwmore", b"\x01\x03joe\x02pwmore"),
         (b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
@@ -33,6 +43,15 @@ from capture.protocols.masking import mask_payload
 )  # fmt: skip
 def test_mask_payload(data: bytes, masked: bytes) -> None:
     assert mask_payload(data) == masked
+
+
+@pytest.mark.parametrize(
+    "piece", [b"a://", b"eyJ", b"a:b@", b"a=", b"%3a%2f%2fa", b'"a":"', b"A: b "]
+)
+def test_repetition_takes_one_pass(piece: bytes) -> None:
+    """A pattern that went over it again and again would not come back from this."""
+    data = piece * (1_500_000 // len(piece))
+    assert len(mask_payload(data)) == len(data)
 
 
 @given(st.binary(max_size=300))

@@ -28,6 +28,10 @@ BLOB = b64encode(b"admin:hunter2-secret").decode()
         ("Cookie: session=abcdef0123", "abcdef0123"),
         ("GET /x?token=abcdef0123&a=1", "abcdef0123"),
         ("password=hunter2", "hunter2"),
+        ("curl -u admin:hunter2 --proxy http://10.0.0.1:80 https://x", "hunter2"),
+        ("unrecognized arguments: --proxy-user=admin:hunter2 x", "hunter2"),
+        ("http://h/?u=http%3A%2F%2Fadmin%3Ahunter2%40x&b=1", "hunter2"),
+        ("http://h/?pass%77ord=hunter2", "hunter2"),
         ('Digest username="a", password="hunter2"', "hunter2"),
     ],
 )
