@@ -105,6 +105,35 @@ def test_everything_else_does(text: str, size: int) -> None:
     assert seen.facts().exchanges[0].response is not None
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("CONNECT_~~~~~~~~~~", REPLY),
+        ("CONNECT_a_b_c_d_e_f_HTTP/1.1~~", REPLY),
+        ("CONNECT_:_HTTP/1.1~Host:_~~", REPLY),
+        (CONNECT, "HTTP/1.1_2~~~~~~~~~~"),
+        (CONNECT, "HTTP/1.1_2x0_OK~Foo~~"),
+        (CONNECT, "HTTP/1.1_204_No_Content~Content-Length:_99~~"),
+        (CONNECT, "HTTP/1.1_299_~Transfer-Encoding:_chunked~~"),
+        ("CONNECT_a:1_HTTP/1.1~~CONNECT_b:2_HTTP/1.1~~", REPLY),
+        (CONNECT, REPLY + "HTTP/1.1_200_OK~~"),
+    ],
+)
+def test_heads_of_any_kind(asked: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that only looks plain is read as carefully as any."""
+    ends = [1 + len(text) + text.count("~") for text in (asked, told)]
+    built = story(HANDSHAKE + f"""
+        21 c PA 1 1 x={asked}
+        70 p PA 1 {ends[0]} x={told}
+        71 c PA {ends[0]} {ends[1]} b=160301000401000000
+        90 p PA {ends[1]} {ends[0] + 9} b=160303000402000000
+    """)  # fmt: skip
+    quick = track(built.frames, settle=False).facts()
+    monkeypatch.setattr(payload, "sort_out", all_odd)
+    slow = track(built.frames, settle=False).facts()
+    assert comparable(quick) == comparable(slow)
+
+
 @pytest.mark.parametrize("size", [1, 2, 100])
 @pytest.mark.parametrize("who", ["c", "p"])
 def test_guessed_roles_are_turned_by_what_is_said(who: str, size: int) -> None:
