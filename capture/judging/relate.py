@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from capture.facts import CLIENT, PROXY, CaptureFacts, FlowFacts, Mark
+from capture.judging import talk
 from capture.judging.catalogue import Catalogue
 from capture.judging.hit import (
     CERTAIN,
@@ -35,6 +36,8 @@ RETRY_NS = 5 * SECOND
 LOOP_NS = 10 * SECOND
 LOOP = 3
 """This many refusals of credentials for one client and target within ``LOOP_NS``."""
+
+_CERTIFICATE = ("tls_untrusted_ca", "tls_cert_expired", "tls_version")
 
 _LEFT = ("tls-left-after-handshake", "tls-left-in-handshake")
 """Rules whose only sign is that the client left."""
@@ -281,11 +284,10 @@ class _Book:
             used = self.flows[other]
             if (
                 used is flow
-                or self.judged[other].verdict not in ("ok", "auth_ok")
-                or used.tls is None
-                or used.tls.sides[PROXY].first_app is None
                 or used.first.time_ns > flow.last.time_ns
                 or used.last.time_ns < flow.first.time_ns
+                or any(f.verdict in _CERTIFICATE for f in self.judged[other].findings)
+                or not talk.requests(Scene(used, self.capture))
             ):
                 continue
             hit = Hit(

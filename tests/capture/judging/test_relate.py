@@ -141,6 +141,9 @@ def test_a_spare_connection_beside_one_in_use_is_no_rejection() -> None:
     assert used.verdict == left.verdict == "ok"
     assert rules(left) == ["tls-spare"]
     assert left.findings[0].severity is Severity.INFO
+    # A transfer that failed later shows as well that the certificate was accepted.
+    cut = tunnel().fetch(200_000).set(missing=(0, 900)).close("proxy_rst")
+    assert [item.verdict for item in judged(spare(), cut)] == ["ok", "transfer_reset"]
 
 
 def test_a_client_that_left_alone_may_have_rejected_the_certificate() -> None:
@@ -148,5 +151,6 @@ def test_a_client_that_left_alone_may_have_rejected_the_certificate() -> None:
         healthy(at=60),  # later: another program, or another option
         healthy(client=OTHER_CLIENT),
         spare(),
+        opened().client_hello().server_flight().wait(9).close("client_fin"),
     ):
         assert rules(judged(spare(), other)[0]) == ["tls-left-after-handshake"]
