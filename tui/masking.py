@@ -22,7 +22,7 @@ _AUTHORITY: Final = re.compile(
 )
 _PORT: Final = re.compile(rb"\d{1,5}(?![^/])")
 _CUT_HEAD: Final = re.compile(
-    rb"\A(?P<value>(?![^\r\n]*\b(?:HTTP|RTSP|SIP|ICAP)/\d)[^\r\n:]+)\r?\n(?:[\w-]{1,80}:|\r?\n)"
+    rb"\A(?P<value>(?![^\r\n]*\b(?:HTTP|RTSP|SIP|ICAP)/\d)[\t\x20-9;-~]+)\r?\n(?:[\w-]{1,80}:|\r?\n)"
 )
 """Where the capture begins inside a head, its first line may be the rest of a secret."""
 
