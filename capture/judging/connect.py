@@ -91,7 +91,8 @@ def _not_acked(scene: Scene) -> Hit | None:
     if not client.retransmissions and waited < HUNG_S:
         return None
     marks = client.run.marks if client.run else ()
-    backlog = scene.flow.syn_ack_count > 1
+    copied = client.duplicates or scene.proxy.duplicates  # "any" captures hold packets twice
+    backlog = scene.flow.syn_ack_count > 1 and not copied
     return Hit(
         "connect-backlog" if backlog else "connect-not-acked",
         PROBLEM,
