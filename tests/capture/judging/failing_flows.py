@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from capture.facts import CLIENT
 from capture.protocols.events import Challenge, Credentials
 from tests.capture.judging.build import (
     Story,
