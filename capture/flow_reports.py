@@ -7,7 +7,9 @@ the columns in batches while an output goes through them, and are not kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, overload
+from typing import Any, Final, overload
+
+import numpy as np
 
 from capture.facts import CaptureFacts, FlowFacts
 from capture.judging import Judgement
@@ -16,11 +18,10 @@ from capture.protocols.tls_names import version_name
 from capture.report.build import flow_report
 from capture.report.model import FlowReport
 from capture.report.table import TableRow, table_row
-from capture.tracking.build import FlowRows, take_rows
 from capture.tracking.tracker import Tracker
 
 BATCH: Final = 2048
-_CLOSES: Final = ("client_fin", "proxy_fin")
+_FIRST_CLOSE: Final = "client_fin"
 
 
 class FlowReports(Sequence[FlowReport]):
@@ -72,27 +73,41 @@ class FlowReports(Sequence[FlowReport]):
         """Table rows in order; those of settled flows are made without a report."""
         for start in range(0, len(self._entries), BATCH):
             entries = self._entries[start : start + BATCH]
-            settled = [entry for entry in entries if isinstance(entry, int)]
-            taken = iter(take_rows(self._tracker.table, settled))
+            settled = self._settled_rows([entry for entry in entries if isinstance(entry, int)])
             for number, entry in enumerate(entries, start + 1):
                 if isinstance(entry, int):
-                    yield self._row(number, entry, next(taken))
+                    yield TableRow(number, *next(settled))
                 else:
                     yield table_row(entry)
 
-    def _row(self, number: int, flow: int, rows: FlowRows) -> TableRow:
-        own, (client, proxy) = rows
-        summary, text = self._tracker.summary(flow), self._tracker.endpoint_text
-        assert summary is not None
-        request, response = summary.request, summary.response
-        return TableRow(
-            number, text(own.client), text(own.proxy), request.authority or request.target,
-            "tunnel", response.status, response.reason, summary.hello.sni,
-            version_name(summary.server.version), "ok", "", _CLOSES[0], own.first_ns,
-            max(0, own.last_ns - own.first_ns) / 1e9, client.packets + proxy.packets,
-            client.bytes, proxy.bytes, 0, (own.ack_ns - own.syn_ns) / 1e6,
-            (proxy.first_payload_ns - client.first_payload_ns) / 1e6,
-        )  # fmt: skip
+    def _settled_rows(self, flows: list[int]) -> Iterator[tuple[Any, ...]]:
+        """The cells of settled flows behind their number."""
+        table, text = self._tracker.table, self._tracker.endpoint_text
+        at = np.array(flows, np.int64)
+        own, up, down = table.flows, 2 * at, 2 * at + 1
+        sides = table.sides
+        for flow, client, proxy, first, last, rtt, packets, sent, received, delay in zip(
+            flows,
+            own.client[at].tolist(),
+            own.proxy[at].tolist(),
+            own.first_ns[at].tolist(),
+            own.last_ns[at].tolist(),
+            (own.ack_ns[at] - own.syn_ns[at]).tolist(),
+            (sides.packets[up] + sides.packets[down]).tolist(),
+            sides.bytes[up].tolist(),
+            sides.bytes[down].tolist(),
+            (sides.first_payload_ns[down] - sides.first_payload_ns[up]).tolist(),
+            strict=True,
+        ):
+            summary = self._tracker.summary(flow)
+            assert summary is not None
+            request, response = summary.request, summary.response
+            yield (
+                text(client), text(proxy), request.authority or request.target, "tunnel",
+                response.status, response.reason, summary.hello.sni,
+                version_name(summary.server.version), "ok", "", _FIRST_CLOSE, first,
+                max(0, last - first) / 1e9, packets, sent, received, 0, rtt / 1e6, delay / 1e6,
+            )  # fmt: skip
 
     def _make(self, places: range) -> list[FlowReport]:
         entries = [self._entries[place] for place in places]
