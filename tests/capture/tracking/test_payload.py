@@ -182,3 +182,24 @@ def test_openings_are_bounded() -> None:
     seen = track(built.frames)
     kept = seen.tracker.payload.kept([0]).get(0, [])
     assert len(kept) <= 2 * KEPT_SEGMENTS
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_a_request_behind_a_lost_one_is_read_before_its_reply(size: int) -> None:
+    """The capture missed the first CONNECT; the second one opened the tunnel."""
+    denied = "HTTP/1.1_407_Auth~Content-Length:_0~Proxy-Authenticate:_Basic~~"
+    refused = len(denied) + denied.count("~")
+    built = story(HANDSHAKE + f"""
+        60 p PA 1 {1 + ASKED} x={denied}
+        61 c PA {1 + ASKED} {1 + refused} x={CONNECT}
+        90 p PA {1 + refused} {1 + 2 * ASKED} x={REPLY}
+        91 c PA {1 + 2 * ASKED} {1 + refused + TOLD} x=hello
+    """)  # fmt: skip
+    flow = track(built.frames, every(size, built.frames)).facts()
+    assert flow.tunnel is not None
+    assert flow.tunnel.number == 6
+    last = flow.exchanges[-1]
+    assert last.request is not None
+    assert last.request.target == "example.com:443"
+    assert last.response is not None
+    assert last.response.status == 200
