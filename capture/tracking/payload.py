@@ -121,10 +121,11 @@ class Payload:
         flow, flip = -1, 0
         talk = Conversation()
         modes = self._table.sides.mode
-        for row, seq, length, at, captured, number, time_ns in zip(
+        for row, seq, length, ack, at, captured, number, time_ns in zip(
             a.row[rows].tolist(),
             start[rows].tolist(),
             a.length[rows].tolist(),
+            a.ack[rows].tolist(),
             segments.payload_at[index].tolist(),
             segments.payload_captured[index].tolist(),
             a.number[rows].tolist(),
@@ -142,6 +143,8 @@ class Payload:
             if not talk.languages[side] and self._wrong_way(flow, side, payload):
                 flip, side = flip ^ 1, side ^ 1
                 self._flip(flow)
+            if talk.waiting:  # what this answers comes first, though bytes before it are missing
+                talk.acked(side ^ 1, ack)
             talk.feed(side, seq, length, payload, Mark(number, time_ns))
         self._catch_up(changed)
 

@@ -160,6 +160,8 @@ class Settler:
         response = parse_response(told[0].payload)
         if request is None or response is None or request.credentials or request.malformed:
             return None
+        if request.length != len(asked[0].payload) or response.length != len(told[0].payload):
+            return None
         stream = asked[1].payload
         size = HEADER + (stream[3] << 8 | stream[4]) if len(stream) > HEADER else 0
         packets = 1

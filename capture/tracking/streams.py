@@ -110,6 +110,8 @@ class Conversation:
         request, response = parse_request(asked), parse_response(told)
         if request is None or response is None or request.method != "CONNECT":
             raise ValueError("no CONNECT with its reply")
+        if (request.length, response.length) != (len(asked), len(told)):
+            raise ValueError("more than a head in a segment")
         talk = cls()
         exchange: HttpExchange[Mark] = HttpExchange()
         exchange.request, exchange.request_first, exchange.request_last = (
