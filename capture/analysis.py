@@ -106,9 +106,8 @@ class Analysis:
         self._dns.extend(decoded.dns)
         if self.index is not None:
             self.index.append(block, decoded, analysed, self.tracker)
-            for flow in self.tracker.payload.flipped:
+            for flow in self.tracker.flipped:
                 self.index.flip(flow)
-        self.tracker.payload.flipped.clear()
 
     # -- reports ----------------------------------------------------------------------
 

@@ -51,14 +51,13 @@ class Payload:
         conversations: Parsed flows, by flow number.
         openings: First segments of the others.
         walker: Record borders of all encrypted directions.
-        flipped: Flows whose guessed roles were exchanged, until the caller clears it.
     """
 
     def __init__(self, table: FlowTable) -> None:
         self.conversations: dict[int, Conversation] = {}
         self.openings = Openings()
         self.walker = RecordWalker(table)
-        self.flipped: list[int] = []
+        self._flipped: list[int] = []
         self._table = table
         self._waiting: set[int] = set()
 
@@ -89,6 +88,11 @@ class Payload:
                 self.walker.walk(segments, a, rows)
         elif self._waiting:
             self._catch_up(set())
+
+    def take_flipped(self) -> list[int]:
+        """Flows whose guessed roles were exchanged since this was asked last."""
+        flipped, self._flipped = self._flipped, []
+        return flipped
 
     def kept(self, flows: Sequence[int]) -> dict[int, list[Kept]]:
         """Openings of those of the flows that have one."""
@@ -183,4 +187,4 @@ class Payload:
         self._table.flip(flow)
         self.conversations[flow].flip()
         self._table.flows.certain[flow] = True
-        self.flipped.append(flow)
+        self._flipped.append(flow)

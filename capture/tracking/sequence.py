@@ -213,7 +213,7 @@ def _telling(segments: Segments, index: Ints) -> Mask:
     return telling
 
 
-def _first_of(rows: Ints, keys: Ints, size: int, none: int) -> Ints:
+def first_of(rows: Ints, keys: Ints, size: int, none: int) -> Ints:
     """First of the (ascending) positions ``rows`` for each key."""
     first = np.full(size, none, np.int64)
     first[keys[::-1]] = rows[::-1]
@@ -238,9 +238,9 @@ def _learn_bases(
         return
     lane = 2 * run + side
     total, none = len(rows), len(run)
-    own = _first_of(np.arange(none), lane, total, none)
+    own = first_of(np.arange(none), lane, total, none)
     acks = np.flatnonzero(flags & ACK != 0)
-    other = _first_of(acks, lane[acks] ^ 1, total, none)
+    other = first_of(acks, lane[acks] ^ 1, total, none)
     syn = flags & SYN != 0
     for lanes, take_own in (
         (np.flatnonzero(unset & (own <= other) & (own < none)), True),

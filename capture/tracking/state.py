@@ -13,8 +13,8 @@ import numpy as np
 from capture import packets as mark
 from capture.decode.columns import ACK, FIN, OPT_SACK, RST, SYN, Segments
 from capture.frames import Ints
-from capture.tracking.events import Oddities, note_syns
-from capture.tracking.sequence import Analysed, _first_of
+from capture.tracking.events import RESENT, Oddities, note_syns
+from capture.tracking.sequence import Analysed, first_of
 from capture.tracking.table import FlowTable
 
 BACKWARDS_NS: Final = 1_000_000
@@ -31,7 +31,6 @@ _COUNTED: Final = (
     (mark.WINDOW_FULL, "window_full"),
     (mark.LOST_SEGMENT, "lost"),
 )
-_RESENT: Final = mark.RETRANSMISSION | mark.FAST_RETRANSMISSION | mark.SPURIOUS_RETRANSMISSION
 _GAP_UNIT: Final = 14
 """Silences are compared in units of 2**14 ns (16 µs), so that a position fits beside."""
 _PLACES: Final = 0xFFFFFF
@@ -48,7 +47,7 @@ def commit(table: FlowTable, odd: Oddities, segments: Segments, a: Analysed) -> 
     last[lane] = count
     present = np.flatnonzero(last >= 0)
     rows = (2 * a.run_flow[:, None] + np.arange(2)).ravel()
-    _begin(table, segments, a, _first_of(count, lane, lanes, len(a))[present], rows[present])
+    _begin(table, segments, a, first_of(count, lane, lanes, len(a))[present], rows[present])
     _count(table, segments, a, lane, lanes, rows)
     _payload(table, a, lane, lanes, rows)
     _last_of_each(table, a, last[present], rows[present])
@@ -145,8 +144,8 @@ def _count(
     for bit, column in _COUNTED:
         if used & bit:
             add(column, a.analysis & bit != 0)
-    if used & _RESENT:
-        add("retransmissions", a.analysis & _RESENT != 0)
+    if used & RESENT:
+        add("retransmissions", a.analysis & RESENT != 0)
     if used & mark.ACKED_UNSEEN:  # counts against the side whose bytes were not seen
         where = a.analysis & mark.ACKED_UNSEEN != 0
         np.add.at(sides.acked_unseen, a.row[where] ^ 1, 1)

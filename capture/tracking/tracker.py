@@ -48,6 +48,8 @@ class Tracker:
         self.table = FlowTable()
         self.odd = Oddities()
         self.payload = Payload(self.table)
+        self.flipped: list[int] = []
+        """Flows whose guessed roles the last block turned round."""
         self._settler = Settler(self.table, self.payload.openings)
         self._settling = settle
         self._now_ns = 0
@@ -72,7 +74,8 @@ class Tracker:
             classify(self.table, self.odd, segments, analysed)
             commit(self.table, self.odd, segments, analysed)
             self.payload.feed(segments, analysed)
-            for flow in self.payload.flipped:
+            self.flipped = self.payload.take_flipped()
+            for flow in self.flipped:
                 self.odd.flip(flow)
             self._now_ns = max(self._now_ns, int(segments.time_ns.max()))
         for error in decoded.icmp:
