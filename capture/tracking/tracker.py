@@ -65,7 +65,7 @@ class Tracker:
 
     def add(self, decoded: Decoded) -> Analysed | None:
         """Take a block; returns its analysis (None for a block without TCP)."""
-        analysed = None
+        analysed, self.flipped = None, []
         segments = decoded.segments
         if len(segments):
             runs = self.table.assign(segments)
