@@ -7,6 +7,7 @@ stop the others.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,12 @@ def check_files(
     if wanted <= 1 or STDIN in paths:
         for index, path in enumerate(paths):
             label = f"{path} ({index + 1} of {len(paths)})" if len(paths) > 1 else path
-            yield check_file(path, options, progress=progress, label=label)
+            outcome = check_file(path, options, progress=progress, label=label)
+            gc.freeze()  # the collector need not walk what a large report holds
+            try:
+                yield outcome
+            finally:
+                gc.unfreeze()  # or what each file leaves behind would stay for good
     else:
         yield from _in_parallel(paths, options, wanted, progress)
 

@@ -52,7 +52,6 @@ def analyse(
     finally:
         source.close()
         if collecting:
-            gc.freeze()  # nor need it walk what the report holds
             gc.enable()
 
 

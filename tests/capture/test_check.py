@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,13 @@ def test_a_file_that_fails_does_not_stop_the_others(analysed: list[str]) -> None
     assert outcomes[1] == Unreadable("foreign", "foreign: not a capture")
     assert outcomes[3] == Unreadable("absent", "No such file or directory")
     assert outcomes[4] == Unreadable("huge", "not enough memory to read it")
+
+
+def test_nothing_is_kept_from_the_collector_for_good(analysed: list[str]) -> None:
+    before = gc.get_freeze_count()
+    for _ in check_files(["a", "b", "foreign"], jobs=1):
+        assert gc.get_freeze_count() > before
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_defect_of_ours_is_one_line(analysed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
