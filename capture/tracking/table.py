@@ -148,6 +148,7 @@ class FlowTable:
         flow = np.array([current.get(key, UNKNOWN) for key in keys], np.int64)
         reused = np.zeros(len(flow), np.bool_)
         splits = self._incarnations(segments, order, source, start, flow, reused)
+        splits = self._stragglers(segments, order, source, start, flow, reused, splits)
         if splits:
             at = np.searchsorted(start, splits)
             start = np.insert(start, at, splits)
@@ -204,6 +205,68 @@ class FlowTable:
             else:
                 splits.append(position)
         return splits
+
+    def _stragglers(
+        self,
+        segments: Segments,
+        order: Ints,
+        source: Ints,
+        start: Ints,
+        flow: Ints,
+        reused: NDArray[np.bool_],
+        splits: list[int],
+    ) -> list[int]:
+        """Leave the old connection what came of it after the SYN of the next.
+
+        A client that resets and at once connects from the same port meets the rest of the
+        old reply, and resets it again, before the SYN-ACK. Such segments are moved before
+        the SYN.
+
+        Returns:
+            The positions of splits, as they are then.
+        """
+        begun = np.flatnonzero(reused).tolist()
+        if not splits and not begun:
+            return splits
+        bounds = np.sort(np.concatenate((start, np.array(splits, np.int64), [len(order)])))
+        moved: list[int] = []
+        for position in splits:
+            moved.append(position + self._move(segments, order, source, position, bounds))
+        for number in begun:
+            position = int(start[number])
+            late = self._move(segments, order, source, position, bounds)
+            if late:
+                known = order[position]
+                key = self._key(segments, source, int(known))
+                flow[number], reused[number] = self._current[key], False
+                moved.append(position + late)
+        return sorted(moved)
+
+    def _key(self, segments: Segments, source: Ints, index: int) -> tuple[int, int]:
+        left = int(source[index])
+        right = int(segments.dst[index]) << 16 | int(segments.dport[index])
+        return min(left, right), max(left, right)
+
+    def _move(
+        self, segments: Segments, order: Ints, source: Ints, position: int, bounds: Ints
+    ) -> int:
+        """Move segments of the old connection before the SYN at ``position``; how many."""
+        syn = int(order[position])
+        client, next_seq = source[syn], (int(segments.seq[syn]) + 1) & 0xFFFFFFFF
+        end = int(bounds[np.searchsorted(bounds, position, "right")])
+        run = order[position + 1 : end]
+        mine = source[run] == client
+        flags = segments.flags[run]
+        again = mine & (flags & SYN != 0)
+        goes_on = np.where(mine, segments.seq[run], segments.ack[run]) == next_seq
+        goes_on &= mine | (flags & ACK != 0)
+        first = int(np.argmax(goes_on)) if goes_on.any() else 0
+        late = np.flatnonzero(~again[:first])
+        if not len(late):
+            return 0
+        stays = np.flatnonzero(again[:first])
+        order[position : position + 1 + first] = np.concatenate((run[late], [syn], run[stays]))
+        return len(late)
 
     def _began_with(self, flow: int) -> tuple[int, int] | None:
         if flow == UNKNOWN or self.flows.syn_seq[flow] == UNKNOWN:

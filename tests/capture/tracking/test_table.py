@@ -97,6 +97,41 @@ def test_a_syn_in_the_middle_begins_anew(size: int) -> None:
     assert (first.reused_port, second.reused_port) == (False, True)
 
 
+LATE = """
+0     c S  0 0
+20    p SA 0 1
+20.1  c A  1 1
+21    c PA 1+10 1
+41    p PA 1+100 11
+41.1  c R  11 0
+41.2  c S  0 0 isn=777000
+41.3  p PA 101+50 -775989    # of the old reply: its ACK is 1011
+41.4  p FA 151 -775989
+41.5  c R  -775989 0
+61    p SA 0 1 isn=888000
+61.1  c A  1 1
+62    c PA 1+10 1
+82    p PA 1+39 11
+"""
+
+
+@pytest.mark.parametrize("cuts", [(), (6,), (5,)])
+def test_what_comes_late_of_the_old_connection_is_left_to_it(cuts: tuple[int, ...]) -> None:
+    built = story(LATE)
+    seen = track(built.frames, cuts)
+    assert [seen.flows[n] for n in range(1, 15)] == [0] * 6 + [1] + [0] * 3 + [1] * 4
+    first, second = seen.all_facts()
+    assert [name for name, _ in first.closes] == ["client_rst", "proxy_fin"]
+    assert (second.closes, second.packets, second.reused_port) == ((), 5, True)
+    assert second.sides[1].stream_bytes == 39
+
+
+def test_late_segments_stay_where_the_next_handshake_was_not_seen() -> None:
+    built = story("".join(LATE.splitlines(keepends=True)[:11]))
+    seen = track(built.frames)
+    assert [seen.flows[n] for n in range(1, 11)] == [0] * 6 + [1] * 4
+
+
 def test_flows_are_numbered_by_their_first_packet() -> None:
     text = """
     0 c S 0 0 port=50003
