@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 STDIN: Final = "-"
+LARGE: Final = 5000
+"""Flows of a report that the garbage collector had better leave alone."""
 
 Progress = Callable[[float | None, str], None]
 """Called with the part done (0 to 1, None where it cannot be told) and what is read."""
@@ -61,11 +63,14 @@ def check_files(
         for index, path in enumerate(paths):
             label = f"{path} ({index + 1} of {len(paths)})" if len(paths) > 1 else path
             outcome = check_file(path, options, progress=progress, label=label)
-            gc.freeze()  # the collector need not walk what a large report holds
-            try:
-                yield outcome
-            finally:
-                gc.unfreeze()  # or what each file leaves behind would stay for good
+            large = isinstance(outcome, Report) and len(outcome.flows) >= LARGE
+            if large:
+                gc.freeze()  # the collector would only walk it, again and again
+            yield outcome
+            if large and index + 1 < len(paths):
+                gc.unfreeze()
+                # What was frozen counts as old and would wait for long; it is megabytes.
+                gc.collect()
     else:
         yield from _in_parallel(paths, options, wanted, progress)
 

@@ -51,11 +51,16 @@ def test_a_file_that_fails_does_not_stop_the_others(analysed: list[str]) -> None
     assert outcomes[4] == Unreadable("huge", "not enough memory to read it")
 
 
-def test_nothing_is_kept_from_the_collector_for_good(analysed: list[str]) -> None:
-    before = gc.get_freeze_count()
-    for _ in check_files(["a", "b", "foreign"], jobs=1):
-        assert gc.get_freeze_count() > before
-    assert gc.get_freeze_count() == 0
+def test_the_collector_spares_large_reports_only_while_they_are_used(
+    analysed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in check_files(["a", "foreign"], jobs=1):
+        assert gc.get_freeze_count() == 0
+    monkeypatch.setattr(check, "LARGE", 1)
+    frozen = [
+        gc.get_freeze_count() > 0 for _ in check_files(["a", "foreign", "b", "foreign"], jobs=1)
+    ]
+    assert frozen == [True, False, True, False]
 
 
 def test_a_defect_of_ours_is_one_line(analysed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
