@@ -138,17 +138,16 @@ def _why_early(scene: Scene, end: Mark) -> tuple[str, Severity, Confidence, str]
         return None
     quiet = "no record of close_notify's size came before it"
     idle = _idle_s(scene, end)
-    if idle <= FLOWING_S:
-        if talk.bulk(scene):
-            return "cut-without-goodbye", PROBLEM, POSSIBLE, quiet
-        return None
     asked_for = talk.request_count(scene)
-    unused = asked_for == 0
-    if asked_for <= talk.FEW_REQUESTS and is_round(idle, short=unused or talk.bulk(scene)):
+    flowing = idle <= FLOWING_S
+    timer = is_round(idle, short=asked_for == 0 or talk.bulk(scene))
+    if timer and not flowing and asked_for <= talk.FEW_REQUESTS:
         return "idle-timeout", WARNING, LIKELY, quiet
-    if talk.few_requests(scene) and talk.full_last_record(scene):
+    if (flowing or talk.few_requests(scene)) and talk.full_last_record(scene):
         words = f"{quiet}; the last TLS record was a full one"
         return "cut-without-goodbye", PROBLEM, LIKELY, words
+    if flowing and talk.bulk(scene):
+        return "cut-without-goodbye", PROBLEM, POSSIBLE, quiet
     return None
 
 
@@ -393,11 +392,11 @@ def _why_stalled(
             words = f"#{asked.number} the client's request had no answer"
             return "no-response", severity, POSSIBLE, words
         return None
-    if not enough or not talk.bulk(scene) or not talk.few_requests(scene):
+    if not enough or not talk.few_requests(scene):
         return None
     if talk.full_last_record(scene):
         return "transfer-stall", PROBLEM, LIKELY, "the last TLS record was a full one"
-    if gave_up and (waited <= POOL_IDLE_S or dead):
+    if gave_up and talk.bulk(scene) and (waited <= POOL_IDLE_S or dead):
         return "transfer-stall", PROBLEM, POSSIBLE, "the client had asked once and waited"
     return None
 

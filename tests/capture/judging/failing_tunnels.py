@@ -151,6 +151,11 @@ TRANSFER = (
              "transfer_stalled", ("transfer-stall",)),
     Scenario("stopped after a full record", lambda: download(16_384 * 8), "transfer_stalled",
              ("transfer-stall",), 60.0),
+    Scenario("stopped after four full records", lambda: bye_after(download(16_384 * 4), 11.0),
+             "transfer_stalled", ("transfer-stall",)),
+    Scenario("closed after four full records",
+             lambda: download(16_384 * 4).close("proxy_fin").close("client_fin"),
+             "tunnel_closed_early", ("cut-without-goodbye",)),
     Scenario("lost data never came", lambda: lossy(), "transfer_stalled", ("transfer-loss",)),
     Scenario("path dies in a download", lambda: dead(), "transfer_stalled", ("path-dead",)),
     Scenario("path dies in an upload", lambda: tunnel().fetch().set(CLIENT, largest_acked=1448)
