@@ -6,7 +6,9 @@ each flow, with state kept only for the directions that have any.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -236,22 +238,25 @@ def _fill(odd: Oddities, row: int, left: int, right: int) -> bool:
     gaps = odd.gaps.get(row)
     if not gaps:
         return False
+    # They are in order and apart: each begins where the stream had ended.
+    first = last = bisect_right(gaps, left, key=_right)
     rest: list[Gap] = []
-    hit = False
-    for gap in gaps:
-        if right <= gap.left or left >= gap.right:
-            rest.append(gap)
-            continue
-        hit = True
+    while last < len(gaps) and gaps[last].left < right:
+        gap = gaps[last]
         if gap.left < left:
             rest.append(gap._replace(right=left))
         if right < gap.right:
             rest.append(gap._replace(left=right))
-    if rest:
-        odd.gaps[row] = rest
-    else:
+        last += 1
+    if first == last:
+        return False
+    gaps[first:last] = rest
+    if not gaps:
         del odd.gaps[row]
-    return hit
+    return True
+
+
+_right = attrgetter("right")
 
 
 def _close_acked_gaps(table: FlowTable, odd: Oddities, a: Analysed) -> None:
