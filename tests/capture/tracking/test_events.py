@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from capture.facts import CLIENT, PROXY, Direction, FlowFacts
+from capture.facts import CLIENT, PROXY, Direction, FlowFacts, Mark
+from capture.tracking.events import Gap, Oddities, _fill
 from tests.capture.tracking.building import HANDSHAKE, START_NS, every, story, track
 
 SIZES = (1, 2, 3, 100)
@@ -185,3 +188,24 @@ def test_oddities_turn_with_the_roles() -> None:
     assert (client.zero_windows, proxy.zero_windows) == (0, 1)
     assert proxy.zero_window_mark is not None
     assert not client.zero_window_open
+
+
+def test_many_holes_are_filled_as_one_by_one() -> None:
+    """What is left is what a set of bytes says, also with bytes that come twice."""
+    dice = random.Random(1)
+    for _ in range(200):
+        borders = sorted(dice.sample(range(200), 12))
+        odd = Oddities()
+        odd.gaps[0] = [
+            Gap(left, right, Mark(1, 0), 1)
+            for left, right in zip(borders[::2], borders[1::2], strict=True)
+        ]
+        missing = {byte for gap in odd.gaps[0] for byte in range(gap.left, gap.right)}
+        for _ in range(15):
+            left = dice.randrange(200)
+            come = set(range(left, left + dice.randrange(1, 30)))
+            assert _fill(odd, 0, left, max(come) + 1) == bool(missing & come)
+            missing -= come
+            gaps = odd.gaps.get(0, [])
+            assert missing == {byte for gap in gaps for byte in range(gap.left, gap.right)}
+            assert gaps == sorted(gaps)
