@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from capture.decode.columns import IPV6_BASE, IcmpError
 from capture.facts import CLIENT, PROXY, Exchange, FlowFacts, Mark, TlsDirection, TlsFacts
 from capture.protocols.events import ClientHello, Request, Response, ServerHello
+from capture.protocols.icmp_names import icmp_name
 from capture.protocols.tls_names import alert_name, cipher_name, version_name
 from capture.report.model import Severity
 from capture.report.redact import safe
@@ -24,27 +25,6 @@ NETWORK: Final = 2
 _RECORD_NAMES: Final = {20: "ChangeCipherSpec", 22: "Handshake, encrypted", 24: "Heartbeat"}
 _ALERT_RECORD: Final = 21
 _FATAL: Final = 2
-
-_ICMP_NAMES: Final = {
-    (4, 3, 0): "network unreachable",
-    (4, 3, 1): "host unreachable",
-    (4, 3, 2): "protocol unreachable",
-    (4, 3, 3): "port unreachable",
-    (4, 3, 4): "fragmentation needed",
-    (4, 3, 9): "network administratively prohibited",
-    (4, 3, 10): "host administratively prohibited",
-    (4, 3, 13): "administratively prohibited",
-    (4, 11, 0): "TTL exceeded in transit",
-    (4, 11, 1): "reassembly time exceeded",
-    (6, 1, 0): "no route to destination",
-    (6, 1, 1): "administratively prohibited",
-    (6, 1, 3): "address unreachable",
-    (6, 1, 4): "port unreachable",
-    (6, 2, 0): "packet too big",
-    (6, 3, 0): "hop limit exceeded in transit",
-}
-"""RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1, RFC 4443, by version, type
-and code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +207,8 @@ def _icmp(facts: FlowFacts) -> Iterator[_Said]:
 def icmp_text(error: IcmpError) -> str:
     """``ICMP fragmentation needed, MTU 1400, from 10.0.0.1``."""
     protocol = "ICMPv6" if error.version == 6 else "ICMP"
-    key = (error.version, error.type, error.code)
-    name = _ICMP_NAMES.get(key, f"type {error.type} code {error.code}")
+    name = icmp_name(error.version, error.type, error.code)
+    name = name or f"type {error.type} code {error.code}"
     mtu = f", MTU {error.mtu}" if error.mtu else ""
     # An IPv6 address is a number in the decoder's book, which is not at hand here.
     sender = f", from {IPv4Address(error.sender)}" if 0 <= error.sender < IPV6_BASE else ""

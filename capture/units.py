@@ -39,6 +39,11 @@ def count(number: int) -> str:
     return f"{text} {prefix}"
 
 
+def octets(number: int) -> str:
+    """``1 byte``, ``1,448 bytes``, ``12.4 kB``: in words and exact up to four digits."""
+    return plural(number, "byte") if abs(number) < 10_000 else size(number)
+
+
 def plural(number: int, noun: str) -> str:
     """``1 packet``, ``412 packets``."""
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"

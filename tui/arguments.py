@@ -200,9 +200,7 @@ def _check_parser() -> _Parser:
     parser.add_argument(
         "-r", "--read", action="append", default=[], metavar="FILE", help="the same, for the habit"
     )
-    parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="text (default), %(choices)s"
-    )
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the report there")
     parser.add_argument(
         "--fail-on",

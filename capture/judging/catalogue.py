@@ -14,8 +14,8 @@ from capture.judging.hit import Hit
 from capture.judging.scene import Scene
 from capture.judging.signs import Sign
 from capture.judging.texts import (
+    FLOW_PLACEHOLDERS,
     PLACEHOLDER,
-    PLACEHOLDERS,
     CatalogueError,
     Code,
     Issue,
@@ -35,8 +35,8 @@ __all__ = ["Catalogue", "CatalogueError", "Code", "Issue", "Tables", "Texts"]
 _SAFE: Final = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,253}")
 """What a value may hold to stand in a command that somebody will paste into a shell."""
 
-_STAND_INS: Final = {"target": "HOST:443", "host": "HOST", "sni": "HOST", "port": "443",
-                     "proxy": "PROXY:PORT", "proxy_host": "PROXY"}  # fmt: skip
+_STAND_INS: Final = {"target": "HOST:443", "host": "HOST", "bare_host": "HOST", "sni": "HOST",
+                     "port": "443", "proxy": "PROXY:PORT", "proxy_host": "PROXY"}  # fmt: skip
 """For commands, where the value is unknown or not fit for a shell."""
 
 
@@ -102,7 +102,7 @@ class Catalogue:
             for path in sorted(Path(directory).glob("*.toml")):
                 try:
                     text = path.read_text(encoding="utf-8")
-                    own += parse_own(tomllib.loads(text), PLACEHOLDERS)
+                    own += parse_own(tomllib.loads(text), FLOW_PLACEHOLDERS)
                 except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValueError) as error:
                     raise CatalogueError(f"{path}: {error}") from error
         return cls(tuple(own))
@@ -134,7 +134,7 @@ class Catalogue:
             issue=texts.issue,
             code=hit.code,
             verdict=hit.verdict,
-            raise_by=fill(texts.raise_by, values),
+            raise_by="" if hit.confidence is Confidence.CERTAIN else fill(texts.raise_by, values),
             symptom=fill(texts.symptom, values),
         )
 
@@ -177,7 +177,7 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 
 def flow_values(scene: Scene) -> dict[str, str]:
-    """The placeholders that every flow has."""
+    """A value for each of ``FLOW_PLACEHOLDERS``."""
     flow, (host, port) = scene.flow, scene.host_port
     response, tls = scene.response, scene.tls
     sni = tls.client_hello.sni if tls and tls.client_hello else None
@@ -190,10 +190,12 @@ def flow_values(scene: Scene) -> dict[str, str]:
         "proxy_port": str(flow.proxy.port),
         "target": scene.target or "the destination",
         "host": host or "the destination",
+        "bare_host": host or "the destination",
         "port": port or "443",
         "sni": sni or host or "the destination",
         "status": str(response.status) if response else "",
         "reason": response.reason if response else "",
+        "reply": f"{response.status} {response.reason}".rstrip() if response else "",
         "filter": f"host {proxy_host} and port {flow.proxy.port}",
     }
 

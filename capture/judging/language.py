@@ -7,14 +7,14 @@ from typing import Final
 from capture.facts import CLIENT, PROXY
 from capture.judging.hit import CERTAIN, INFO, LIKELY, PROBLEM, Hit, packets, sentence
 from capture.judging.scene import Scene
-from capture.units import duration, plural
+from capture.units import duration, octets
 
 UNANSWERED_S: Final = 3.0
 """A first message in the wrong language is not answered later: proxies that wait for a
 request line wait for ever (squid 5.7 on a SOCKS greeting, measured)."""
 
 _NAMES: Final = {
-    "tls": "TLS (a ClientHello)",
+    "tls": "TLS",
     "socks4": "SOCKS4",
     "socks5": "SOCKS5",
     "ssh": "SSH",
@@ -185,7 +185,7 @@ def http_to_socks(scene: Scene) -> Hit | None:
         CERTAIN,
         sentence(
             scene.request_text,
-            f"{where}answered by {plural(len(head), 'byte')} of SOCKS ({head[:8].hex(' ')})",
+            f"{where}answered by {octets(len(head))} of SOCKS ({head[:8].hex(' ')})",
         ),
         packets(scene.asked, first),
         "connect_no_reply",

@@ -20,7 +20,7 @@ from capture.judging.reach import icmp_words
 from capture.judging.reset import origin
 from capture.judging.scene import DEFAULT_MSS, FULL_SIZE, SECOND, Scene
 from capture.report.model import Confidence
-from capture.units import duration, plural
+from capture.units import duration, octets, plural
 
 TRIES: Final = 3
 """Times a full-size segment must be seen before its loss is no accident."""
@@ -135,9 +135,9 @@ def _all_swallowed(scene: Scene) -> Hit:
         PROBLEM,
         LIKELY,
         sentence(
-            f"{plural(swallowed(scene), 'byte')} {_DIRECTIONS[PROXY]} never came, as the sequence "
+            f"{octets(swallowed(scene))} {_DIRECTIONS[PROXY]} never came, as the sequence "
             f"number of #{last.number if last else 0} shows",
-            f"full-size segments would have {plural(limit, 'byte')}",
+            f"full-size segments would have {octets(limit)}",
             "its acknowledgements, which are small, came",
             scene.ending_text,
         ),
@@ -195,10 +195,10 @@ def _seen_by_receiver(scene: Scene, sender: int, hole: Hole) -> Hit:
         PROBLEM,
         LIKELY,
         sentence(
-            f"{plural(missing, 'byte')} {_DIRECTIONS[sender]} are missing before "
+            f"{octets(missing)} {_DIRECTIONS[sender]} are missing before "
             f"#{hole.mark.number}, {beyond}, and never came",
             f"that is {plural(count, 'full-size segment')} of {limit} bytes" if whole else "",
-            f"the largest segment that arrived has {plural(side.largest, 'byte')}",
+            f"the largest segment that arrived has {octets(side.largest)}",
             scene.ending_text,
         ),
         packets(scene.flow.tunnel or scene.asked, hole.mark, scene.client_end),

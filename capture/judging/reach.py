@@ -17,6 +17,7 @@ from capture.judging.hit import (
     sentence,
 )
 from capture.judging.scene import Scene
+from capture.protocols.icmp_names import icmp_name
 from capture.units import duration, plural
 
 NO_ANSWER_S: Final = 3.0
@@ -45,30 +46,10 @@ def _answer_kind(error: IcmpError) -> str:
     return ""
 
 
-ICMP_TEXT: Final = {
-    (4, 3, 0): "network unreachable",
-    (4, 3, 1): "host unreachable",
-    (4, 3, 2): "protocol unreachable",
-    (4, 3, 3): "port unreachable",
-    (4, 3, 4): "fragmentation needed",
-    (4, 3, 9): "network administratively prohibited",
-    (4, 3, 10): "host administratively prohibited",
-    (4, 3, 13): "communication administratively prohibited",
-    (4, 11, 0): "TTL expired in transit",
-    (6, 1, 0): "no route to destination",
-    (6, 1, 1): "communication administratively prohibited",
-    (6, 1, 3): "address unreachable",
-    (6, 1, 4): "port unreachable",
-    (6, 1, 5): "source address failed policy",
-    (6, 2, 0): "packet too big",
-    (6, 3, 0): "hop limit exceeded in transit",
-}
-
-
 def icmp_words(error: IcmpError) -> str:
     """``ICMP 3/13, communication administratively prohibited``."""
     family = "ICMPv6" if error.version == 6 else "ICMP"
-    text = ICMP_TEXT.get((error.version, error.type, error.code), "")
+    text = icmp_name(error.version, error.type, error.code)
     return f"{family} {error.type}/{error.code}" + (f", {text}" if text else "")
 
 

@@ -16,13 +16,17 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from capture.judging.signs import PLACES, Sign
 from capture.report.model import Confidence
 
-PLACEHOLDERS: Final = frozenset({
-    "client", "client_host", "proxy", "proxy_host", "proxy_port", "target", "host", "port", "sni",
-    "status", "reason", "delay", "gap", "offered", "scheme", "detail", "direction", "size", "mss",
-    "mtu", "ping_size", "router", "issuer", "subject", "expiry", "name", "other", "feature",
-    "count", "filter", "first",
+FLOW_PLACEHOLDERS: Final = frozenset({
+    "client", "client_host", "proxy", "proxy_host", "proxy_port", "target", "host", "bare_host",
+    "port", "sni", "status", "reason", "reply", "filter",
 })  # fmt: skip
-"""What a text may hold between braces."""
+"""What every flow has a value for."""
+
+PLACEHOLDERS: Final = FLOW_PLACEHOLDERS | {
+    "delay", "gap", "offered", "scheme", "detail", "direction", "size", "mss", "mtu", "ping_size",
+    "router", "issuer", "subject", "expiry", "name", "other", "feature", "count", "first",
+}  # fmt: skip
+"""What a built-in text may hold between braces: the others come with a rule's hit."""
 
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 

@@ -29,7 +29,7 @@ from capture.judging.scene import (
 )
 from capture.protocols.events import Certificate
 from capture.report.model import Confidence, Severity
-from capture.units import duration, plural, size
+from capture.units import duration, octets, plural, size
 
 SILENT_S: Final = 5.0
 """No server flight for this long, while the client waits, is a stall."""
@@ -43,9 +43,6 @@ not like what it saw; one that stays longer opened the connection in advance."""
 
 SPLIT_HELLO: Final = 1200
 """A ClientHello longer than this may need two packets, which some boxes cannot handle."""
-
-KEM_GROUPS: Final = frozenset({0x11EC, 0x11EB, 0x6399})
-"""Post-quantum key shares (X25519MLKEM768 and its kin), over a kilobyte each."""
 
 QUIET_ALERTS: Final = frozenset({0, 90, 100})
 """close_notify, user_canceled, no_renegotiation: no failure."""
@@ -344,7 +341,7 @@ def half_server_flight(scene: Scene) -> Hit | None:
         sentence(
             _hello_text(scene),
             f"#{last.number} last data of the server's flight" if last else "",
-            f"{plural(missing, 'byte')} of its last record are missing" if missing else "",
+            f"{octets(missing)} of its last record are missing" if missing else "",
             f"nothing more from either side in {duration(scene.waited(last))}",
             scene.ending_text,
         ),

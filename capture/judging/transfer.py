@@ -22,7 +22,7 @@ from capture.judging.reset import origin
 from capture.judging.scene import SECOND, Scene
 from capture.judging.tls import failure_alert
 from capture.report.model import Confidence, Severity
-from capture.units import duration, plural, size
+from capture.units import duration, octets, plural, size
 
 GAVE_UP_S: Final = 5.0
 """Silence after which a client that closes did so for want of data."""
@@ -90,7 +90,7 @@ def _idle_s(scene: Scene, end: Mark) -> float:
 
 def _open_record(scene: Scene) -> str:
     lacking = talk.missing(scene)
-    return f"its last TLS record lacks {plural(lacking, 'byte')}" if lacking else ""
+    return f"its last TLS record lacks {octets(lacking)}" if lacking else ""
 
 
 # -- closed by FIN -------------------------------------------------------------------------
@@ -294,7 +294,7 @@ def _dead(scene: Scene, sender: int, took: float) -> Hit:
         LIKELY,
         sentence(
             _progress(scene),
-            f"#{run.marks[0].number} {plural(run.length, 'byte')} from the {SENDERS[sender]} sent "
+            f"#{run.marks[0].number} {octets(run.length)} from the {SENDERS[sender]} sent "
             f"{run.sent} times in {duration(took)}, never acknowledged",
             f"before that {duration(silence.seconds)} of silence" if forgotten and silence else "",
             f"segments of up to {side.largest_acked} bytes had been acknowledged before",
@@ -382,7 +382,7 @@ def _why_stalled(
     holes = [hole for hole in scene.proxy.holes if not hole.acked]
     if enough and holes:
         lost = holes[0].right - holes[0].left
-        words = f"{plural(lost, 'byte')} before #{holes[0].mark.number} were lost and never came"
+        words = f"{octets(lost)} before #{holes[0].mark.number} were lost and never came"
         return "transfer-loss", PROBLEM, LIKELY, words
     asked = talk.unanswered(scene)
     if asked is not None and talk.only_tickets(scene):

@@ -78,7 +78,8 @@ class Finding:
     verdict: str | None = None
     """Verdict it would give the flow; None for findings that give none (not serialised)."""
     raise_by: str = ""
-    """What would raise the confidence (not serialised; shown beside the cause)."""
+    """What would raise the confidence; empty where the cause is certain (not serialised; shown
+    beside the cause)."""
     symptom: str = ""
     """What the user's own program will have said: ``curl: (56) …`` (not serialised)."""
 

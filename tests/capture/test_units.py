@@ -26,6 +26,12 @@ def test_count(number: int, text: str) -> None:
     assert units.count(number) == text
 
 
+def test_octets() -> None:
+    assert units.octets(1) == "1 byte"
+    assert units.octets(1448) == "1,448 bytes"
+    assert units.octets(12_400) == "12.4 kB"
+
+
 def test_plural() -> None:
     assert units.plural(1, "packet") == "1 packet"
     assert units.plural(0, "packet") == "0 packets"

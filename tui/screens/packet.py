@@ -28,6 +28,7 @@ __all__ = ["PacketScreen"]
 class PacketScreen(PaneScreen):
     """The packet, and its neighbours one key away."""
 
+    # Textual declares it as an instance variable, though it reads it of the class.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012
     AUTO_FOCUS = "#layers"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -84,8 +84,8 @@ class Conversation:
         me, peer = self.sides[sender], self.sides[1 - sender]
         length = line.length
         if length is None:
-            known = line.seq is not None and line.end is not None
-            length = (line.end - line.seq) & _MASK if known else 0  # type: ignore[operator]
+            start, end = line.seq, line.end
+            length = (end - start) & _MASK if start is not None and end is not None else 0
         length = min(length, _MOST_BYTES)
         flags = line.flags if line.flags is not None else ACK | (PSH if length else 0)
         if flags & SYN:

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.judging import Catalogue, CatalogueError, judge
-from capture.judging.catalogue import fill, fill_step, shell_values
-from capture.judging.texts import PLACEHOLDERS, texts_of
+from capture.judging.catalogue import fill, fill_step, flow_values, shell_values
+from capture.judging.scene import Scene
+from capture.judging.texts import FLOW_PLACEHOLDERS, PLACEHOLDERS, texts_of
 from capture.report.model import VERDICTS, Confidence, Severity
 from tests.capture.judging.build import Story, capture
 from tests.capture.judging.stories import denied
@@ -78,7 +79,33 @@ def test_shell_values_are_plain(value: str) -> None:
 
 
 def test_ipv6_literals_are_bracketed_in_commands() -> None:
-    assert shell_values({"host": "fd00::1"})["host"] == "[fd00::1]"
+    values = shell_values({"host": "fd00::1", "bare_host": "fd00::1"})
+    assert (values["host"], values["bare_host"]) == ("[fd00::1]", "fd00::1")
+
+
+def test_every_flow_has_its_placeholders() -> None:
+    flow = denied().facts()
+    assert flow_values(Scene(flow, capture(flow))).keys() == FLOW_PLACEHOLDERS
+
+
+def test_a_reply_without_a_reason_phrase_is_its_status() -> None:
+    flow = denied(500, "").facts()
+    [found] = judge(flow, capture(flow), CATALOGUE).findings
+    assert found.title == "10.10.10.1:80 answers 500"
+
+
+def test_what_is_certain_needs_no_raising() -> None:
+    [likely], [certain] = [
+        judge(flow, capture(flow), CATALOGUE).findings
+        for flow in (
+            denied().facts(),
+            denied(headers=(("x-squid-error", "ERR_ACCESS_DENIED 0"),)).facts(),
+        )
+    ]
+    assert (likely.confidence, certain.confidence) == (Confidence.LIKELY, Confidence.CERTAIN)
+    assert likely.rule == certain.rule
+    assert likely.raise_by
+    assert not certain.raise_by
 
 
 OWN = """
@@ -142,6 +169,7 @@ def test_own_known_issue_wants_all_its_conditions(tmp_path: Path, story: Story) 
         ("[[known_issue]]\nid = 'a'\ntitle = 't'", "match"),
         ("[[known_issue]]\nid = 'a'\n[known_issue.match]\nstatus = [403]", "title"),
         ("[[known_issue]]\nid='a'\ntitle='{x}'\n[known_issue.match]\nstatus=[403]", "placeholder"),
+        ("[[known_issue]]\nid='a'\ntitle='{gap}'\n[known_issue.match]\nstatus=[403]", "{gap}"),
         ("[[known_issue]]\nid='a'\ntitle='t'\n[known_issue.match]\nstatus=['403']", "list of int"),
         ("[[known_issue]]\nid='a'\ntitle='t'\n[known_issue.match]\nverdict=['bad']", "verdict"),
         ("[[known_issue]]\nid='a'\ntitle='t'\nx=1\n[known_issue.match]\nstatus=[1]", "field"),
