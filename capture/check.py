@@ -140,17 +140,15 @@ def _in_parallel(
 
     ahead = 2 * jobs
     pool = _pool(jobs)
-    waiting: deque[tuple[int, Future[Outcome]]] = deque()
+    waiting: deque[Future[Outcome]] = deque()
     submitted = 0
     try:
         for index in range(len(paths)):
             try:
                 while submitted < len(paths) and submitted < index + ahead:
-                    future = pool.submit(check_file, paths[submitted], options)
-                    waiting.append((submitted, future))
+                    waiting.append(pool.submit(check_file, paths[submitted], options))
                     submitted += 1
-                _, future = waiting.popleft()
-                outcome = future.result()
+                outcome = waiting.popleft().result()
             except BrokenProcessPool:
                 # Which file it was cannot be told: this one and all that were under way
                 # are read again, each by a worker of its own.

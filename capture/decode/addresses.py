@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.decode.columns import IPV6_BASE
-from capture.frames import Bytes, Ints
+from capture.frames import Ints
 
 _ADDRESS = np.dtype([("high", ">u8"), ("low", ">u8")])
 
@@ -132,10 +132,3 @@ def _mix(high: Words, low: Words) -> Words:
     # Odd constants of the golden ratio and of xxhash; array arithmetic wraps silently.
     mixed: Words = high * np.uint64(0x9E3779B97F4A7C15) ^ low * np.uint64(0xC2B2AE3D27D4EB4F)
     return mixed
-
-
-def ipv6_at(data: Bytes, at: Ints) -> NDArray[np.void]:
-    """The 16 bytes at each position, as items ``AddressBook.ipv6`` takes."""
-    from capture.decode.gather import records
-
-    return records(data, at, _ADDRESS)

@@ -43,8 +43,6 @@ class Decoder:
         self.addresses = AddressBook()
         self.frames = 0
         """Frames seen."""
-        self.snaplen_cut = 0
-        """Frames of which the capture holds only the start."""
         self._reasons: Counter[str] = Counter()
         self._reassembler: Reassembler | None = None
         """Made for the first fragment; few captures have one."""
@@ -75,7 +73,6 @@ class Decoder:
             or a longer copy of it, so positions hold as long as the block's do.
         """
         self.frames += len(block)
-        self.snaplen_cut += int(np.count_nonzero(block.caplen < block.wirelen))
         if len(block):
             self._now_ns = max(self._now_ns, int(block.time_ns.max()))
         data = block.data

@@ -95,10 +95,11 @@ def failure_alert(scene: Scene) -> Alert | None:
     return None
 
 
-def _name(code: int) -> str:
-    from capture.protocols.tls_names import alert_name
+def _names(code: int) -> tuple[str, str]:
+    """An alert's name, and what it says in words."""
+    from capture.protocols.tls_names import alert_name, alert_text
 
-    return alert_name(code)
+    return alert_name(code), alert_text(code)
 
 
 def alerted(scene: Scene) -> Hit | None:
@@ -112,14 +113,16 @@ def alerted(scene: Scene) -> Hit | None:
     if alert.sender == PROXY:
         sender = "proxy's side"
     values = _certificate_values(certificate)
-    values["detail"] = f"{_name(alert.code)} ({alert.code})"
+    name, said = _names(alert.code)
+    values["detail"] = f"{name} ({alert.code})"
     return Hit(
         rule,
         PROBLEM,
         sure,
         sentence(
             _hello_text(scene),
-            f"#{alert.mark.number} alert {alert.code} {_name(alert.code)} from the {sender}",
+            f"#{alert.mark.number} alert {alert.code} {name} from the {sender}"
+            + (f": {said}" if said else ""),
             _certificate_text(certificate),
         ),
         packets(scene.tls.client_hello_mark if scene.tls else None,

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = [
-    "alert_name",
-    "alert_text",
-    "cipher_name",
-    "group_name",
-    "record_name",
-    "version_name",
-]
+__all__ = ["alert_name", "alert_text", "cipher_name", "version_name"]
 
 
 def version_name(version: int) -> str:
@@ -34,16 +27,6 @@ def cipher_name(cipher: int) -> str:
     return _CIPHERS.get(cipher) or f"0x{cipher:04x}"
 
 
-def group_name(group: int) -> str:
-    """Name of a key exchange group: ``x25519``, ``X25519MLKEM768``."""
-    return _GROUPS.get(group) or f"0x{group:04x}"
-
-
-def record_name(kind: int) -> str:
-    """Name of a record's content type: ``handshake``."""
-    return _RECORDS.get(kind) or f"type {kind}"
-
-
 _VERSIONS: Final = {
     0x0002: "SSLv2",
     0x0300: "SSLv3",
@@ -51,14 +34,6 @@ _VERSIONS: Final = {
     0x0302: "TLSv1.1",
     0x0303: "TLSv1.2",
     0x0304: "TLSv1.3",
-}
-
-_RECORDS: Final = {
-    20: "change_cipher_spec",
-    21: "alert",
-    22: "handshake",
-    23: "application_data",
-    24: "heartbeat",
 }
 
 _ALERTS: Final = {
@@ -97,37 +72,6 @@ _ALERTS: Final = {
     116: ("certificate_required", "a client certificate is required"),
     120: ("no_application_protocol", "no ALPN protocol in common"),
     121: ("ech_required", "encrypted ClientHello is required"),
-}
-
-_GROUPS: Final = {
-    0x0013: "secp192r1",
-    0x0015: "secp224r1",
-    0x0016: "secp256k1",
-    0x0017: "secp256r1",
-    0x0018: "secp384r1",
-    0x0019: "secp521r1",
-    0x001A: "brainpoolP256r1",
-    0x001B: "brainpoolP384r1",
-    0x001C: "brainpoolP512r1",
-    0x001D: "x25519",
-    0x001E: "x448",
-    0x001F: "brainpoolP256r1tls13",
-    0x0020: "brainpoolP384r1tls13",
-    0x0021: "brainpoolP512r1tls13",
-    0x0029: "curveSM2",
-    0x0100: "ffdhe2048",
-    0x0101: "ffdhe3072",
-    0x0102: "ffdhe4096",
-    0x0103: "ffdhe6144",
-    0x0104: "ffdhe8192",
-    0x0200: "MLKEM512",
-    0x0201: "MLKEM768",
-    0x0202: "MLKEM1024",
-    0x11EB: "SecP256r1MLKEM768",
-    0x11EC: "X25519MLKEM768",
-    0x11ED: "SecP384r1MLKEM1024",
-    0x6399: "X25519Kyber768Draft00",
-    0x639A: "SecP256r1Kyber768Draft00",
 }
 
 _CIPHERS: Final = {

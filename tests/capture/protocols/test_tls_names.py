@@ -6,8 +6,6 @@ from capture.protocols.tls_names import (
     alert_name,
     alert_text,
     cipher_name,
-    group_name,
-    record_name,
     version_name,
 )
 
@@ -62,14 +60,9 @@ def test_unknown_numbers_show_themselves() -> None:
     assert alert_name(200) == "alert 200"
     assert alert_text(200) == ""
     assert cipher_name(0x1234) == "0x1234"
-    assert group_name(0x00AB) == "0x00ab"
-    assert record_name(99) == "type 99"
 
 
-def test_common_ciphers_and_groups() -> None:
+def test_common_ciphers() -> None:
     assert cipher_name(0x1302) == "TLS_AES_256_GCM_SHA384"
     assert cipher_name(0xC02F) == "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
     assert cipher_name(0x002F) == "TLS_RSA_WITH_AES_128_CBC_SHA"
-    assert group_name(0x001D) == "x25519"
-    assert group_name(0x11EC) == "X25519MLKEM768"
-    assert record_name(23) == "application_data"
