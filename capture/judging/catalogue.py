@@ -71,11 +71,6 @@ class Catalogue:
         return self.tables.codes
 
     @property
-    def verdicts(self) -> Mapping[str, str]:
-        """One line for each verdict."""
-        return self.tables.verdicts
-
-    @property
     def signs(self) -> tuple[Sign, ...]:
         """Phrases by which an error reply names its cause."""
         return self.tables.signs

@@ -1,4 +1,4 @@
-"""The catalogue file: known issues, status codes, verdicts, rules and signs.
+"""The catalogue file: known issues, status codes, rules and signs.
 
 The file is one TOML document, but it is never parsed whole: a capture needs the texts of a
 few rules, and parsing all of them takes longer than judging it. The file is cut at its table
@@ -113,11 +113,6 @@ class Tables:
         codes = {int(code): block for code, block in named["code"].items()}
         self.codes: Mapping[int, Code] = _Made(codes, _code)
         """Status codes with their meaning at a proxy."""
-
-    @cached_property
-    def verdicts(self) -> Mapping[str, str]:
-        """One line for each verdict, for a reader who sees only its name."""
-        return dict(self._parsed("verdict")["verdict"])
 
     @cached_property
     def signs(self) -> tuple[Sign, ...]:
