@@ -9,11 +9,12 @@ or ``PROXY`` (towards the client).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, NamedTuple
 
 from capture.decode.columns import DnsMessage, IcmpError
 from capture.protocols.events import Certificate, ClientHello, Request, Response, ServerHello
+from capture.record import record
 
 CLIENT: Final = 0
 PROXY: Final = 1
@@ -37,7 +38,7 @@ class Endpoint(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Exchange:
     """One request and its final reply; either may be missing."""
 
@@ -74,7 +75,7 @@ class Record(NamedTuple):
     length: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TlsDirection:
     """The TLS records one side sent."""
 
@@ -95,7 +96,7 @@ class TlsDirection:
     """First data behind the handshake, of tunnels whose ``records`` are no longer kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TlsFacts:
     """TLS inside the tunnel (or, without a tunnel, on the flow itself)."""
 
@@ -147,7 +148,7 @@ class Hole(NamedTuple):
     """Payload length of the segment beyond the hole."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Direction:
     """What one side of a flow sent."""
 
@@ -232,7 +233,7 @@ class Silence(NamedTuple):
         return (self.end.time_ns - self.start.time_ns) / 1e9
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FlowFacts:
     """Everything known of one TCP flow."""
 
@@ -302,7 +303,7 @@ class FlowFacts:
     tcp_fast_open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CaptureFacts:
     """What the capture as a whole shows; the context of every rule."""
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from capture.facts import CLIENT, PROXY, CaptureFacts, FlowFacts
 from capture.judging import baseline
 from capture.judging.catalogue import Catalogue
 from capture.judging.hit import Hit
 from capture.judging.scene import SECOND, Scene
 from capture.judging.table import BY_STAGE
+from capture.record import record
 from capture.report.model import Finding
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Judgement:
     """What the rules say of one flow."""
 

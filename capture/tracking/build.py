@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -169,7 +170,7 @@ def _direction(c: Any, other: Any, odd: Oddities, row: int, last_ns: int) -> Dir
     fin = Mark(c.fin_no, c.fin_ns) if c.fin_no else None
     stream_end = next_seq - (1 if fin is not None and next_seq == c.fin_end else 0)
     largest, unacked = c.largest, max(0, stream_end - acked)
-    return Direction(
+    found = Direction(
         packets=c.packets,
         bytes=c.bytes,
         stream_bytes=max(0, stream_end - 1),
@@ -210,8 +211,10 @@ def _direction(c: Any, other: Any, odd: Oddities, row: int, last_ns: int) -> Dir
         cut_by_snaplen=c.cut,
         oversized=c.oversized,
         fragments=c.fragments,
-        **(_rare(odd, row, last_ns) if row in odd.windows or row in odd.resets else {}),
     )
+    if row in odd.windows or row in odd.resets:
+        return replace(found, **_rare(odd, row, last_ns))
+    return found
 
 
 def _rare(odd: Oddities, row: int, last_ns: int) -> dict[str, Any]:

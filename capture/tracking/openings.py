@@ -1,13 +1,14 @@
 """The first segments of tunnels, kept as bytes until somebody asks what they say.
 
 Most flows of a capture are tunnels that open as tunnels do: CONNECT and 2xx, each filling
-one segment, then TLS. Their first segments are told apart by columns and copied into an
-arena, with no object a flow; they are parsed when a flow is looked at. A flow that goes
+one segment, then TLS. Their first segments are told apart by columns and kept as
+they are, with no object a flow; they are parsed when a flow is looked at. A flow that goes
 any other way is handed to a conversation instead, from its first byte.
 """
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ _CONNECT: Final = int.from_bytes(b"CONNECT ", "big")
 _HTTP: Final = int.from_bytes(b"HTTP/1.", "big")
 _HANDSHAKE: Final = 0x16
 
-_FIELDS: Final = ("row", "seq", "length", "at", "number", "time_ns")
+_FIELDS: Final = ("row", "seq", "number", "time_ns")
 
 
 class Kept(NamedTuple):
@@ -47,11 +48,11 @@ class Kept(NamedTuple):
 class _Chunk:
     """What was kept of one block; ordered by flow, in capture order within a flow."""
 
-    __slots__ = ("blob", "columns", "flow")
+    __slots__ = ("columns", "flow", "payloads")
 
-    def __init__(self, columns: dict[str, Ints], blob: bytes) -> None:
+    def __init__(self, columns: dict[str, Ints], payloads: list[bytes]) -> None:
         self.columns = columns
-        self.blob = blob
+        self.payloads = payloads
         self.flow = columns["row"] >> 1
 
     def without(self, gone: Ints) -> _Chunk | None:
@@ -59,26 +60,11 @@ class _Chunk:
         low, high = np.searchsorted(gone, (self.flow[0], self.flow[-1] + 1)).tolist()
         if low == high:
             return self
-        stay = np.flatnonzero(~np.isin(self.flow, gone[low:high]))
-        if not len(stay):
+        stay = ~np.isin(self.flow, gone[low:high])
+        if not stay.any():
             return None
         columns = {name: column[stay] for name, column in self.columns.items()}
-        return _pack(columns, memoryview(self.blob))
-
-
-def _pack(columns: dict[str, Ints], source: memoryview) -> _Chunk:
-    """Copy segments out of a buffer; ``at`` becomes their place in the copy."""
-    length = columns["length"]
-    ends = np.cumsum(length)
-    blob = b"".join(
-        [
-            source[at:end]
-            for at, end in zip(
-                columns["at"].tolist(), (columns["at"] + length).tolist(), strict=True
-            )
-        ]
-    )
-    return _Chunk(columns | {"at": ends - length}, blob)
+        return _Chunk(columns, list(compress(self.payloads, stay.tolist())))
 
 
 class Openings:
@@ -105,13 +91,19 @@ class Openings:
         columns = {
             "row": a.row[positions],
             "seq": start[positions],
-            "length": a.length[positions],
-            "at": segments.payload_at[a.index[positions]],
             "number": a.number[positions],
             "time_ns": a.time_ns[positions],
             "rank": rank[order],
         }
-        self._chunks.append(_pack(columns, memoryview(segments.data.data)))
+        at = segments.payload_at[a.index[positions]]
+        ends = at + a.length[positions]
+        data = memoryview(segments.data.data)
+        self._chunks.append(
+            _Chunk(
+                columns,
+                [data[i:j].tobytes() for i, j in zip(at.tolist(), ends.tolist(), strict=True)],
+            )
+        )
 
     def of_flows(self, flows: Ints, segments: int = KEPT_SEGMENTS) -> dict[int, list[Kept]]:
         """The first kept segments of each side of several flows (ascending), by flow."""
@@ -121,12 +113,11 @@ class Openings:
             if low == high:
                 continue
             first = chunk.columns["rank"] < segments
-            which = np.flatnonzero(first & np.isin(chunk.flow, flows[low:high]))
-            for row, seq, length, at, number, time_ns in zip(
-                *(chunk.columns[name][which].tolist() for name in _FIELDS), strict=True
-            ):
-                payload = chunk.blob[at : at + length]
-                found[row >> 1].append(Kept(row, seq, payload, number, time_ns))
+            which = first & np.isin(chunk.flow, flows[low:high])
+            row, seq, number, time_ns = [chunk.columns[name][which].tolist() for name in _FIELDS]
+            payloads = compress(chunk.payloads, which.tolist())
+            for item in map(Kept._make, zip(row, seq, payloads, number, time_ns, strict=True)):
+                found[item.row >> 1].append(item)
         return found
 
     def drop(self, flows: Ints) -> None:

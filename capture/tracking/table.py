@@ -94,8 +94,13 @@ class Columns:
             return
         room = max(1024, rows, self._room * 5 // 4)
         for name, dtype, initial in self._spec:
-            column = np.full(room, initial, dtype)
-            column[: self._room] = getattr(self, name)
+            # Zeros take no memory before they are written: a counter of what never happens
+            # costs nothing.
+            column, before = np.zeros(room, dtype), getattr(self, name)
+            if before.any():
+                column[: self._room] = before
+            if initial:
+                column[self._room :] = initial
             setattr(self, name, column)
         self._room = room
 
@@ -130,11 +135,12 @@ class FlowTable:
         self.count = 0
         self.flows = Columns(_FLOW_COLUMNS, 1)
         self.sides = Columns(_SIDE_COLUMNS, 2)
-        self._current: dict[tuple[int, int], int] = {}
+        self._current: dict[int, int] = {}
+        """Newest flow of each pair of endpoints, by ``_pair``."""
 
     def find(self, left: int, right: int) -> int | None:
         """Newest flow between two endpoints (``address number << 16 | port``), if any."""
-        return self._current.get((min(left, right), max(left, right)))
+        return self._current.get(_pair(min(left, right), max(left, right)))
 
     def assign(self, segments: Segments) -> Runs:
         """Group a block's segments by flow, making new flows as they appear."""
@@ -143,7 +149,7 @@ class FlowTable:
         low, high = np.minimum(source, target), np.maximum(source, target)
         order, start = _group(low, high)
         heads = order[start]
-        keys = list(zip(low[heads].tolist(), high[heads].tolist(), strict=True))
+        keys = map(_pair, low[heads].tolist(), high[heads].tolist())
         current = self._current
         flow = np.array([current.get(key, UNKNOWN) for key in keys], np.int64)
         reused = np.zeros(len(flow), np.bool_)
@@ -242,10 +248,10 @@ class FlowTable:
                 moved.append(position + late)
         return sorted(moved)
 
-    def _key(self, segments: Segments, source: Ints, index: int) -> tuple[int, int]:
+    def _key(self, segments: Segments, source: Ints, index: int) -> int:
         left = int(source[index])
         right = int(segments.dst[index]) << 16 | int(segments.dport[index])
-        return min(left, right), max(left, right)
+        return _pair(min(left, right), max(left, right))
 
     def _move(
         self, segments: Segments, order: Ints, source: Ints, position: int, bounds: Ints
@@ -315,7 +321,7 @@ class FlowTable:
         columns.first_ns[rows] = columns.last_ns[rows] = segments.time_ns[at]
         columns.first_no[rows] = columns.last_no[rows] = segments.number[at]
         low, high = np.minimum(source[at], target[at]), np.maximum(source[at], target[at])
-        keys = zip(low.tolist(), high.tolist(), strict=True)
+        keys = map(_pair, low.tolist(), high.tolist())
         self._current.update(zip(keys, numbers.tolist(), strict=True))
 
     def flip(self, flow: int) -> None:
@@ -324,6 +330,11 @@ class FlowTable:
         proxy = self.flows.proxy
         client[flow], proxy[flow] = proxy[flow], client[flow]
         self.sides.swap(2 * flow, 2 * flow + 1)
+
+
+def _pair(low: int, high: int) -> int:
+    """Two endpoints (49 bits each at most) as one key, half as large as a tuple of them."""
+    return low << 64 | high
 
 
 def distinct(values: Ints) -> Ints:
