@@ -130,6 +130,8 @@ class PanelText:
         """Add a finding: title, what was seen, its cause, what to do next."""
         self.blank()
         self.title(finding.severity, finding.title)
+        if finding.severity is not Severity.INFO and finding.issue_name not in ("", finding.title):
+            self.add(finding.issue_name, "dim", 2)
         if finding.code in CODES:
             self.add(code_line(finding.code or 0), "", 2)
         self.heading("Seen")

@@ -17,7 +17,6 @@ from capture.judging.texts import (
     FLOW_PLACEHOLDERS,
     PLACEHOLDER,
     CatalogueError,
-    Code,
     Issue,
     Tables,
     Texts,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
     from capture.judging.own import OwnIssue
 
-__all__ = ["Catalogue", "CatalogueError", "Code", "Issue", "Tables", "Texts"]
+__all__ = ["Catalogue", "CatalogueError", "Issue", "Tables", "Texts"]
 
 _SAFE: Final = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,253}")
 """What a value may hold to stand in a command that somebody will paste into a shell."""
@@ -41,7 +40,7 @@ _STAND_INS: Final = {"target": "HOST:443", "host": "HOST", "bare_host": "HOST", 
 
 
 class Catalogue:
-    """Texts, codes and signs, and the user's own known issues.
+    """Texts and signs, and the user's own known issues.
 
     Of the built-in file, what is asked for is parsed: a capture without a finding does not
     wait for it.
@@ -64,11 +63,6 @@ class Catalogue:
     def issues(self) -> Mapping[str, Issue]:
         """Known issues by name."""
         return self.tables.issues
-
-    @property
-    def codes(self) -> Mapping[int, Code]:
-        """Status codes with their meaning at a proxy."""
-        return self.tables.codes
 
     @property
     def signs(self) -> tuple[Sign, ...]:
@@ -127,6 +121,7 @@ class Catalogue:
             packets=hit.packets,
             next_steps=tuple([fill_step(step, values, commands) for step in steps]),
             issue=texts.issue,
+            issue_name=self.issues[texts.issue].name,
             code=hit.code,
             verdict=hit.verdict,
             raise_by="" if hit.confidence is Confidence.CERTAIN else fill(texts.raise_by, values),

@@ -1,4 +1,4 @@
-"""The catalogue file: known issues, status codes, rules and signs.
+"""The catalogue file: known issues, rules and signs.
 
 The file is one TOML document, but it is never parsed whole: a capture needs the texts of a
 few rules, and parsing all of them takes longer than judging it. The file is cut at its table
@@ -47,13 +47,6 @@ class Issue(NamedTuple):
 
     name: str
     summary: str
-
-
-class Code(NamedTuple):
-    """A status code of the table beside a tunnel."""
-
-    name: str
-    meaning: str
 
 
 class Texts(NamedTuple):
@@ -110,9 +103,6 @@ class Tables:
         """By name, in the order of the file."""
         self.issues: Mapping[str, Issue] = _Made(named["issue"], _issue)
         """Known issues by name."""
-        codes = {int(code): block for code, block in named["code"].items()}
-        self.codes: Mapping[int, Code] = _Made(codes, _code)
-        """Status codes with their meaning at a proxy."""
 
     @cached_property
     def signs(self) -> tuple[Sign, ...]:
@@ -184,11 +174,6 @@ def _toml(text: str) -> dict[str, Any]:
 def _issue(name: str, block: str) -> Issue:
     item = _toml(block)["issue"][name]
     return Issue(item["name"], item["summary"])
-
-
-def _code(code: str, block: str) -> Code:
-    item = _toml(block)["code"][code]
-    return Code(item["name"], item["meaning"])
 
 
 def _texts(item: Mapping[str, Any], shared: Mapping[str, str]) -> Texts:

@@ -8,9 +8,11 @@ Text in here is safe to print: control characters are gone and credentials maske
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
+
+from capture.record import record
 
 SCHEMA: Final = 1
 
@@ -57,7 +59,7 @@ VERDICTS: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """One judgement: what the packets show, what it means, how sure, what next."""
 
@@ -80,11 +82,13 @@ class Finding:
     raise_by: str = ""
     """What would raise the confidence; empty where the cause is certain (not serialised; shown
     beside the cause)."""
+    issue_name: str = ""
+    """The known issue in words, ``Proxy ACL restriction`` (not serialised)."""
     symptom: str = ""
     """What the user's own program will have said: ``curl: (56) …`` (not serialised)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attempt:
     """One request and what became of it."""
 
@@ -98,7 +102,7 @@ class Attempt:
     """First byte of the request to first byte of the reply."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TlsReport:
     """What the handshake inside the tunnel (or on the bare flow) showed."""
 
@@ -118,7 +122,7 @@ class TlsReport:
     """Not serialised."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """One step of a tunnel."""
 
@@ -133,7 +137,7 @@ class Step:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FlowReport:
     """One tunnel (or plain request flow) as the outside sees it."""
 
@@ -178,7 +182,7 @@ class FlowReport:
         return self.severity is Severity.PROBLEM
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Warning:
     """Something about the input that a reader must know."""
 
@@ -186,7 +190,7 @@ class Warning:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SourceReport:
     """The capture that was read."""
 
@@ -208,7 +212,7 @@ class SourceReport:
         return max(0, self.last_ns - self.first_ns) / 1e9
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Report:
     """Everything ``check`` says of one capture."""
 

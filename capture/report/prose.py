@@ -141,6 +141,13 @@ def attempts(flow: FlowReport) -> str | None:
     return ", ".join(words) + (f" and {left} more" if left > 0 else "")
 
 
+def known_issue(finding: Finding) -> str:
+    """The known issue that a grave finding is a case of, in words; else empty."""
+    if finding.severity is Severity.INFO or finding.issue_name == finding.title:
+        return ""
+    return safe(finding.issue_name)
+
+
 def packet_list(finding: Finding) -> str:
     """``#8, #11``; long lists are cut and say so."""
     shown = [f"#{number}" for number in finding.packets[:12]]

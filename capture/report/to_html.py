@@ -18,6 +18,7 @@ from capture.report.prose import (
     by_gravity,
     explanation,
     flows_line,
+    known_issue,
     lost_line,
     needs_block,
     packet_list,
@@ -187,8 +188,11 @@ def _finding(finding: Finding) -> str:
     parts = [
         f"<h3>{_text(finding.title)} "
         f'<span class="dim">{finding.severity.value}, {_text(finding.rule)}</span></h3>\n',
-        f"<p><b>Seen:</b> {seen}</p>\n",
     ]
+    issue = known_issue(finding)
+    if issue:
+        parts.append(f"<p><b>Known issue:</b> {_text(issue)}</p>\n")
+    parts.append(f"<p><b>Seen:</b> {seen}</p>\n")
     if finding.cause:
         parts.append(f"<p><b>Cause</b> ({finding.confidence.value}): {_prose(finding.cause)}</p>\n")
     if finding.raise_by:

@@ -16,6 +16,7 @@ from capture.report.prose import (
     by_gravity,
     explanation,
     flows_line,
+    known_issue,
     lost_line,
     needs_block,
     packet_list,
@@ -138,8 +139,11 @@ def _finding(finding: Finding) -> str:
     lines = [
         f"**{prose(finding.title)}** ({finding.severity.value}, rule {code(finding.rule)})",
         "",
-        f"- Seen: {seen}",
     ]
+    issue = known_issue(finding)
+    if issue:
+        lines.append(f"- Known issue: {prose(issue)}")
+    lines.append(f"- Seen: {seen}")
     if finding.cause:
         lines.append(f"- Cause ({finding.confidence.value}): {prose(finding.cause)}")
     if finding.raise_by:

@@ -15,6 +15,7 @@ from capture.report.prose import (
     by_gravity,
     explanation,
     flows_line,
+    known_issue,
     lost_line,
     needs_block,
     packet_list,
@@ -142,6 +143,9 @@ def _finding(finding: Finding, *, heading: bool) -> list[str]:
     lines = []
     if heading:
         lines += _field(finding.severity.value.capitalize(), safe(finding.title))
+    issue = known_issue(finding)
+    if issue:
+        lines += _field("Issue", issue)
     seen = safe(finding.observation)
     if finding.packets and "#" not in seen:
         seen = f"{seen} (packets {packet_list(finding)})"

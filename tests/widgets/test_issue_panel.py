@@ -43,6 +43,17 @@ def test_a_known_issue() -> None:
     ]
 
 
+def test_the_known_issue_stands_under_a_title_that_says_more() -> None:
+    named = replace(build.ACL, title="10.10.10.1:80 forbids it", issue_name="Proxy ACL restriction")
+    assert text(build.denied(findings=(named,)))[:3] == [
+        "✗ 10.10.10.1:80 forbids it",
+        "  Proxy ACL restriction",
+        "  403 Forbidden: access denied",
+    ]
+    known = replace(named, severity=Severity.INFO)
+    assert "  Proxy ACL restriction" not in text(build.denied(findings=(known,)))
+
+
 def test_other_findings_stand_below_with_what_would_make_them_surer() -> None:
     lines = text(build.denied(findings=(build.ACL, build.SLOW)))
     assert lines.index("✗ Proxy ACL restriction") < lines.index("! Slow handshake")

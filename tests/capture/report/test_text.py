@@ -191,6 +191,20 @@ def test_a_broken_command_can_be_pasted() -> None:
     assert "\\" not in "".join(wrap("an unpaired ` is no command at all, it is not", 12))
 
 
+@pytest.mark.parametrize(
+    ("format", "line"),
+    [
+        ("text", "\n  Issue   Proxy & ACL\n"),
+        ("markdown", "\n- Known issue: Proxy \\& ACL\n"),
+        ("html", "<p><b>Known issue:</b> Proxy &amp; ACL</p>"),
+    ],
+)
+def test_the_known_issue_is_named(format: str, line: str) -> None:
+    flow = denied()
+    named = replace(flow.findings[0], title="403", issue_name="Proxy & ACL")
+    assert line in "".join(render(format, [report(replace(flow, findings=(named,)))]))
+
+
 @given(st.text(alphabet="a` ", max_size=120), st.integers(4, 30))
 def test_commands_stay_in_the_width(words: str, width: int) -> None:
     assert all(cells(line) <= width for line in wrap(words, width))
