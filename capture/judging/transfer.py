@@ -396,7 +396,9 @@ def _why_stalled(
         return None
     if talk.full_last_record(scene):
         return "transfer-stall", PROBLEM, LIKELY, "the last TLS record was a full one"
-    if gave_up and talk.bulk(scene) and (waited <= POOL_IDLE_S or dead):
+    # A path that is proved dead needs less of a download to be what stopped it.
+    more = talk.bulk(scene) or (dead and scene.tls_side(PROXY).app_bytes > talk.FULL_RECORD)
+    if gave_up and more and (waited <= POOL_IDLE_S or dead):
         return "transfer-stall", PROBLEM, POSSIBLE, "the client had asked once and waited"
     return None
 
