@@ -175,7 +175,7 @@ def tunnel_closed_early(lab: Lab) -> None:
 
 @demo
 def tunnel_cut_short(lab: Lab) -> None:
-    lab.curl(40716, "https://updates.example.com/die/20000")
+    lab.curl(40716, "https://updates.example.com/die/32768")
 
 
 @demo
