@@ -115,11 +115,12 @@ class Analysis:
         """Judge what was seen and describe it.
 
         Args:
-            final: Look at every flow again. Without (while the capture is still being
-                read), only at flows that changed since the last report.
+            final: The source is read, no block follows: look at every flow again. Without,
+                only at flows that changed since the last report.
         """
         if final:
             self.tracker.finish()
+            self.tracker.table.close()
         capture = self._capture(final)
         self._judge(capture, final)
         settled = self.tracker.settled_flows().tolist()

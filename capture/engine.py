@@ -46,6 +46,7 @@ def analyse(
     try:
         for block in source.blocks():
             analysis.take(block)
+            del block  # its buffer need not outlive it: the reports need the room
             if progress is not None:
                 progress(*source.progress())
         return analysis.report()

@@ -69,9 +69,11 @@ def flow_facts(
         _direction(client, proxy, odd, 2 * flow, own.last_ns),
         _direction(proxy, client, odd, 2 * flow + 1, own.last_ns),
     )
-    syn = Mark(own.syn_no, own.syn_ns) if own.syn_no else None
+    begun, answered = sides[CLIENT].first, sides[PROXY].first
+    ended, closed = sides[CLIENT].last, sides[PROXY].last
+    syn = _mark(own.syn_no, own.syn_ns, begun) if own.syn_no else None
     ack = Mark(own.ack_no, own.ack_ns) if own.ack_no else None
-    last = Mark(own.last_no, own.last_ns)
+    last = _mark(own.last_no, own.last_ns, closed, ended)
     syns = odd.syns.get(flow)
     values: dict[str, Any] = {}
     if isinstance(said, Summary):
@@ -84,7 +86,7 @@ def flow_facts(
         id=flow + 1,
         client=_endpoint(own.client, address_text),
         proxy=_endpoint(own.proxy, address_text),
-        first=Mark(own.first_no, own.first_ns),
+        first=_mark(own.first_no, own.first_ns, begun, answered),
         last=last,
         packets=client.packets + proxy.packets,
         sides=sides,
@@ -92,7 +94,7 @@ def flow_facts(
         syn=syn,
         syn_count=own.syn_count,
         syn_marks=tuple(syns) if syns else (syn,) if syn else (),
-        syn_ack=Mark(own.syn_ack_no, own.syn_ack_ns) if own.syn_ack_no else None,
+        syn_ack=_mark(own.syn_ack_no, own.syn_ack_ns, answered) if own.syn_ack_no else None,
         syn_ack_count=own.syn_ack_count,
         ack=ack,
         challenge_ack=syn is not None and proxy.first_flags & (SYN | ACK | RST) == ACK,
@@ -107,6 +109,14 @@ def flow_facts(
         tcp_fast_open=bool(syn and first_payload and first_payload.number == syn.number),
         **_waits(own, sides, values, last),
     )
+
+
+def _mark(number: int, time_ns: int, *known: Mark | None) -> Mark:
+    """The mark of a packet: one that is there already, where there is one."""
+    for mark in known:
+        if mark is not None and mark.number == number:
+            return mark
+    return Mark(number, time_ns)
 
 
 def _endpoint(value: int, address_text: Callable[[int], str]) -> Endpoint:

@@ -319,12 +319,10 @@ def _note_resets(odd: Oddities, segments: Segments, a: Analysed, rows: Ints) -> 
 def note_syns(table: FlowTable, odd: Oddities, a: Analysed) -> None:
     """Marks of repeated SYNs, the first one included."""
     rows = np.flatnonzero((a.flags & (SYN | ACK | RST) == SYN) & (a.side == 0))
-    for position in rows.tolist():
-        flow = int(a.flow[position])
+    known = table.flows.syn_no[a.flow[rows]]
+    for position in rows[(known != 0) & (known != a.number[rows])].tolist():
+        flow, number = int(a.flow[position]), int(a.number[position])
         first = int(table.flows.syn_no[flow])
-        number = int(a.number[position])
-        if not first or number == first:
-            continue
         marks = odd.syns.setdefault(flow, [Mark(first, int(table.flows.syn_ns[flow]))])
         if len(marks) < MAX_SYN_MARKS:
             marks.append(Mark(number, int(a.time_ns[position])))

@@ -142,6 +142,10 @@ class FlowTable:
         """Newest flow between two endpoints (``address number << 16 | port``), if any."""
         return self._current.get(_pair(min(left, right), max(left, right)))
 
+    def close(self) -> None:
+        """No segment follows: which endpoints belong to which flow need not be known."""
+        self._current.clear()
+
     def assign(self, segments: Segments) -> Runs:
         """Group a block's segments by flow, making new flows as they appear."""
         source = segments.src << 16 | segments.sport
