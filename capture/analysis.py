@@ -63,7 +63,7 @@ class Analysis:
     Args:
         info: Of the source; read again for each report, since it grows.
         options: The user's choices.
-        catalogue: Texts and thresholds of the rules.
+        catalogue: Texts of the rules, and the user's own known issues.
     """
 
     def __init__(self, info: SourceInfo, options: AnalysisOptions, catalogue: Catalogue) -> None:

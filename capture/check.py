@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STDIN: Final = "-"
 LARGE: Final = 5000
-"""Flows of a report that the garbage collector had better leave alone."""
+"""A report of so many flows had better be left alone by the garbage collector."""
 
 Progress = Callable[[float | None, str], None]
 """Called with the part done (0 to 1, None where it cannot be told) and what is read."""

@@ -39,7 +39,7 @@ def judge(
     Args:
         flow: What was seen of it.
         capture: The capture it was seen in.
-        catalogue: Texts, codes and own known issues.
+        catalogue: Texts of the rules, and the user's own known issues.
         texts: Dress the findings in the catalogue's texts. Without, they have only what a
             table needs: rule, severity, confidence, packets and code.
     """

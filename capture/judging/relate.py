@@ -57,7 +57,8 @@ def relate(
     """Refine judgements by what the other flows show.
 
     Args:
-        flows: The reported flows, in order of their first packet.
+        flows: The reported flows, in order of their first packet; of large captures' healthy
+            tunnels only some that stand for all.
         judged: Their judgements, in the same order.
         capture: The capture.
         catalogue: Texts for the findings that are added.

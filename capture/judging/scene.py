@@ -335,14 +335,6 @@ class Scene:
             for name, mark in self.flow.closes
         )
 
-    @property
-    def looked_text(self) -> str:
-        """How long the capture looked after the flow's last packet."""
-        if not self.quality.timed:
-            return ""
-        quiet = (self.now - self.flow.last.time_ns) / SECOND
-        return f"the capture shows {duration(quiet)} more without a packet of this flow"
-
 
 def address_text(number: int, capture: CaptureFacts) -> str:
     """Printable form of an address number (see ``capture.decode.columns``)."""

@@ -37,7 +37,7 @@ def judge_capture(
     """Judge the capture itself.
 
     Args:
-        flows: The reported flows.
+        flows: The reported flows; ``capture.settled`` more are healthy and left out.
         judged: Their judgements, in the same order.
         capture: What the capture shows beside them.
         catalogue: Texts; None for the built-in ones.
