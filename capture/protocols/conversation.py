@@ -119,7 +119,7 @@ class HttpConversation(Generic[M]):
     def requested(self, request: Request, first: M, last: M, events: list[HttpEvent[M]]) -> None:
         """A request head was read."""
         exchange: HttpExchange[M] = HttpExchange()
-        exchange.request, exchange.request_first, exchange.request_last = request, first, last
+        exchange.request, exchange.request_first = request, first
         self._add(exchange)
         self._waiting.append(exchange)
         events.append(RequestHead(request, first, last))
@@ -156,7 +156,7 @@ class HttpConversation(Generic[M]):
             else:
                 framer.resync()
             return
-        exchange.response, exchange.response_first, exchange.response_last = response, first, last
+        exchange.response, exchange.response_first = response, first
         if ended:
             return
         if self._opens(request, response):

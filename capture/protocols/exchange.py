@@ -25,20 +25,16 @@ class HttpExchange(Generic[M]):
         "interim",
         "request",
         "request_first",
-        "request_last",
         "response",
         "response_first",
-        "response_last",
     )
 
     def __init__(self) -> None:
         self.request: Request | None = None
         self.request_first: M | None = None
-        self.request_last: M | None = None
         self.response: Response | None = None
         """The final reply."""
         self.response_first: M | None = None
-        self.response_last: M | None = None
         self.interim: tuple[int, ...] = ()
         """Statuses of the 1xx replies before it."""
         self.body_expected: int | None = None

@@ -114,13 +114,8 @@ class Conversation:
             raise ValueError("more than a head in a segment")
         talk = cls()
         exchange: HttpExchange[Mark] = HttpExchange()
-        exchange.request, exchange.request_first, exchange.request_last = (
-            request,
-            asked_in,
-            asked_in,
-        )
+        exchange.request, exchange.request_first = request, asked_in
         exchange.response, exchange.response_first = response, told_in
-        exchange.response_last = told_in
         talk._exchanges = (exchange,)
         talk.tunnel = TunnelOpen(request, response, told_in, told_in, True, None)
         talk.languages = ["http", "http"]
