@@ -94,6 +94,9 @@ class SourceInfo:
     untimed: set[int] = field(default_factory=set)
     """Numbers of frames whose time is made up (heads that a document prints without one),
     while others have theirs: no delay may be reckoned from them."""
+    clock_ns: int | None = None
+    """Live sources: the moment the source has got to, so that silence can be judged while no
+    packet comes; None for a recording, whose clock stands at its last packet."""
     times_known: bool = True
     """False: the source has no times at all (``tcpdump -t``); every ``time_ns`` is 0."""
 
@@ -114,8 +117,13 @@ class Source(Protocol):
     info: SourceInfo
 
     def blocks(self) -> Iterator[FrameBlock]:
-        """All frames in order. Cut or corrupt input ends the iteration with a warning in
-        ``info``; only input of which nothing at all can be read raises ``UnreadableInput``."""
+        """All frames in order.
+
+        A live source yields an empty block when nothing came for a moment, so that its
+        consumer can look at the clock. Cut or corrupt input ends the iteration with a warning
+        in ``info``; only input of which nothing at all can be read raises
+        ``UnreadableInput``.
+        """
         ...
 
     def progress(self) -> tuple[int, int | None]:

@@ -10,6 +10,44 @@ from capture.report.model import Report
 
 
 @dataclass(frozen=True, slots=True)
+class Capturing:
+    """State of a live source at one moment."""
+
+    interfaces: tuple[str, ...]
+    filter: str = ""
+    """The capture filter, as the user wrote it."""
+    clock_ns: int = 0
+    """The moment the source has got to: later than the last packet when none come."""
+    packets_per_s: float = 0.0
+    bytes_per_s: float = 0.0
+    unfiltered_per_s: float | None = None
+    """Packets a second that pass the interfaces without the filter; None: not known."""
+    file: str = ""
+    """Where the packets are kept (``-w``); empty: a temporary file."""
+    file_bytes: int = 0
+    trouble: str = ""
+    """One line for a banner: a sniffer that died, a disk that is full, an interface down."""
+    evicted_flows: int = 0
+    """Flows let go of to stay within the bounds of memory."""
+    evicted_packets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayClock:
+    """State of the replay clock at one moment."""
+
+    now_ns: int
+    """Capture time that the panes show."""
+    first_ns: int
+    last_ns: int
+    speed: float = 1.0
+    """Capture seconds a second; ``math.inf``: as fast as it goes."""
+    playing: bool = False
+    at_packet: int = 0
+    """Number of the last packet shown (1-based; 0: before the first)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """State of the analysis at one moment. Flows that did not change since the snapshot
     before are the same objects."""
@@ -25,3 +63,7 @@ class Snapshot:
     """The source is read to its end."""
     error: str | None = None
     """One line, when the source could not be read at all."""
+    capturing: Capturing | None = None
+    """Live sources only."""
+    clock: ReplayClock | None = None
+    """Where a capture is replayed: the state shown is that at this clock."""

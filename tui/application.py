@@ -30,7 +30,7 @@ writer for good, and a process must not outlive its session."""
 
 
 def _action_provider() -> type[Provider]:
-    from tui.actions import ActionProvider
+    from tui.palette import ActionProvider
 
     return ActionProvider
 

@@ -23,7 +23,11 @@ from tui.engine_bridge import EngineBridge
 from tui.finder import Finder
 from tui.footline import Footline
 from tui.keys import BoundAction
-from tui.screens.base import PaneScreen
+from tui.screens.parts.away import AwayPart
+from tui.screens.parts.closer import CloserPart
+from tui.screens.parts.filtering import FilterPart
+from tui.screens.parts.live import LivePart
+from tui.screens.parts.replay import ReplayPart
 from widgets.empty import empty_text
 from widgets.glyphs import glyphs
 from widgets.header import CaptureHeader
@@ -44,7 +48,7 @@ COPY_LIMIT: Final = 4000
 """Characters that are copied at most."""
 
 
-class MainScreen(PaneScreen):
+class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
     """Pulls snapshots, shows them, and carries messages from pane to pane."""
 
     # Textual declares these as instance variables, though it reads them of the class.
@@ -136,6 +140,7 @@ class MainScreen(PaneScreen):
         self._find_line = FindLine(id="find")
         await self.mount(self._find_line)
         self.set_interval(self._period_s, self._pull)
+        self.started()
 
     def panes(self) -> list[tuple[str, Widget]]:
         return [
@@ -166,13 +171,14 @@ class MainScreen(PaneScreen):
             self._tunnels.empty_text = empty_text(snapshot)
             self._tunnels.show(tuple(snapshot.report.flows))
             self._finder.tunnels_changed()
-            self._fill()
+            self.fill()
+        self.took(snapshot)
 
     def _show_failure(self, failure: str) -> None:
         self._banner.update(printable(failure, 300))
         self.add_class("-failed")
 
-    def _fill(self) -> None:
+    def fill(self) -> None:
         """Show the selected tunnel in the other panes."""
         snapshot = self._snapshot
         if snapshot is None:
@@ -230,7 +236,7 @@ class MainScreen(PaneScreen):
         flow, shown = self._tunnels.selected, self._shown
         if flow is None or shown is None or flow.uid != shown.uid:
             self._every_packet = False
-            self._fill()
+            self.fill()
 
     def on_tunnel_list_opened(self, message: TunnelList.Opened) -> None:
         message.stop()
@@ -238,11 +244,11 @@ class MainScreen(PaneScreen):
 
     def on_timeline_line_opened(self, message: Timeline.LineOpened) -> None:
         message.stop()
-        self._go_to_packet(message.first_number)
+        self.go_to_packet(message.first_number)
 
     def on_issue_panel_evidence(self, message: IssuePanel.Evidence) -> None:
         message.stop()
-        self._go_to_packet(message.number)
+        self.go_to_packet(message.number)
 
     def on_issue_panel_copy_requested(self, message: IssuePanel.CopyRequested) -> None:
         message.stop()
@@ -276,7 +282,7 @@ class MainScreen(PaneScreen):
 
         self.app.push_screen(screen, follow)
 
-    def _go_to_packet(self, number: int) -> None:
+    def go_to_packet(self, number: int) -> None:
         """Show a packet in the packet pane; of all packets when it is not the tunnel's."""
         if not self._packets.go_to(number) and not self._every_packet:
             self.action_all_packets()
@@ -384,7 +390,7 @@ class MainScreen(PaneScreen):
         if query is None:
             return
         if query[0] == "#" and query[1:].isdecimal() and len(query) < 12:
-            self._go_to_packet(int(query[1:]))
+            self.go_to_packet(int(query[1:]))
             return
         self._finder.find(query)
         self.refresh_bindings()
@@ -414,7 +420,7 @@ class MainScreen(PaneScreen):
 
     def action_all_packets(self) -> None:
         self._every_packet = not self._every_packet
-        self._fill()
+        self.fill()
 
     def action_copy(self) -> None:
         if self._issue.command is None:

@@ -1,0 +1,1 @@
+"""Live capture: interfaces, the sniffer thread, capture filters, privileges, the packet file."""
