@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from capture.report.model import Report
 
-FORMATS: Final = ("text", "json", "ndjson", "markdown", "html", "csv")
+FORMATS: Final = ("text", "json", "ndjson", "markdown", "html", "csv", "mermaid")
 
 
 def render(
@@ -49,12 +49,16 @@ def render(
         from capture.report.to_html import html_chunks
 
         return html_chunks(reports, many=many, others=others)
+    if format == "mermaid":
+        from capture.report.to_mermaid import mermaid_chunks
+
+        return mermaid_chunks(reports, many=many, others=others)
     raise ValueError(f"unknown format: {format}")
 
 
 def needs_steps(format: str) -> bool:
     """Whether ``format`` shows the steps of flows without a finding, too."""
-    return format in ("json", "ndjson")
+    return format in ("json", "ndjson", "mermaid")
 
 
 def needs_texts(format: str) -> bool:

@@ -7,11 +7,13 @@ of the encoding can change it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Final
 
 from capture import __version__
+from capture.report.ladder_svg import STYLE as LADDER_STYLE
+from capture.report.ladder_svg import ladder_svg
 from capture.report.model import Finding, FlowReport, Report, Severity, StepState
 from capture.report.prose import (
     attempts,
@@ -29,6 +31,7 @@ from capture.report.prose import (
     traffic,
 )
 from capture.report.redact import safe
+from capture.report.rungs import Rung, rungs_of_steps
 from capture.report.strip import StripStep, strip
 from capture.units import count, duration, milliseconds, plural, size
 
@@ -73,9 +76,19 @@ _WORDS: Final = {
 }
 
 
-def html_chunks(reports: Iterable[Report], *, many: bool, others: bool = False) -> Iterator[str]:
+Ladders = Mapping[int, Sequence[Rung]]
+"""Ladders by ``FlowReport.uid``, where more is known of them than the report's steps."""
+
+
+def html_chunks(
+    reports: Iterable[Report],
+    *,
+    many: bool,
+    others: bool = False,
+    ladders: Ladders | None = None,
+) -> Iterator[str]:
     """Yield the page; several files become several parts of it."""
-    for chunk in _page(reports, others):
+    for chunk in _page(reports, others, ladders or {}):
         yield chunk.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
@@ -98,24 +111,25 @@ def _prose(text: str) -> str:
     )
 
 
-def _page(reports: Iterable[Report], others: bool) -> Iterator[str]:
+def _page(reports: Iterable[Report], others: bool, ladders: Ladders) -> Iterator[str]:
     yield (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="referrer" content="no-referrer">\n'
-        f"<title>tunnelscope report</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>tunnelscope report</title>\n"
+        f"<style>{_STYLE}{LADDER_STYLE}</style>\n</head>\n<body>\n"
     )
     for report in reports:
         yield "<main>\n"
-        yield from _document(report, others)
+        yield from _document(report, others, ladders)
         yield "</main>\n"
     yield f'<footer class="dim"><p>tunnelscope {escape(__version__)}</p></footer>\n'
     yield "</body>\n</html>\n"
 
 
-def _document(report: Report, others: bool) -> Iterator[str]:
+def _document(report: Report, others: bool, ladders: Ladders) -> Iterator[str]:
     why = explanation(report)
     yield f"<h1>{_code(source_name(report))}</h1>\n"
     yield f'<p class="dim">{_text(source_line(report))}</p>\n'
@@ -123,7 +137,7 @@ def _document(report: Report, others: bool) -> Iterator[str]:
     grave = by_gravity([flow for flow in report.telling if needs_block(flow)])
     fine = [flow for flow in report.flows if not needs_block(flow)]
     for flow in grave[:BLOCKS]:
-        yield _block(flow)
+        yield _block(flow, ladders.get(flow.uid) or rungs_of_steps(flow))
     if grave[BLOCKS:]:
         yield f"<h2>More flows with a problem or a warning ({count(len(grave) - BLOCKS)})</h2>\n"
         yield from _table(grave[BLOCKS:], None)
@@ -148,7 +162,7 @@ def _document(report: Report, others: bool) -> Iterator[str]:
         yield "</ul>\n"
 
 
-def _block(flow: FlowReport) -> str:
+def _block(flow: FlowReport, rungs: Sequence[Rung]) -> str:
     severity = flow.severity or Severity.INFO
     facts = [
         ("Client", _code(flow.client)),
@@ -169,7 +183,8 @@ def _block(flow: FlowReport) -> str:
         f'<section class="flow {severity.value}" id="flow-{flow.id}">\n'
         f"<h2><b>{severity.value.upper()}</b> {_text(title(flow))} "
         f'<span class="dim">flow {flow.id}</span></h2>\n'
-        f'<dl>\n{rows}</dl>\n<ol class="steps">\n{steps}</ol>\n{findings}</section>\n'
+        f'<dl>\n{rows}</dl>\n<ol class="steps">\n{steps}</ol>\n'
+        f"{ladder_svg(rungs, flow.client, flow.proxy)}{findings}</section>\n"
     )
 
 

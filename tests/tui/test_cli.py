@@ -267,7 +267,7 @@ def test_output_to_a_file(outcomes: Callable[..., list[Any]], tmp_path: Path) ->
     assert target.read_text().startswith("<!DOCTYPE html>")
 
 
-@pytest.mark.parametrize("format", ["text", "json", "ndjson", "csv", "markdown", "html"])
+@pytest.mark.parametrize("format", ["text", "json", "ndjson", "csv", "markdown", "html", "mermaid"])
 def test_no_format_prints_controls_or_credentials(
     outcomes: Callable[..., list[Any]], capsys: pytest.CaptureFixture[str], format: str
 ) -> None:

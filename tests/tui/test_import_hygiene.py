@@ -38,7 +38,7 @@ def imported(*argv: str) -> set[str]:
     return modules
 
 
-@pytest.mark.parametrize("format", ["text", "csv", "json", "markdown", "html"])
+@pytest.mark.parametrize("format", ["text", "csv", "json", "markdown", "html", "mermaid"])
 def test_check_imports_no_screen_and_no_worker(format: str) -> None:
     modules = imported("check", "--format", format, str(CAPTURE))
     assert "capture.check" in modules

@@ -20,6 +20,7 @@ FILES = {
     "csv": "mixed.csv",
     "markdown": "mixed.md",
     "html": "mixed.html",
+    "mermaid": "mixed.mmd",
 }
 
 

@@ -50,7 +50,7 @@ def test_the_page_is_whole_and_loads_nothing(reports: tuple[Report, ...]) -> Non
     parsed, source = page(*reports)
     assert source.startswith("<!DOCTYPE html>")
     assert source.isascii()
-    assert not parsed.tags & {"script", "img", "iframe", "link", "object", "a", "form", "svg"}
+    assert not parsed.tags & {"script", "img", "iframe", "link", "object", "a", "form", "use"}
     assert not {name for name in parsed.attributes if name.startswith("on")}
     assert not parsed.attributes & {"href", "src", "style"}
     assert "url(" not in source
@@ -62,6 +62,13 @@ def test_light_dark_and_phone() -> None:
     assert "prefers-color-scheme:dark" in source
     assert 'name="viewport"' in source
     assert "overflow-x:auto" in source
+
+
+def test_each_failing_flow_has_its_ladder() -> None:
+    parsed, source = page(mixed())
+    assert "svg" in parsed.tags
+    assert source.count('<svg class="ladder"') == source.count('id="flow-')
+    assert 'class="bad"' in source
 
 
 def test_hostile_text_is_text() -> None:
