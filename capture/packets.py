@@ -1,7 +1,9 @@
 """The packet index: one row a frame, as growing columns, for the screen.
 
-Row i is frame number i + 1. The engine appends, anybody may read the first ``len(view)``
-rows: arrays only grow by replacement, so a ``PacketView`` taken once stays valid.
+Row i is frame number i + 1, until a live capture reaches its bound and lets rows go: what
+maps rows to numbers and back is asked of the view. The engine appends, anybody may read the
+first ``len(view)`` rows: arrays only grow by replacement, so a ``PacketView`` taken once
+stays valid.
 """
 
 from __future__ import annotations
@@ -75,9 +77,31 @@ class PacketView:
 
     rows: NDArray[np.void]
     """Structured array of ``PACKET_DTYPE``; never written to again."""
+    numbers: NDArray[np.int64] | None = None
+    """Frame number of each row, ascending; None: all rows are there, row i is frame i + 1."""
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def last_number(self) -> int:
+        """Number of the newest frame; 0 when there is none."""
+        return self.number(len(self.rows) - 1) if len(self.rows) else 0
+
+    def number(self, row: int) -> int:
+        """Frame number of a row."""
+        return row + 1 if self.numbers is None else int(self.numbers[row])
+
+    def numbers_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Frame numbers of several rows."""
+        return rows + 1 if self.numbers is None else self.numbers[rows]
+
+    def row(self, number: int) -> int | None:
+        """Row of a frame; None when there is no such frame, or no more."""
+        if self.numbers is None:
+            return number - 1 if 1 <= number <= len(self.rows) else None
+        at = int(np.searchsorted(self.numbers, number))
+        return at if at < len(self.numbers) and self.numbers[at] == number else None
 
     def of_flow(self, flow: int) -> NDArray[np.int64]:
         """Row indices of one flow's packets, in capture order (a scan: under a
