@@ -22,6 +22,7 @@ from capture.flow_reports import FlowReports
 from capture.frames import FrameBlock, SourceInfo
 from capture.judging import Catalogue, Judgement, judge, judge_capture, relate
 from capture.judging.select import CANDIDATE_PORTS, SCAN, is_proxied, proves_proxy
+from capture.judging.thresholds import use as use_thresholds
 from capture.options import AnalysisOptions
 from capture.packet_index import PacketIndex
 from capture.report.build import flow_report
@@ -70,6 +71,7 @@ class Analysis:
         self.info = info
         self.options = options
         self.catalogue = catalogue
+        use_thresholds(options.thresholds)
         self.decoder = Decoder()
         self.tracker = Tracker(
             self._address_text, settle=not (catalogue.custom or options.keep_packets)

@@ -21,3 +21,5 @@ class AnalysisOptions:
     """Directories with the user's own known issues (``--rules``)."""
     keep_texts: bool = True
     """Dress findings in their texts; a table needs none."""
+    thresholds: tuple[tuple[str, float], ...] = ()
+    """What the user set of ``capture.judging.thresholds.THRESHOLDS``."""
