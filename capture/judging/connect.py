@@ -85,10 +85,10 @@ def _closed(scene: Scene) -> Hit:
 
 def _not_acked(scene: Scene) -> Hit | None:
     client = scene.client
-    waited = scene.waited(scene.asked)
-    if waited < SILENT_S and not (scene.flow.closes and client.retransmissions):
+    given_up = scene.flow.closes and client.retransmissions
+    if not given_up and not scene.waited_for(scene.asked, SILENT_S):
         return None
-    if not client.retransmissions and waited < HUNG_S:
+    if not client.retransmissions and not scene.waited_for(scene.asked, HUNG_S):
         return None
     marks = client.run.marks if client.run else ()
     copied = client.duplicates or scene.proxy.duplicates  # "any" captures hold packets twice
@@ -101,7 +101,7 @@ def _not_acked(scene: Scene) -> Hit | None:
             scene.request_text,
             f"sent {client.run.sent} times" if client.run else
             f"{plural(client.retransmissions, 'retransmission')}",
-            f"never acknowledged in {duration(waited)}",
+            f"never acknowledged in {duration(scene.waited(scene.asked))}",
             f"the SYN-ACK came {scene.flow.syn_ack_count} times" if backlog else "",
             scene.ending_text,
         ),
@@ -113,12 +113,13 @@ def _not_acked(scene: Scene) -> Hit | None:
 def _hung(scene: Scene) -> Hit | None:
     waited = scene.waited(scene.asked)
     left = scene.client_ended_first
-    if not left and waited < SILENT_S:
+    if not left and not scene.waited_for(scene.asked, SILENT_S):
         return None
     if left and waited < IMPATIENT_S:
         severity = INFO
     else:
-        severity = PROBLEM if left or waited >= HUNG_S else WARNING
+        hung = left or scene.waited_for(scene.asked, HUNG_S)
+        severity = PROBLEM if hung else WARNING
     how = "acknowledged" if scene.quality.timed else "taken"
     return Hit(
         "connect-cancelled" if severity is INFO else "connect-hang",
@@ -149,7 +150,7 @@ def half_reply(scene: Scene) -> Hit | None:
     if scene.flow.first_language[PROXY] not in ("http", "http-part"):
         return None
     last = scene.proxy.last_payload
-    if not scene.flow.closes and scene.waited(last) < SILENT_S:
+    if not scene.flow.closes and not scene.waited_for(last, SILENT_S):
         return None
     where = scene.answered or scene.proxy.first_payload
     return Hit(
@@ -205,7 +206,7 @@ def body_in_2xx(scene: Scene) -> Hit | None:
         return None
     if scene.flow.tunnel_bytes[CLIENT] or not scene.quality.absent(CLIENT):
         return None
-    if scene.waited(scene.answered) < UNSPOKEN_S:
+    if not scene.waited_for(scene.answered, UNSPOKEN_S):
         return None
     field = f"Transfer-Encoding: {coding}" if coding else f"Content-Length: {length}"
     return Hit(

@@ -22,6 +22,9 @@ class Judgement:
     """Gravest first."""
     notes: tuple[str, ...] = ()
     """What could not be seen, in words."""
+    until_ns: int | None = None
+    """Capture time at which the flow must be judged again even if no packet comes; None:
+    time alone does not change the judgement."""
 
 
 QUIET_GAP_NS = 1 * SECOND
@@ -53,7 +56,8 @@ def judge(
     if catalogue.custom:
         own = catalogue.own_findings(scene, verdict, findings)
         findings = sorted([*own, *findings], key=lambda item: -item.severity.rank)
-    return Judgement(verdict, tuple(findings), baseline.notes(flow, capture.text))
+    notes = baseline.notes(flow, capture.text)
+    return Judgement(verdict, tuple(findings), notes, scene.until_ns)
 
 
 def bare(hit: Hit) -> Finding:

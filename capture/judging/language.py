@@ -40,7 +40,9 @@ def _over(scene: Scene) -> bool:
         return True
     if not scene.quality.absent(PROXY) or scene.proxy.bytes:
         return False
-    return bool(scene.flow.closes) or scene.waited(scene.client.last_payload) >= UNANSWERED_S
+    if scene.flow.closes:
+        return True
+    return scene.waited_for(scene.client.last_payload, UNANSWERED_S)
 
 
 def _said(scene: Scene) -> str:

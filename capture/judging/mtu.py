@@ -75,8 +75,7 @@ def hole_at_receiver(scene: Scene, sender: int) -> Hole | None:
     for hole in side.holes:
         if hole.acked or hole.right - hole.left < FULL_SIZE * limit:
             continue
-        lasted = scene.waited(hole.mark) if scene.quality.timed else HOLE_S
-        if lasted >= HOLE_S:
+        if not scene.quality.timed or scene.waited_for(hole.mark, HOLE_S):
             return hole
     return None
 
@@ -94,7 +93,7 @@ def swallowed(scene: Scene) -> int:
         return 0
     sent = proxy.stream_bytes - proxy.bytes
     last = proxy.last_payload or scene.flow.syn_ack
-    return sent if sent >= FULL_SIZE * limit and scene.waited(last) >= HOLE_S else 0
+    return sent if sent >= FULL_SIZE * limit and scene.waited_for(last, HOLE_S) else 0
 
 
 def size_dependent(scene: Scene) -> bool:

@@ -117,11 +117,10 @@ def no_answer(scene: Scene) -> Hit | None:
         return None
     if scene.proxy.packets or any(_answer_kind(error) for error in flow.icmp):
         return None
-    waited = scene.waited(first)
-    if waited < NO_ANSWER_S:
+    if not scene.waited_for(first, NO_ANSWER_S):
         return None
     sure = LIKELY if flow.syn_count > 1 and not scene.quality.dropped else POSSIBLE
-    seen = f"no packet came back in {duration(waited)}"
+    seen = f"no packet came back in {duration(scene.waited(first))}"
     return Hit(
         "tcp-no-answer",
         PROBLEM,
@@ -158,7 +157,7 @@ def half_open(scene: Scene) -> Hit | None:
         return None
     if flow.syn_ack_count < 2 or scene.quality.one_way or flow.syn is None:
         return None
-    if scene.first_end == "client_rst" or scene.waited(flow.syn_ack) < NO_ANSWER_S:
+    if scene.first_end == "client_rst" or not scene.waited_for(flow.syn_ack, NO_ANSWER_S):
         return None
     return Hit(
         "tcp-half-open",

@@ -63,6 +63,8 @@ class Scene:
         proxy: What the proxy sent.
         quality: What the capture can prove.
         now: Time against which absence is measured, ns.
+        until_ns: When the next of the waits that rules asked about will be long enough; None
+            when none is under way. Before, time alone changes no judgement.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Scene:
         self.proxy: Direction = flow.sides[PROXY]
         self.quality = assess(flow, capture)
         self.now = max(capture.last_ns, flow.last.time_ns)
+        self.until_ns: int | None = None
 
     @property
     def signs(self) -> tuple[Sign, ...]:
@@ -210,6 +213,22 @@ class Scene:
         if since is None or not self.quality.timed:
             return 0.0
         return max(0, self.end_ns - since.time_ns) / SECOND
+
+    def waited_for(self, since: Mark | None, seconds: float) -> bool:
+        """Whether ``waited(since)`` has come to so many seconds.
+
+        Every rule that fires when something stays away for long enough must ask here: what
+        has not been long enough in a flow still open is noted in ``until_ns``, so that a live
+        flow is judged again at that moment and not before.
+        """
+        if since is None or not self.quality.timed:
+            return seconds <= 0
+        due = since.time_ns + round(seconds * SECOND)
+        if self.end_ns >= due:
+            return True
+        if not self.flow.closes and (self.until_ns is None or due < self.until_ns):
+            self.until_ns = due
+        return False
 
     # -- TLS -----------------------------------------------------------------------------
 

@@ -219,8 +219,8 @@ def no_server_flight(scene: Scene) -> Hit | None:
         return _closed_unspoken(scene)
     if scene.proxy_ended_first:
         return _cut_off(scene, began)
-    waited = scene.waited(began)
-    if waited < (GAVE_UP_S if flow.closes else SILENT_S) or mtu.size_dependent(scene):
+    limit = GAVE_UP_S if flow.closes else SILENT_S
+    if not scene.waited_for(began, limit) or mtu.size_dependent(scene):
         return None
     tls = scene.tls
     large = tls is not None and tls.client_hello is not None and (
@@ -231,7 +231,7 @@ def no_server_flight(scene: Scene) -> Hit | None:
         _hello_text(scene),
         f"not acknowledged after {plural(scene.client.retransmissions, 'retransmission')}"
         if lost else "acknowledged" if scene.client.unacked == 0 else "",
-        f"no byte came back in {duration(waited)}",
+        f"no byte came back in {duration(scene.waited(began))}",
         scene.ending_text,
     )  # fmt: skip
     marks = packets(flow.tunnel, began, scene.client.unacked_since if lost else None,
@@ -334,7 +334,7 @@ def half_server_flight(scene: Scene) -> Hit | None:
     if scene.stream_gap(CLIENT):
         return None  # what the client went on with may be what was not captured
     last = scene.proxy.last_payload
-    if scene.proxy_ended_first or scene.waited(last) < SILENT_S:
+    if scene.proxy_ended_first or not scene.waited_for(last, SILENT_S):
         return None
     missing = tls.sides[PROXY].missing
     return Hit(

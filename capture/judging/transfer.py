@@ -38,6 +38,9 @@ this was waiting for the rest."""
 FLOWING_S: Final = 2.0
 """An end this soon after the last data met a transfer, not an idle connection."""
 
+PAUSES: Final = 2
+"""A silence that ended by itself says that the next one may be this many times as long."""
+
 UNANSWERED_OPEN_S: Final = 20.0
 """A first request without an answer for this long is worth a warning while all is open."""
 
@@ -341,7 +344,7 @@ def stalled(scene: Scene) -> Hit | None:
     if not talk.client_finished(scene) or scene.quality.text or scene.client.zero_window_open:
         return None
     last = scene.proxy.last_payload
-    found = _why_stalled(scene, scene.waited(last))
+    found = _why_stalled(scene, last)
     if found is None:
         return None
     rule, severity, sure, words = found
@@ -372,10 +375,10 @@ def stalled(scene: Scene) -> Hit | None:
 
 
 def _why_stalled(
-    scene: Scene, waited: float
+    scene: Scene, last: Mark | None
 ) -> tuple[str, Severity, Confidence, str] | None:  # fmt: skip
     gave_up = bool(scene.flow.closes)
-    enough = waited >= (GAVE_UP_S if gave_up else STALLED_S)
+    enough = scene.waited_for(last, GAVE_UP_S if gave_up else _patience(scene, last))
     dead = scene.client.fin_sent >= mtu.TRIES and not scene.client.fin_acked
     if enough and talk.missing(scene):
         return "transfer-stall", PROBLEM, LIKELY, _open_record(scene)
@@ -387,7 +390,7 @@ def _why_stalled(
     asked = talk.unanswered(scene)
     if asked is not None and talk.only_tickets(scene):
         limit = GAVE_UP_S if gave_up else UNANSWERED_OPEN_S
-        if scene.waited(asked) >= limit:
+        if scene.waited_for(asked, limit):
             severity = PROBLEM if gave_up else WARNING
             words = f"#{asked.number} the client's request had no answer"
             return "no-response", severity, POSSIBLE, words
@@ -398,9 +401,21 @@ def _why_stalled(
         return "transfer-stall", PROBLEM, LIKELY, "the last TLS record was a full one"
     # A path that is proved dead needs less of a download to be what stopped it.
     more = talk.bulk(scene) or (dead and scene.tls_side(PROXY).app_bytes > talk.FULL_RECORD)
-    if gave_up and more and (waited <= POOL_IDLE_S or dead):
+    if gave_up and more and (scene.waited(last) <= POOL_IDLE_S or dead):
         return "transfer-stall", PROBLEM, POSSIBLE, "the client had asked once and waited"
     return None
+
+
+def _patience(scene: Scene, last: Mark | None) -> float:
+    """Seconds of silence that count as a stall while the flow is open.
+
+    A transfer that once paused for longer and went on is given twice that time: one that
+    trickles must not be called stalled again and again.
+    """
+    pause = scene.flow.longest_wait
+    if pause is None or pause.start == last:
+        return STALLED_S
+    return max(STALLED_S, PAUSES * pause.seconds)
 
 
 def cancelled(scene: Scene) -> Hit | None:
@@ -440,7 +455,7 @@ def body_cut(scene: Scene) -> Hit | None:
         rule, verdict = "body-cut", "tunnel_closed_early"
     elif name == "proxy_rst":
         rule, verdict = "body-reset", "transfer_reset"
-    elif scene.waited(last) >= (GAVE_UP_S if name else STALLED_S):
+    elif scene.waited_for(last, GAVE_UP_S if name else STALLED_S):
         rule, verdict = "body-stall", "transfer_stalled"
     else:
         return None
