@@ -20,9 +20,12 @@ from capture.decode.linktypes import linktype_name
 from capture.facts import CaptureFacts, Endpoint, FlowFacts
 from capture.flow_reports import FlowReports
 from capture.frames import FrameBlock, SourceInfo
-from capture.judging import Catalogue, Judgement, judge, judge_capture, relate
+from capture.judging import Catalogue, Judgement, judge
+from capture.judging.cards import Card, card
+from capture.judging.relate import relate_cards
 from capture.judging.select import CANDIDATE_PORTS, SCAN, is_proxied, proves_proxy
 from capture.judging.thresholds import use as use_thresholds
+from capture.judging.whole import judge_cards
 from capture.options import AnalysisOptions
 from capture.packet_index import PacketIndex
 from capture.report.build import flow_report
@@ -211,19 +214,35 @@ class Analysis:
 
         Of settled flows only witnesses take part.
         """
+        cards = self._cards(capture)
+        settled = len(self.tracker.settled_flows())
+        capture = replace(capture, settled=settled + len(self._judged) - len(cards))
+        order = sorted(cards)
+        deck = [cards[flow] for flow in order]
+        self._relate(
+            deck, {at: flow for at, flow in enumerate(order) if flow in self._judged}, capture
+        )
+        return judge_cards(deck, capture, self.catalogue)
+
+    def _cards(self, capture: CaptureFacts) -> dict[int, Card]:
+        """Cards of all judged flows and of witnesses, by flow."""
         witnesses = self.tracker.witnesses()
-        facts = dict(zip(witnesses, self.tracker.facts_of(witnesses), strict=True))
-        judged = dict.fromkeys(witnesses, OTHER)
+        found = {
+            flow: card(facts, OTHER, capture)
+            for flow, facts in zip(witnesses, self.tracker.facts_of(witnesses), strict=True)
+        }
         for flow, item in self._judged.items():
-            facts[flow], judged[flow] = item.facts, item.judgement
-        order = sorted(facts)
-        seen = [facts[flow] for flow in order]
-        capture = replace(capture, settled=len(self.tracker.settled_flows()) - len(witnesses))
-        related = relate(seen, [judged[flow] for flow in order], capture, self.catalogue)
-        for flow, judgement in zip(order, related, strict=True):
-            if flow in self._judged:
-                self._judged[flow].related = judgement
-        return judge_capture(seen, related, capture, self.catalogue)
+            found[flow] = card(item.facts, item.judgement, capture)
+        return found
+
+    def _relate(self, deck: Sequence[Card], places: dict[int, int], capture: CaptureFacts) -> None:
+        """Judge flows again in the light of all; ``places``: flow by the place of its card."""
+        own = {}
+        for at, flow in places.items():
+            item = self._judged[flow]
+            own[at] = (item.facts, item.judgement)
+        for at, judgement in relate_cards(deck, own, capture, self.catalogue).items():
+            self._judged[places[at]].related = judgement
 
     def _flow_reports(self, listed: list[int], capture: CaptureFacts) -> Sequence[FlowReport]:
         """Reports of the listed flows; unchanged ones are the same objects as before."""

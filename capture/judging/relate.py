@@ -1,18 +1,18 @@
 """What several flows together say of one: retries, loops, filters that pick their victims.
 
-Runs once over the judged flows, in one pass and without a quadratic step, and returns the
-judgements with those refined that the others explain.
+Runs once over the cards of the judged flows, in one pass and without a quadratic step, and
+returns the judgements with those refined that the others explain.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from capture.facts import CLIENT, PROXY, CaptureFacts, FlowFacts, Mark
-from capture.judging import talk
+from capture.facts import CLIENT, PROXY, CaptureFacts, FlowFacts
+from capture.judging.cards import LEFT, Card, card, target
 from capture.judging.catalogue import Catalogue
 from capture.judging.hit import (
     CERTAIN,
@@ -21,7 +21,6 @@ from capture.judging.hit import (
     PROBLEM,
     WARNING,
     Hit,
-    packets,
     sentence,
 )
 from capture.judging.judge import Judgement
@@ -37,15 +36,11 @@ LOOP_NS = 10 * SECOND
 LOOP = 3
 """This many refusals of credentials for one client and target within ``LOOP_NS``."""
 
-_CERTIFICATE = ("tls_untrusted_ca", "tls_cert_expired", "tls_version")
-
-_LEFT = ("tls-left-after-handshake", "tls-left-in-handshake")
-"""Rules whose only sign is that the client left."""
-
 NEAR = 32
 """Connections to the same target before and after one that may have been used beside it."""
 
-_Key = tuple[str, str, str]
+Own = Mapping[int, tuple[FlowFacts, Judgement]]
+"""Facts and judgements of flows, by the place of their card."""
 
 
 def relate(
@@ -68,112 +63,125 @@ def relate(
     """
     if all(item.verdict in ("ok", "plain_http") and not item.findings for item in judged):
         return tuple(judged)
-    result = list(judged)
-    book = _Book(flows, judged, capture, catalogue)
-    for at, item in enumerate(judged):
-        if item.verdict == "auth_required":
-            result[at] = book.retried(at, item)
-        elif item.verdict == "acl_denied":
-            result[at] = book.denied(at, item)
-        elif item.verdict == "proxy_unreachable":
-            result[at] = book.others_answer(at, item)
-        elif item.verdict in ("transfer_reset", "tunnel_closed_early", "tls_stall"):
-            result[at] = book.name_filter(at, item)
-        elif item.verdict == "tls_untrusted_ca":
-            result[at] = book.spare(at, item)
-    _same_idle(result, flows, catalogue)
-    _same_issuer(result, flows, catalogue)
-    return tuple(result)
+    cards = [card(flow, item, capture) for flow, item in zip(flows, judged, strict=True)]
+    own = dict(enumerate(zip(flows, judged, strict=True)))
+    return tuple(relate_cards(cards, own, capture, catalogue).values())
+
+
+def relate_cards(
+    cards: Sequence[Card], own: Own, capture: CaptureFacts, catalogue: Catalogue
+) -> dict[int, Judgement]:
+    """``relate`` for a part of the flows, in the light of all.
+
+    Args:
+        cards: Of all flows, in order of their first packet.
+        own: The flows to be refined, by the place of their card, in that order.
+        capture: The capture.
+        catalogue: Texts for the findings that are added.
+
+    Returns:
+        The judgements of ``own``, in the same order.
+    """
+    book = _Book(cards, own, capture, catalogue)
+    result = {at: book.refined(at, item) for at, (_, item) in own.items()}
+    _same_idle(result, cards, catalogue)
+    _same_issuer(result, book, catalogue)
+    return result
 
 
 class _Book:
-    """The flows by client, proxy and target."""
+    """The flows' cards by client, proxy and target."""
 
     def __init__(
-        self,
-        flows: Sequence[FlowFacts],
-        judged: Sequence[Judgement],
-        capture: CaptureFacts,
-        catalogue: Catalogue,
+        self, cards: Sequence[Card], own: Own, capture: CaptureFacts, catalogue: Catalogue
     ) -> None:
-        self.flows, self.judged, self.capture, self.catalogue = flows, judged, capture, catalogue
-        self.by_key: dict[_Key, list[int]] = defaultdict(list)
+        self.cards, self.own, self.capture, self.catalogue = cards, own, capture, catalogue
+        self.by_key: dict[tuple[str, str, str], list[int]] = defaultdict(list)
         self.denied_by: dict[tuple[str, str], int] = defaultdict(int)
         self.passed_by: dict[tuple[str, str], int] = {}
         self.passed_at: dict[str, int] = {}
         self.answered_at: dict[str, int] = {}
         self.reached: set[tuple[str, str]] = set()
         self.names_at: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-        for at, flow in enumerate(flows):
-            self.by_key[self._key(flow)].append(at)
-            pair, proxy = (flow.client.host, str(flow.proxy)), str(flow.proxy)
-            if judged[at].verdict == "acl_denied":
+        for at, item in enumerate(cards):
+            pair, proxy = item.pair, item.proxy
+            self.by_key[item.key].append(at)
+            if item.verdict == "acl_denied":
                 self.denied_by[pair] += 1
-            if flow.tunnel is not None:
+            if item.tunnel:
                 self.passed_by.setdefault(pair, at)
                 self.passed_at.setdefault(proxy, at)
-            hello = flow.tls.client_hello if flow.tls and flow.tls.server_hello else None
-            if hello is not None and hello.sni:
-                names = self.names_at[proxy, _target(flow)]
+            if item.answered_hello and item.sni:
+                names = self.names_at[proxy, item.target]
                 if len(names) < 2:  # one of them differs from any name
-                    names.setdefault(hello.sni, at)
-            if flow.syn_ack is not None:
-                self.answered_at.setdefault(flow.proxy.host, at)
+                    names.setdefault(item.sni, at)
+            if item.reached:
+                self.answered_at.setdefault(item.proxy_host, at)
                 self.reached.add(pair)
 
-    @staticmethod
-    def _key(flow: FlowFacts) -> _Key:
-        return flow.client.host, str(flow.proxy), _target(flow)
+    def refined(self, at: int, item: Judgement) -> Judgement:
+        """A judgement in the light of the others."""
+        if item.verdict == "auth_required":
+            return self.retried(at, item)
+        if item.verdict == "acl_denied":
+            return self.denied(at, item)
+        if item.verdict == "proxy_unreachable":
+            return self.others_answer(at, item)
+        if item.verdict in ("transfer_reset", "tunnel_closed_early", "tls_stall"):
+            return self.name_filter(at, item)
+        if item.verdict == "tls_untrusted_ca":
+            return self.spare(at, item)
+        return item
 
     def _hit(self, at: int, hit: Hit) -> Finding:
-        return self.catalogue.finding(hit, Scene(self.flows[at], self.capture))
+        return self.catalogue.finding(hit, Scene(self.own[at][0], self.capture))
 
     # -- 407 and the retry ---------------------------------------------------------------
 
     def retried(self, at: int, item: Judgement) -> Judgement:
         """A 407 whose request came again on another connection."""
-        flow = self.flows[at]
-        mine = self.by_key[self._key(flow)]
-        place = bisect_right(mine, at)
-        later = mine[place] if place < len(mine) else None
-        if later is None or not _target(flow):
+        mine = self.cards[at]
+        alike = self.by_key[mine.key]
+        place = bisect_right(alike, at)
+        later = alike[place] if place < len(alike) else None
+        if later is None or not mine.target:
             return item
-        again = self.flows[later]
-        if again.first.time_ns - flow.last.time_ns > RETRY_NS and (
-            again.first.time_ns - _answered(flow) > RETRY_NS
+        again = self.cards[later]
+        if again.first_ns - mine.last_ns > RETRY_NS and (
+            again.first_ns - mine.answered_ns > RETRY_NS
         ):
             return item
-        given = _carried(again)
-        if not given:
+        if not again.credentials:
             return item
-        if again.tunnel is not None or self.judged[later].verdict in ("plain_http", "auth_ok"):
+        if again.tunnel or again.verdict in ("plain_http", "auth_ok"):
             return self._retry_worked(at, item, again)
-        if self.judged[later].verdict == "auth_required":
-            return self._loop(at, item, mine)
-        hit = Hit("auth-retry", INFO, CERTAIN, self._retry_text(again, self.judged[later].verdict),
-                  packets(again.first), "auth_required")  # fmt: skip
+        if again.verdict == "auth_required":
+            return self._loop(at, item, alike)
+        hit = Hit("auth-retry", INFO, CERTAIN,
+                  sentence(self._again(again), f"it ended as {again.verdict}"),
+                  (again.number,), "auth_required")  # fmt: skip
         return replace(item, findings=(*item.findings, self._hit(at, hit)))
 
-    def _retry_text(self, again: FlowFacts, outcome: str) -> str:
-        return sentence(
-            f"#{again.first.number} the same request with credentials on another connection, "
-            f"from {again.client}",
-            f"it ended as {outcome}",
+    @staticmethod
+    def _again(again: Card) -> str:
+        return (
+            f"#{again.number} the same request with credentials on another connection, "
+            f"from {again.client}"
         )
 
-    def _retry_worked(self, at: int, item: Judgement, again: FlowFacts) -> Judgement:
+    def _retry_worked(self, at: int, item: Judgement, again: Card) -> Judgement:
         """The 407 was a step on the way: no problem of this flow."""
+        flow = self.own[at][0]
         hit = Hit(
             "auth-retried",
             INFO,
             CERTAIN,
             sentence(
-                self._first_refusal(self.flows[at]),
-                f"#{again.first.number} the same request with credentials on another "
-                f"connection, from {again.client}",
-                f"#{again.tunnel.number} it opened the tunnel" if again.tunnel else "it worked",
+                self._first_refusal(flow),
+                self._again(again),
+                f"#{again.tunnel} it opened the tunnel" if again.tunnel else "it worked",
             ),
-            packets(self.flows[at].first, again.first, again.tunnel),
+            _numbers(flow.first.number, again.number, again.tunnel),
             "auth_required",
             code=407,
         )
@@ -188,15 +196,15 @@ class _Book:
                 return f"#{exchange.response_mark.number} {status} {reason}".rstrip()
         return "407"
 
-    def _loop(self, at: int, item: Judgement, mine: list[int]) -> Judgement:
+    def _loop(self, at: int, item: Judgement, alike: list[int]) -> Judgement:
         """Refused again and again, each time with credentials, over several connections."""
-        start = self.flows[at].first.time_ns
+        start = self.cards[at].first_ns
         refused = [
             other
-            for other in mine[bisect_right(mine, at) - 1 :][:64]
-            if self.judged[other].verdict == "auth_required"
-            and _carried(self.flows[other])
-            and self.flows[other].first.time_ns - start <= LOOP_NS
+            for other in map(self.cards.__getitem__, alike[bisect_right(alike, at) - 1 :][:64])
+            if other.verdict == "auth_required"
+            and other.credentials
+            and other.first_ns - start <= LOOP_NS
         ]
         if len(refused) < LOOP:
             return item
@@ -207,9 +215,9 @@ class _Book:
             sentence(
                 f"{len(refused)} connections with credentials were refused within "
                 f"{duration(LOOP_NS / SECOND)}",
-                f"the first at #{self.flows[refused[0]].first.number}",
+                f"the first at #{refused[0].number}",
             ),
-            packets(*[self.flows[other].first for other in refused[:8]]),
+            _numbers(*[other.number for other in refused[:8]]),
             "auth_required",
             code=407,
         )
@@ -219,124 +227,112 @@ class _Book:
 
     def denied(self, at: int, item: Judgement) -> Judgement:
         """An address literal where names pass, or a client where others pass."""
-        flow = self.flows[at]
-        pair = (flow.client.host, str(flow.proxy))
-        host = _target(flow).rpartition(":")[0].strip("[]")
-        passed = self.passed_by.get(pair)
-        if passed is not None and LITERAL.fullmatch(host):
-            name = _target(self.flows[passed])
-            if not LITERAL.fullmatch(name.rpartition(":")[0].strip("[]")):
+        mine = self.cards[at]
+        passed = self.passed_by.get(mine.pair)
+        if passed is not None and LITERAL.fullmatch(_host(mine.target)):
+            name = self.cards[passed].target
+            if not LITERAL.fullmatch(_host(name)):
                 return self._add(at, item, "acl-address", name, passed)
-        other = self.passed_at.get(str(flow.proxy))
-        if passed is None and other is not None and self.denied_by[pair] > 1:
-            return self._add(at, item, "acl-source", str(self.flows[other].client), other)
+        other = self.passed_at.get(mine.proxy)
+        if passed is None and other is not None and self.denied_by[mine.pair] > 1:
+            return self._add(at, item, "acl-source", self.cards[other].client, other)
         return item
 
     def _add(self, at: int, item: Judgement, rule: str, other: str, where: int) -> Judgement:
-        mark = self.flows[where].tunnel or self.flows[where].first
+        number = self.cards[where].tunnel or self.cards[where].number
         words = {
             "acl-address": f"a name ({other}) passes at this proxy",
             "acl-source": f"another client ({other}) passes at this proxy, this one nowhere",
             "tcp-source-filtered": f"the same host answers {other}",
             "tls-name-filtered": f"another server name ({other}) passes to the same destination",
         }[rule]
-        hit = Hit(rule, WARNING, LIKELY, sentence(f"#{mark.number} {words}"),
-                  packets(mark), None, values={"other": other})  # fmt: skip
+        hit = Hit(rule, WARNING, LIKELY, sentence(f"#{number} {words}"),
+                  (number,), None, values={"other": other})  # fmt: skip
         finding = self._hit(at, hit)
         return replace(item, findings=_sorted([*item.findings, finding]))
 
     def others_answer(self, at: int, item: Judgement) -> Judgement:
         """The proxy's host answers others, or on another port."""
-        flow = self.flows[at]
-        where = self.answered_at.get(flow.proxy.host)
-        if where is None or (flow.client.host, str(flow.proxy)) in self.reached:
+        mine = self.cards[at]
+        where = self.answered_at.get(mine.proxy_host)
+        if where is None or mine.pair in self.reached:
             return item  # it answers this client, too, at times: no access list
-        other = self.flows[where]
-        whom = str(other.client) if other.proxy == flow.proxy else f"on port {other.proxy.port}"
+        other = self.cards[where]
+        whom = other.client if other.proxy == mine.proxy else f"on port {other.proxy_port}"
         return self._add(at, item, "tcp-source-filtered", whom, where)
 
     def name_filter(self, at: int, item: Judgement) -> Judgement:
         """A ClientHello cut off or unanswered, while another name passes to the same target."""
-        flow = self.flows[at]
-        tls = flow.tls
-        name = tls.client_hello.sni if tls and tls.client_hello else None
-        if not name or flow.tunnel_first[PROXY] is not None or not flow.tunnel_bytes[CLIENT]:
+        mine, flow = self.cards[at], self.own[at][0]
+        if not mine.sni or flow.tunnel_first[PROXY] is not None or not flow.tunnel_bytes[CLIENT]:
             return item
-        for other, where in self.names_at.get((str(flow.proxy), _target(flow)), {}).items():
-            if other != name:
+        for other, where in self.names_at.get((mine.proxy, mine.target), {}).items():
+            if other != mine.sni:
                 return self._add(at, item, "tls-name-filtered", other, where)
         return item
 
     # -- connections opened in advance ---------------------------------------------------
 
-    def spare(self, at: int, item: Judgement) -> Judgement:
-        """Left right after the handshake, while the same client used another tunnel there.
+    def used_beside(self, at: int) -> Card | None:
+        """Another tunnel of the same client there, in use at the same time, of a flow against
+        which nothing speaks but that the client left.
 
         Browsers open two connections at once and drop the one they do not need (HTTP/2, or
         the other was quicker). The one in use shows that the client accepts the certificate.
         """
-        doubts = [f for f in item.findings if f.rule in _LEFT]
-        if not doubts or any(f.verdict and f.rule not in _LEFT for f in item.findings):
-            return item
-        flow = self.flows[at]
-        mine = self.by_key[self._key(flow)]
-        place = bisect_right(mine, at)
-        for other in mine[max(0, place - NEAR) : place + NEAR]:
-            used = self.flows[other]
-            if (
-                used is flow
-                or used.first.time_ns > flow.last.time_ns
-                or used.last.time_ns < flow.first.time_ns
-                or any(f.verdict in _CERTIFICATE for f in self.judged[other].findings)
-                or not talk.requests(Scene(used, self.capture))
-            ):
+        mine = self.cards[at]
+        if not mine.only_left:
+            return None
+        alike = self.by_key[mine.key]
+        place = bisect_right(alike, at)
+        for where in alike[max(0, place - NEAR) : place + NEAR]:
+            other = self.cards[where]
+            if where == at or other.first_ns > mine.last_ns or other.last_ns < mine.first_ns:
                 continue
-            hit = Hit(
-                "tls-spare",
-                INFO,
-                LIKELY,
-                sentence(
-                    doubts[0].observation.rstrip("."),
-                    f"at the same time the client used another tunnel to {_target(flow)}, from "
-                    f"{used.client}",
-                ),
-                packets(flow.tunnel, used.tunnel),
-            )
-            kept = [f for f in item.findings if f.rule not in _LEFT]
-            verdict = "auth_ok" if _challenged(flow) else "ok"
-            return replace(item, verdict=verdict, findings=(self._hit(at, hit), *kept))
-        return item
+            if other.used and not other.refused_certificate:
+                return other
+        return None
+
+    def spare(self, at: int, item: Judgement) -> Judgement:
+        """Left right after the handshake, while the same client used another tunnel there."""
+        used = self.used_beside(at)
+        if used is None:
+            return item
+        mine, flow = self.cards[at], self.own[at][0]
+        doubt = next(f for f in item.findings if f.rule in LEFT)
+        hit = Hit(
+            "tls-spare",
+            INFO,
+            LIKELY,
+            sentence(
+                doubt.observation.rstrip("."),
+                f"at the same time the client used another tunnel to {target(flow)}, from "
+                f"{used.client}",
+            ),
+            _numbers(flow.tunnel.number if flow.tunnel else 0, used.tunnel),
+        )
+        kept = [f for f in item.findings if f.rule not in LEFT]
+        verdict = "auth_ok" if mine.challenged else "ok"
+        return replace(item, verdict=verdict, findings=(self._hit(at, hit), *kept))
+
+
+def _numbers(*numbers: int) -> tuple[int, ...]:
+    """Packet numbers in order, each once; 0 is none."""
+    return tuple(sorted({number for number in numbers if number}))
+
+
+def _host(authority: str) -> str:
+    return authority.rpartition(":")[0].strip("[]")
 
 
 def _sorted(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: -finding.severity.rank))
 
 
-def _target(flow: FlowFacts) -> str:
-    for item in flow.exchanges:
-        if item.request is not None:
-            return item.request.authority or item.request.target
-    return ""
-
-
-def _challenged(flow: FlowFacts) -> bool:
-    return any(item.response and item.response.status == 407 for item in flow.exchanges)
-
-
-def _answered(flow: FlowFacts) -> int:
-    marks = [item.response_mark for item in flow.exchanges if item.response_mark is not None]
-    return marks[-1].time_ns if marks else flow.last.time_ns
-
-
-def _carried(flow: FlowFacts) -> bool:
-    """A request of the flow bore credentials."""
-    return any(item.request and item.request.credentials for item in flow.exchanges)
-
-
 def _mark_all(
-    result: list[Judgement],
-    flows: Sequence[FlowFacts],
-    found: dict[str, list[int]],
+    result: dict[int, Judgement],
+    cards: Sequence[Card],
+    found: Mapping[str, list[int]],
     catalogue: Catalogue,
     rule: str,
     words: str,
@@ -345,46 +341,42 @@ def _mark_all(
     for shared, members in found.items():
         if len(members) < 2:
             continue
-        first: list[Mark] = [flows[at].first for at in members[:6]]
+        first = _numbers(*[cards[at].number for at in members[:6]])
         for at in members:
+            if at not in result:
+                continue
             hit = Hit(
                 rule,
                 INFO,
                 LIKELY,
                 sentence(words.format(count=plural(len(members), "flow"), shared=shared)),
-                packets(*first),
+                first,
                 values={"gap": shared, "issuer": shared},
             )
             finding = catalogue.finding(hit)
             result[at] = replace(result[at], findings=_sorted([*result[at].findings, finding]))
 
 
-def _same_idle(result: list[Judgement], flows: Sequence[FlowFacts], catalogue: Catalogue) -> None:
+def _same_idle(result: dict[int, Judgement], cards: Sequence[Card], catalogue: Catalogue) -> None:
     """The same idle time before the end of several flows is a timer."""
     found: dict[str, list[int]] = defaultdict(list)
-    for at, item in enumerate(result):
-        silence = flows[at].longest_silence
-        if silence is None:
-            continue
-        if any(f.rule in ("idle-timeout", "idle-close") for f in item.findings):
-            found[duration(round(silence.seconds))].append(at)
-    _mark_all(result, flows, found, catalogue, "idle-repeated",
+    for at, item in enumerate(cards):
+        if item.idle:
+            found[item.idle].append(at)
+    _mark_all(result, cards, found, catalogue, "idle-repeated",
               "{count} were closed after {shared} without data")  # fmt: skip
 
 
-def _same_issuer(result: list[Judgement], flows: Sequence[FlowFacts], catalogue: Catalogue) -> None:
+def _same_issuer(result: dict[int, Judgement], book: _Book, catalogue: Catalogue) -> None:
     """One unknown issuer for several server names is an inspecting box."""
     rejected: dict[str, list[int]] = defaultdict(list)
     names: dict[str, set[str]] = defaultdict(set)
-    for at, item in enumerate(result):
-        tls = flows[at].tls
-        if tls is None or not tls.certificates:
+    for at, item in enumerate(book.cards):
+        if item.issuer is None:
             continue
-        issuer = tls.certificates[0].issuer
-        hello = tls.client_hello
-        names[issuer].add((hello.sni if hello else None) or "")
-        if item.verdict == "tls_untrusted_ca":
-            rejected[issuer].append(at)
-    shared = {issuer: flows_ for issuer, flows_ in rejected.items() if len(names[issuer]) > 1}
-    _mark_all(result, flows, shared, catalogue, "tls-same-issuer",
+        names[item.issuer].add(item.sni)
+        if item.verdict == "tls_untrusted_ca" and book.used_beside(at) is None:
+            rejected[item.issuer].append(at)
+    shared = {issuer: flows for issuer, flows in rejected.items() if len(names[issuer]) > 1}
+    _mark_all(result, book.cards, shared, catalogue, "tls-same-issuer",
               "{count} show certificates of {shared}, for different names")  # fmt: skip

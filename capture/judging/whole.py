@@ -9,6 +9,7 @@ from typing import Final
 
 from capture.decode.columns import DnsMessage
 from capture.facts import CaptureFacts, FlowFacts
+from capture.judging.cards import Card, card
 from capture.judging.catalogue import Catalogue
 from capture.judging.hit import CERTAIN, INFO, LIKELY, POSSIBLE, PROBLEM, WARNING, Hit, sentence
 from capture.judging.judge import Judgement
@@ -45,17 +46,24 @@ def judge_capture(
     Returns:
         Findings, gravest first.
     """
-    catalogue = catalogue or Catalogue.load()
+    cards = [card(flow, item, capture) for flow, item in zip(flows, judged, strict=True)]
+    return judge_cards(cards, capture, catalogue or Catalogue.load())
+
+
+def judge_cards(
+    cards: Sequence[Card], capture: CaptureFacts, catalogue: Catalogue
+) -> tuple[Finding, ...]:
+    """``judge_capture`` by the flows' cards."""
     hits = [
         *_losses(capture),
-        *_one_way(flows, capture),
-        *_snaplen(flows, capture),
-        *_clock(flows),
+        *_one_way(cards, capture),
+        *_snaplen(cards, capture),
+        *_clock(cards),
         *_fragments(capture),
-        *_not_understood(flows, capture),
+        *_not_understood(cards, capture),
         *_icmp(capture),
-        *_proxy_name(flows, capture),
-        *_bypass(flows, capture),
+        *_proxy_name(cards, capture),
+        *_bypass(cards, capture),
         *_autoconfig(capture),
     ]
     hits.sort(key=lambda hit: -hit.severity.rank)
@@ -74,28 +82,27 @@ def _losses(capture: CaptureFacts) -> list[Hit]:
     return [Hit("capture-drops", WARNING, CERTAIN, sentence(*words))]
 
 
-def _one_way(flows: Sequence[FlowFacts], capture: CaptureFacts) -> list[Hit]:
-    lame = [flow for flow in flows if flow.one_way]
-    total = len(flows) + capture.settled
+def _one_way(cards: Sequence[Card], capture: CaptureFacts) -> list[Hit]:
+    lame = [item for item in cards if item.one_way]
+    total = len(cards) + capture.settled
     if not lame or len(lame) < _MOST * total:
         return []
     words = f"{len(lame)} of {plural(total, 'flow')} show one direction only"
     return [Hit("capture-one-way-all", WARNING, LIKELY, sentence(words),
-                tuple(flow.first.number for flow in lame[:6]))]  # fmt: skip
+                tuple(item.number for item in lame[:6]))]  # fmt: skip
 
 
-def _snaplen(flows: Sequence[FlowFacts], capture: CaptureFacts) -> list[Hit]:
-    cut = [flow for flow in flows if any(side.cut_by_snaplen for side in flow.sides)]
+def _snaplen(cards: Sequence[Card], capture: CaptureFacts) -> list[Hit]:
+    cut = [item.cut for item in cards if item.cut]
     if not cut or capture.text:
         return []
-    packets = sum(side.cut_by_snaplen for flow in cut for side in flow.sides)
-    words = f"{plural(packets, 'data packet')} of {plural(len(cut), 'flow')} were cut"
+    words = f"{plural(sum(cut), 'data packet')} of {plural(len(cut), 'flow')} were cut"
     limit = f"the snapshot length is {capture.snaplen} bytes" if capture.snaplen else ""
     return [Hit("capture-snaplen", INFO, CERTAIN, sentence(words, limit))]
 
 
-def _clock(flows: Sequence[FlowFacts]) -> list[Hit]:
-    steps = sum(flow.time_backwards for flow in flows)
+def _clock(cards: Sequence[Card]) -> list[Hit]:
+    steps = sum(item.backwards for item in cards)
     if not steps:
         return []
     return [Hit("capture-clock", INFO, CERTAIN,
@@ -115,8 +122,8 @@ def _fragments(capture: CaptureFacts) -> list[Hit]:
     return [Hit("capture-fragments", INFO, sure, sentence(*words))]
 
 
-def _not_understood(flows: Sequence[FlowFacts], capture: CaptureFacts) -> list[Hit]:
-    if flows or capture.tcp_flows or not capture.not_understood:
+def _not_understood(cards: Sequence[Card], capture: CaptureFacts) -> list[Hit]:
+    if cards or capture.tcp_flows or not capture.not_understood:
         return []
     words = ", ".join(f"{count(n)} x {why}" for why, n in capture.not_understood[:4])
     return [Hit("capture-not-understood", INFO, CERTAIN, sentence(f"not decoded: {words}"))]
@@ -146,7 +153,7 @@ def _icmp(capture: CaptureFacts) -> list[Hit]:
     ]  # fmt: skip
 
 
-def _proxy_name(flows: Sequence[FlowFacts], capture: CaptureFacts) -> list[Hit]:
+def _proxy_name(cards: Sequence[Card], capture: CaptureFacts) -> list[Hit]:
     """The proxy's name does not resolve, and its client connects to no proxy."""
     answers: dict[tuple[int, str], DnsMessage] = {}
     queries: dict[tuple[int, str], DnsMessage] = {}
@@ -156,7 +163,7 @@ def _proxy_name(flows: Sequence[FlowFacts], capture: CaptureFacts) -> list[Hit]:
             queries.setdefault(key, message)
         elif message.answers or key not in answers:
             answers[key] = message
-    connects = sorted((flow.client.host, flow.first.time_ns) for flow in flows)
+    connects = sorted((item.client_host, item.first_ns) for item in cards)
     hits = []
     for key, query in queries.items():
         answer = answers.get(key)
@@ -189,20 +196,18 @@ def _proxy_name(flows: Sequence[FlowFacts], capture: CaptureFacts) -> list[Hit]:
     return hits
 
 
-def _bypass(flows: Sequence[FlowFacts], capture: CaptureFacts) -> list[Hit]:
+def _bypass(cards: Sequence[Card], capture: CaptureFacts) -> list[Hit]:
     """A client of the proxy resolves names that it also asks the proxy for."""
-    asked: dict[tuple[str, str], FlowFacts] = {}
-    for flow in flows:
-        for item in flow.exchanges:
-            if item.request is not None and item.request.authority:
-                host = item.request.authority.rpartition(":")[0].lower()
-                asked.setdefault((flow.client.host, host), flow)
+    asked: dict[tuple[str, str], int] = {}
+    for item in cards:
+        for host in item.asked:
+            asked.setdefault((item.client_host, host), item.number)
     for message in capture.dns:
         if message.response:
             continue
         client = address_text(message.client, capture)
-        flow_asked = asked.get((client, message.name))
-        if flow_asked is None:
+        number = asked.get((client, message.name))
+        if number is None:
             continue
         return [
             Hit(
@@ -210,8 +215,8 @@ def _bypass(flows: Sequence[FlowFacts], capture: CaptureFacts) -> list[Hit]:
                 INFO,
                 POSSIBLE,
                 sentence(f"#{message.number} {client} asks DNS for {message.name}",
-                         f"#{flow_asked.first.number} it also asks the proxy for it"),
-                (message.number, flow_asked.first.number),
+                         f"#{number} it also asks the proxy for it"),
+                (message.number, number),
                 values={"name": message.name, "client_host": client},
             )
         ]  # fmt: skip
