@@ -185,10 +185,16 @@ class IssuePanel(LineList):
         """What ``y`` copies: the step under the cursor, else the first command there is."""
         if not self.compact and self.cursor < len(self._lines) and self._lines[self.cursor].step:
             return self._lines[self.cursor].step
+        steps = self._next_steps()
+        return next(iter(self.commands()), steps[0] if steps else None)
+
+    def commands(self) -> list[str]:
+        """Every command among the next steps, in their order."""
+        return [command for step in self._next_steps() if (command := command_of(step))]
+
+    def _next_steps(self) -> list[str]:
         findings = (*(self._flow.findings if self._flow else ()), *self._findings)
-        steps = [step for finding in findings for step in finding.next_steps]
-        commands = (command for step in steps if (command := command_of(step)))
-        return next(commands, steps[0] if steps else None)
+        return [step for finding in findings for step in finding.next_steps]
 
     def action_copy(self) -> None:
         command = self.command

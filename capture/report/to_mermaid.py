@@ -7,7 +7,7 @@ Mermaid reads ``;`` and ``#`` as its own, and ``end`` closes a block: every text
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from capture.facts import CLIENT
@@ -24,11 +24,18 @@ _PLAIN: Final = re.compile(r"[^A-Za-z0-9 .,:/()\[\]_=?!+*'-]")
 _END: Final = re.compile(r"\bend\b", re.IGNORECASE)
 
 
-def mermaid_chunks(reports: Iterable[Report], *, many: bool, others: bool = False) -> Iterator[str]:
+def mermaid_chunks(
+    reports: Iterable[Report],
+    *,
+    many: bool,
+    others: bool = False,
+    ladders: Mapping[int, Sequence[Rung]] | None = None,
+) -> Iterator[str]:
     """Yield one diagram a flow: of the failing ones, or of all where none fails.
 
     A renderer wants one diagram a block; each begins with ``sequenceDiagram`` after a blank
-    line and a ``%%`` remark that names its flow.
+    line and a ``%%`` remark that names its flow. ``ladders``, by uid, are drawn instead of
+    the steps where more is known.
     """
     first = True
     for report in reports:
@@ -38,7 +45,8 @@ def mermaid_chunks(reports: Iterable[Report], *, many: bool, others: bool = Fals
             if not first:
                 yield "\n"
             first = False
-            yield diagram(flow, rungs_of_steps(flow), source=report.source.path if many else "")
+            rungs = (ladders or {}).get(flow.uid) or rungs_of_steps(flow)
+            yield diagram(flow, rungs, source=report.source.path if many else "")
         if len(flows) > DIAGRAMS:
             yield f"\n%% and {len(flows) - DIAGRAMS} more\n"
 

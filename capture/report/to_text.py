@@ -84,13 +84,16 @@ def _head(report: Report) -> list[str]:
     return [*lines, *wrap(why or flows_line(report), WIDTH)]
 
 
+def flow_text(flow: FlowReport) -> str:
+    """One flow as a block of its own, healthy or not; ends with a line break."""
+    return "\n".join(_block(flow)) + "\n"
+
+
 def _block(flow: FlowReport) -> list[str]:
-    """Everything an engineer needs of one failing flow."""
-    severity = flow.severity or Severity.INFO
+    """Everything an engineer needs of one flow."""
+    gravity = flow.severity.value.upper() if flow.severity is not None else "OK"
     number = f"flow {flow.id}"
-    heading = wrap(
-        f"{severity.value.upper()}: {title(flow)} ({flow.verdict})", WIDTH - len(number) - 2
-    )
+    heading = wrap(f"{gravity}: {title(flow)} ({flow.verdict})", WIDTH - len(number) - 2)
     heading[0] = heading[0] + " " * (WIDTH - cells(heading[0]) - len(number)) + number
     lines = [
         *heading,

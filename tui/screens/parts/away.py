@@ -2,14 +2,189 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from threading import Event
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 
+from capture.ladder import build_ladder
+from capture.report.model import FlowReport
+from capture.report.rungs import Rung, rungs_of_ladder
+from capture.snapshot import Snapshot
+from capture.units import plural
 from tui.screens.parts.base import MainPart
+
+if TYPE_CHECKING:
+    from tui.screens.write_file import Choice, Option
+
+COPY_LIMIT: Final = 64_000
+"""Characters copied at most: terminals refuse longer OSC 52 sequences (xterm: 1 MB in base64,
+tmux and others less)."""
+
+LADDERS: Final = 200
+"""Whole ladders drawn in one export, each of which is built from packets; the other flows get
+the ladder of their steps."""
 
 
 class AwayPart(MainPart):
     """Taking it away: saving tunnels, exporting reports, copying."""
 
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "export", "Export", id="main.export", tooltip="Write a report to a file"),
+        Binding("Y", "copy_menu", "Copy…", show=False, id="main.copy-menu",
+                tooltip="Copy a filter, a finding, a command"),
+        Binding("ctrl+s", "screenshot", "Screenshot", show=False, id="main.screenshot",
+                tooltip="Save the screen as an SVG picture"),
+    ]  # fmt: skip
+
+    # Copying
+
+    def copy_text(self, text: str, what: str) -> None:
+        """Copy through the terminal (OSC 52), so that it works over SSH, and say so."""
+        self.app.copy_to_clipboard(text[:COPY_LIMIT])
+        self.tell(f"copied: {what}")
+
+    def action_copy_menu(self) -> None:
+        from tui.screens.copy import CopyScreen
+
+        texts = self._copyable()
+        if not texts:
+            self.tell("no tunnel is selected")
+            return
+
+        def chosen(text: str | None) -> None:
+            if text is not None:
+                self.copy_text(text, text.partition("\n")[0])
+
+        ascii_only = self.app.has_class("-ascii")
+        self.app.push_screen(CopyScreen(texts, ascii_only=ascii_only), chosen)
+
+    def _copyable(self) -> list[tuple[str, str]]:
+        from capture.report.export import capture_filter, display_filter, finding_text
+        from capture.report.to_mermaid import diagram
+
+        flow = self._tunnels.selected
+        if flow is None:
+            return []
+        texts = [("command", command) for command in self._issue.commands()]
+        texts += [
+            ("finding", finding_text(flow)),
+            ("display filter", display_filter(flow)),
+            ("capture filter", capture_filter(flow)),
+            ("client", flow.client),
+            ("proxy", flow.proxy),
+        ]
+        if flow.target:
+            texts.append(("target", flow.target))
+        rungs = self._rungs([flow]).get(flow.uid)
+        if rungs:
+            texts.append(("ladder", diagram(flow, rungs)))
+        return texts
+
+    # Reports
+
+    def action_export(self) -> None:
+        from tui.screens.write_file import WriteScreen
+
+        snapshot, flow = self._snapshot, self._tunnels.selected
+        if snapshot is None or not snapshot.report.flows:
+            self.tell("no tunnel to report on")
+            return
+        name = f"tunnel-{flow.id}-{flow.verdict}" if flow is not None else "tunnels"
+        self.app.push_screen(
+            WriteScreen(
+                "Export a report",
+                path=f"{name}.md",
+                hint=".md .html .txt .json .csv .mmd (Mermaid ladder)",
+                writing=self._exporting(snapshot),
+                scopes=self.scopes(),
+                ascii_only=self.app.has_class("-ascii"),
+            ),
+            self._told,
+        )
+
+    def _told(self, said: str | None) -> None:
+        if said is not None:
+            self.tell(said)
+
+    def scopes(self) -> list[Option]:
+        """Which tunnels can be meant; the first that exists is chosen."""
+        from tui.screens.write_file import Option
+
+        found = []
+        flow, marked = self._tunnels.selected, self.marked()
+        if marked:
+            found.append(("marked", f"the {len(marked)} marked"))
+        if flow is not None:
+            found.append(("selected", f"tunnel {flow.id}"))
+        shown, every = sum(1 for _ in self._tunnels.order), len(self._snapshot_flows())
+        if shown != every:
+            found.append(("shown", f"the {shown:,} shown"))
+        found.append(("all", f"all {every:,}"))
+        return [Option(name, label, on=at == 0) for at, (name, label) in enumerate(found)]
+
+    def _snapshot_flows(self) -> Sequence[FlowReport]:
+        return self._snapshot.report.flows if self._snapshot is not None else ()
+
+    def marked(self) -> Sequence[FlowReport]:
+        """The marked tunnels, in their order."""
+        uids: frozenset[int] = getattr(self._tunnels, "marked", frozenset())
+        return [flow for flow in self._snapshot_flows() if flow.uid in uids]
+
+    def scoped(self, scope: str) -> Sequence[FlowReport]:
+        """The tunnels that a scope means."""
+        if scope == "marked":
+            return self.marked()
+        if scope == "selected":
+            flow = self._tunnels.selected
+            return [flow] if flow is not None else []
+        if scope == "shown":
+            return list(self._tunnels.order)
+        return self._snapshot_flows()
+
+    def _exporting(self, snapshot: Snapshot) -> Callable[..., str]:
+        """What writes the report, in a thread, of what is shown now."""
+        flows = {option.name: self.scoped(option.name) for option in self.scopes()}
+
+        def write(choice: Choice, told: Callable[[float], None], given_up: Event) -> str:
+            from capture.report.export import SUFFIXES, export_chunks, format_of, of_flows
+            from tui.writing import CannotWrite, write_whole
+
+            format = format_of(choice.path)
+            if format is None:
+                raise CannotWrite(f"end the name with one of {' '.join(sorted(SUFFIXES))}")
+            wanted = flows[choice.scope]
+            report = of_flows(snapshot.report, {flow.uid for flow in wanted})
+            ladders = rungs_of(snapshot, wanted) if format in ("html", "mermaid") else {}
+            chunks = export_chunks(format, report, ladders)
+            size = write_whole(choice.path, chunks, replace=choice.replace)
+            return f"{choice.path}: {plural(len(report.flows), 'tunnel')}, {size:,} bytes"
+
+        return write
+
+    def _rungs(self, flows: Sequence[FlowReport]) -> Mapping[int, Sequence[Rung]]:
+        return rungs_of(self._snapshot, flows) if self._snapshot is not None else {}
+
+    # Pictures
+
+    def action_screenshot(self) -> None:
+        import time
+
+        name = time.strftime("tunnelscope-%Y%m%d-%H%M%S.svg")
+        try:
+            self.tell(f"screen saved: {self.app.save_screenshot(name)}")
+        except OSError as error:
+            self.tell(f"{name}: {error.strerror}", error=True)
+
+
+def rungs_of(snapshot: Snapshot, flows: Sequence[FlowReport]) -> dict[int, Sequence[Rung]]:
+    """Ladders by uid, of the flows whose facts are at hand."""
+    drawn: dict[int, Sequence[Rung]] = {}
+    for flow in flows[:LADDERS]:
+        facts = snapshot.facts.get(flow.uid)
+        if facts is not None:
+            rows = snapshot.packets.of_flow(flow.uid)
+            lines = build_ladder(flow, facts, snapshot.packets, rows)
+            drawn[flow.uid] = rungs_of_ladder(lines, flow.start_ns)
+    return drawn

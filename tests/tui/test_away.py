@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from threading import Event
+
+import pytest
+from textual.widgets import Input, OptionList, RadioButton
+
+from tests.tui.fakes import loaded_app
+from tests.tui.test_main_screen import SIZES, User, using
+from tui.screens.copy import CopyScreen
+from tui.screens.write_file import Choice, Option, WriteScreen
+from tui.writing import AlreadyThere, CannotWrite, write_whole
+
+
+async def named(user: User, name: str) -> None:
+    """Type a name into the dialog and let it write."""
+    await user.until(lambda: isinstance(user.app.screen, WriteScreen))
+    field = user.app.screen.query_one("#path", Input)
+    field.value = name
+    await user.press("enter")
+
+
+def dialog_says(user: User) -> str:
+    assert isinstance(user.app.screen, WriteScreen)
+    return str(user.app.screen.query_one("#said").render())
+
+
+# Reports
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("r.md", "# "),
+        ("r.HTML", "<!DOCTYPE html>"),
+        ("r.json", "{"),
+        ("r.csv", "id,"),
+        ("r.mmd", "%% "),
+        ("r.txt", "tunnelscope"),
+    ],
+)
+async def test_a_report_of_the_selected_tunnel(tmp_path: Path, name: str, begins: str) -> None:
+    async with using(loaded_app()) as user:
+        await user.press("e")
+        await named(user, str(tmp_path / name))
+        await user.until(lambda: "1 tunnel," in user.said())
+    text = (tmp_path / name).read_text()
+    assert text.startswith(begins)
+    assert "10.40.40.1" in text
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+async def test_html_draws_the_whole_ladder(tmp_path: Path) -> None:
+    async with using(loaded_app()) as user:
+        await user.press("e")
+        await named(user, str(tmp_path / "r.html"))
+        await user.until(lambda: "tunnel" in user.said())
+    assert "FIN" in (tmp_path / "r.html").read_text().partition("<svg")[2].partition("</svg>")[0]
+
+
+async def test_a_scope_is_chosen(tmp_path: Path) -> None:
+    async with using(loaded_app()) as user:
+        await user.press("e")
+        await user.until(lambda: isinstance(user.app.screen, WriteScreen))
+        buttons = list(user.app.screen.query(RadioButton))
+        assert [button.value for button in buttons] == [True, *[False] * (len(buttons) - 1)]
+        buttons[-1].value = True
+        await named(user, str(tmp_path / "all.json"))
+        await user.until(lambda: "tunnel" in user.said())
+        flows = json.loads((tmp_path / "all.json").read_text())["flows"]
+        assert len(flows) == len(list(user.tunnels().order))
+        assert len(flows) > 1
+
+
+async def test_nothing_is_overwritten_without_a_second_word(tmp_path: Path) -> None:
+    target = tmp_path / "r.md"
+    target.write_text("mine")
+    async with using(loaded_app()) as user:
+        await user.press("e")
+        await named(user, str(target))
+        await user.until(lambda: "replaces it" in dialog_says(user))
+        assert target.read_text() == "mine"
+        await user.press("enter")
+        await user.until(lambda: "tunnel" in user.said())
+    assert target.read_text() != "mine"
+
+
+async def test_another_name_is_not_replaced_by_the_word_for_the_first(tmp_path: Path) -> None:
+    for name in ("a.md", "b.md"):
+        (tmp_path / name).write_text("mine")
+    async with using(loaded_app()) as user:
+        await user.press("e")
+        await named(user, str(tmp_path / "a.md"))
+        await user.until(lambda: "replaces it" in dialog_says(user))
+        await named(user, str(tmp_path / "b.md"))
+        await user.until(lambda: "replaces it" in dialog_says(user))
+    assert (tmp_path / "b.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("r", "end the name with"), ("no/such/place/r.md", "no such file"), (" ", "a name, please")],
+)
+async def test_what_cannot_be_written_is_said_in_the_dialog(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with using(loaded_app()) as user:
+        await user.press("e")
+        await named(user, name)
+        await user.until(lambda: said in dialog_says(user))
+        await user.press("escape")
+        await user.until(lambda: not isinstance(user.app.screen, WriteScreen))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_dialog_fits(size: tuple[int, int]) -> None:
+    async with using(loaded_app(), size) as user:
+        await user.press("e")
+        await user.until(lambda: isinstance(user.app.screen, WriteScreen))
+        text = user.text()
+        for part in ("Export a report", "tunnel-", ".mmd", "Enter writes"):
+            assert part in text
+
+
+async def test_a_long_writing_can_be_given_up() -> None:
+    began = Event()
+
+    def endless(choice: Choice, told: object, given_up: Event) -> str:
+        began.set()
+        assert given_up.wait(20)
+        raise CannotWrite("given up")
+
+    async with using(loaded_app()) as user:
+        ended: list[str | None] = []
+        screen = WriteScreen("Save", path="x.pcap", hint="", writing=endless,
+                             options=[Option("o", "an option")])  # fmt: skip
+        user.app.push_screen(screen, ended.append)
+        await user.press("enter")
+        await user.until(began.is_set)
+        await user.press("escape")
+        await user.until(lambda: ended == [None])
+
+
+# Copying
+
+
+async def test_every_useful_text_can_be_copied() -> None:
+    async with using(loaded_app()) as user:
+        await user.press("Y")
+        await user.until(lambda: isinstance(user.app.screen, CopyScreen))
+        listed = user.app.screen.query_one(OptionList)
+        text = user.text()
+        for what in ("command", "finding", "display filter", "capture filter", "ladder"):
+            assert what in text
+        at = [str(option.prompt).split("  ")[0] for option in listed.options]
+        listed.highlighted = at.index("display filter")
+        await user.press("enter")
+        await user.until(lambda: user.app.clipboard.startswith("ip.addr == 10.40.40.1"))
+        assert user.said().startswith("copied: ip.addr")
+
+
+async def test_leaving_the_list_copies_nothing() -> None:
+    async with using(loaded_app()) as user:
+        await user.press("Y", "j", "k", "escape")
+        assert user.app.clipboard == ""
+
+
+async def test_a_picture_of_the_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with using(loaded_app()) as user:
+        await user.press("ctrl+s")
+        await user.until(lambda: "screen saved" in user.said())
+    (picture,) = tmp_path.iterdir()
+    assert picture.read_text().startswith("<svg")
+
+
+# Writing
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    def failing() -> object:
+        yield "half"
+        raise CannotWrite("no more")
+
+    with pytest.raises(CannotWrite, match="no more"):
+        write_whole(str(tmp_path / "r"), failing())  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+    assert write_whole(str(tmp_path / "r"), ["a", "é"]) == 3
+    assert (tmp_path / "r").read_text() == "aé"
+    with pytest.raises(AlreadyThere):
+        write_whole(str(tmp_path / "r"), ["b"])
+    assert write_whole(str(tmp_path / "r"), ["b"], replace=True) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+
+
+def test_permissions_are_the_usual_ones(tmp_path: Path) -> None:
+    write_whole(str(tmp_path / "r"), ["x"])
+    (tmp_path / "usual").touch()
+    assert (tmp_path / "r").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+@pytest.mark.parametrize("name", ["", "\0", "none/x"])
+def test_impossible_names_are_one_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CannotWrite) as caught:
+        write_whole(f"{tmp_path}/{name}", ["x"])
+    assert "\n" not in str(caught.value)

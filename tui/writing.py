@@ -1,0 +1,78 @@
+"""Writes a file whole or not at all, and never over another one unless told to."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["AlreadyThere", "CannotWrite", "write_whole"]
+
+
+class CannotWrite(Exception):
+    """The file was not written. ``str()`` is one line."""
+
+
+class AlreadyThere(CannotWrite):
+    """There is a file of this name."""
+
+
+def write_whole(path: str, chunks: Iterable[str], *, replace: bool = False) -> int:
+    """Write text to a file that appears when it is complete.
+
+    Args:
+        path: Name; ``~`` is understood.
+        chunks: The text in pieces.
+        replace: A file of this name may go.
+
+    Returns:
+        Bytes written.
+
+    Raises:
+        AlreadyThere: There is such a file and it may not go.
+        CannotWrite: No room, no permission, no such directory.
+    """
+    target = Path(path).expanduser()
+    if target.is_dir():
+        raise CannotWrite(f"{target}: is a directory")
+    if target.exists() and not replace:
+        raise AlreadyThere(f"{target}: there is such a file")
+    part = ""
+    try:
+        handle, part = tempfile.mkstemp(prefix=f".{target.name[:80]}.", dir=target.parent)
+        with open(handle, "w", encoding="utf-8", errors="replace") as stream:
+            for chunk in chunks:
+                stream.write(chunk)
+        # mkstemp's own permissions would keep colleagues out of a report.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(part, 0o666 & ~mask)
+        size = os.path.getsize(part)
+        _appear(part, target, replace)
+        part = ""
+    except OSError as error:
+        raise CannotWrite(f"{target}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError as error:  # a NUL in the name
+        raise CannotWrite(f"{path!r}: {error}") from None
+    finally:
+        if part:
+            with suppress(OSError):
+                os.unlink(part)
+    return size
+
+
+def _appear(part: str, target: Path, replace: bool) -> None:
+    """Give the complete file its name; without ``replace`` never over one that came since."""
+    if replace:
+        os.replace(part, target)
+        return
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise AlreadyThere(f"{target}: there is such a file") from None
+    except OSError:  # a file system without links
+        os.replace(part, target)
+    else:
+        os.unlink(part)
