@@ -7,7 +7,7 @@ from typing import Final
 
 from textual.theme import BUILTIN_THEMES, Theme
 
-__all__ = ["HIGH_CONTRAST", "THEME_NAMES", "UnknownTheme", "choose_theme"]
+__all__ = ["OWN_THEMES", "THEME_NAMES", "UnknownTheme", "choose_theme"]
 
 HIGH_CONTRAST: Final = Theme(
     name="high-contrast",
@@ -34,13 +34,49 @@ HIGH_CONTRAST: Final = Theme(
     },
 )
 
+# Blue for good, orange for bad, yellow between: told apart with each of the usual kinds of
+# colour blindness (Paul Tol, "Colour schemes", vibrant and bright). Signs never rest on colour
+# alone anyway.
+COLOUR_BLIND_DARK: Final = Theme(
+    name="colour-blind-dark",
+    primary="#66CCEE",
+    secondary="#4477AA",
+    accent="#66CCEE",
+    success="#66CCEE",
+    warning="#E8D56C",
+    error="#FF8C4A",
+    foreground="#E6E6E6",
+    background="#101418",
+    surface="#171C22",
+    panel="#1F262E",
+    dark=True,
+)
+COLOUR_BLIND_LIGHT: Final = Theme(
+    name="colour-blind-light",
+    primary="#00588F",
+    secondary="#33668F",
+    accent="#00588F",
+    success="#00588F",
+    warning="#6B5500",
+    error="#B23A00",
+    foreground="#14181C",
+    background="#FFFFFF",
+    surface="#F4F6F8",
+    panel="#E6EBF0",
+    dark=False,
+)
+OWN_THEMES: Final = (HIGH_CONTRAST, COLOUR_BLIND_DARK, COLOUR_BLIND_LIGHT)
+"""Those that Textual does not have."""
+
 _SHORT: Final = {
     "dark": "textual-dark",
     "light": "textual-light",
     "ansi": "ansi-dark",
     "contrast": "high-contrast",
+    "colour-blind": "colour-blind-dark",
+    "color-blind": "colour-blind-dark",
 }
-THEME_NAMES: Final = (*_SHORT, "high-contrast", *BUILTIN_THEMES)
+THEME_NAMES: Final = (*_SHORT, *(theme.name for theme in OWN_THEMES), *BUILTIN_THEMES)
 """What ``--theme`` understands."""
 
 LIGHT_BACKGROUNDS: Final = ("7", "15")

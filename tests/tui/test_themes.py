@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from textual.color import Color
+from textual.theme import Theme
 
-from tui.themes import UnknownTheme, choose_theme
+from tui.themes import OWN_THEMES, UnknownTheme, choose_theme
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +17,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("asked", "got"),
     [("dark", "textual-dark"), ("light", "textual-light"), ("ansi", "ansi-dark"),
-     ("contrast", "high-contrast"), ("nord", "nord")],
+     ("contrast", "high-contrast"), ("colour-blind", "colour-blind-dark"), ("nord", "nord")],
 )  # fmt: skip
 def test_names(asked: str, got: str) -> None:
     assert choose_theme(asked) == got
@@ -48,3 +50,38 @@ def test_the_terminal_decides_when_nobody_asked(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert choose_theme(None) == got
+
+
+@pytest.mark.parametrize("theme", OWN_THEMES, ids=lambda theme: theme.name)
+def test_own_themes_are_legible(theme: Theme) -> None:
+    """WCAG 2.2, 1.4.3: a contrast of at least 4.5 on every background that text stands on."""
+    for ground in (theme.background, theme.surface):
+        for colour in (theme.foreground, theme.success, theme.warning, theme.error, theme.accent):
+            assert ground is not None
+            assert colour is not None
+            assert contrast(colour, ground) >= 4.5
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours, 1 to 21 (WCAG 2.2, "contrast ratio")."""
+    low, high = sorted((luminance(Color.parse(one)), luminance(Color.parse(other))))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: Color) -> float:
+    parts = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in colour.normalized
+    ]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+@pytest.mark.parametrize("name", ["colour-blind-dark", "colour-blind-light"])
+def test_good_and_bad_differ_without_red_and_green(name: str) -> None:
+    """In the blue-yellow direction, which red-green blindness leaves intact."""
+    theme = next(theme for theme in OWN_THEMES if theme.name == name)
+    assert theme.success is not None
+    assert theme.error is not None
+    good, bad = Color.parse(theme.success), Color.parse(theme.error)
+    assert good.b - max(good.r, 0) > 60
+    assert bad.r - bad.b > 60
