@@ -23,3 +23,7 @@ class AnalysisOptions:
     """Dress findings in their texts; a table needs none."""
     thresholds: tuple[tuple[str, float], ...] = ()
     """What the user set of ``capture.judging.thresholds.THRESHOLDS``."""
+    max_packets: int | None = None
+    """Rows of the packet index kept; None: all of a file, ``LIVE_PACKETS`` of a live capture."""
+    max_flows: int | None = None
+    """Flows kept; None: all of a file, ``LIVE_FLOWS`` of a live capture."""

@@ -83,7 +83,7 @@ def flow_facts(
         values["tls"] = _tls(said, rows, sides, walker, flow)
     first_payload = sides[CLIENT].first_payload
     return FlowFacts(
-        id=flow + 1,
+        id=own.uid,
         client=_endpoint(own.client, address_text),
         proxy=_endpoint(own.proxy, address_text),
         first=_mark(own.first_no, own.first_ns, begun, answered),

@@ -18,7 +18,7 @@ from capture.decode.columns import ACK, FIN, RST, SYN, Segments
 from capture.facts import Mark
 from capture.frames import Ints
 from capture.tracking.sequence import Analysed
-from capture.tracking.table import FlowTable
+from capture.tracking.table import FlowTable, renumbered
 
 FAST_RETRANSMISSION_NS: Final = 20_000_000
 """A fast retransmission follows the last duplicate ACK within 20 ms (Wireshark)."""
@@ -90,6 +90,14 @@ class Oddities:
     resets: dict[int, Reset] = field(default_factory=dict)
     syns: dict[int, list[Mark]] = field(default_factory=dict)
     """Marks of each SYN, by flow; only of flows that sent more than one."""
+
+    def renumber(self, number: Ints) -> None:
+        """Follow the flow table when flows were let go (see ``FlowTable.keep``)."""
+        self.ranges = renumbered(self.ranges, number, 2)
+        self.gaps = renumbered(self.gaps, number, 2)
+        self.windows = renumbered(self.windows, number, 2)
+        self.resets = renumbered(self.resets, number, 2)
+        self.syns = renumbered(self.syns, number, 1)
 
     def flip(self, flow: int) -> None:
         """Exchange the two sides of a flow."""

@@ -73,6 +73,14 @@ class Openings:
     def __init__(self) -> None:
         self._chunks: list[_Chunk] = []
 
+    def chunks(self) -> tuple[_Chunk, ...]:
+        """All that is kept at this moment; what comes later does not change it."""
+        return tuple(self._chunks)
+
+    def resume(self, chunks: tuple[_Chunk, ...]) -> None:
+        """Go on from what was kept at another moment."""
+        self._chunks = list(chunks)
+
     def flows(self) -> Ints:
         """Flows of which something is kept, ascending."""
         if not self._chunks:
@@ -119,6 +127,14 @@ class Openings:
             for item in map(Kept._make, zip(row, seq, payloads, number, time_ns, strict=True)):
                 found[item.row >> 1].append(item)
         return found
+
+    def renumber(self, number: Ints) -> None:
+        """Follow the flow table when flows were let go (see ``FlowTable.keep``)."""
+        self.drop(np.flatnonzero(number < 0))
+        for chunk in self._chunks:
+            flow = number[chunk.flow]
+            chunk.columns["row"] += 2 * (flow - chunk.flow)
+            chunk.flow = flow
 
     def drop(self, flows: Ints) -> None:
         """Forget flows (ascending)."""

@@ -20,7 +20,7 @@ from capture.tracking.openings import KEPT_SEGMENTS, Kept, Openings, sort_out
 from capture.tracking.records import FRESH, RECORDS, TALK, RecordWalker
 from capture.tracking.sequence import Analysed
 from capture.tracking.streams import Conversation
-from capture.tracking.table import FlowTable, distinct
+from capture.tracking.table import FlowTable, distinct, renumbered
 
 _REQUESTS: Final = (b"CONNECT ", b"GET http", b"POST http", b"GET /", b"POST /")
 
@@ -88,6 +88,19 @@ class Payload:
                 self.walker.walk(segments, a, rows)
         elif self._waiting:
             self._catch_up(set())
+
+    def renumber(self, number: Ints) -> None:
+        """Follow the flow table when flows were let go (see ``FlowTable.keep``)."""
+        self.conversations = renumbered(self.conversations, number, 1)
+        self.openings.renumber(number)
+        self.walker.renumber(number)
+        self._waiting = {new for flow in self._waiting if (new := int(number[flow])) >= 0}
+
+    def resume(self, flow: int, talk: Conversation) -> None:
+        """Go on with a flow's conversation."""
+        self.conversations[flow] = talk
+        if talk.waiting:
+            self._waiting.add(flow)
 
     def take_flipped(self) -> list[int]:
         """Flows whose guessed roles were exchanged since this was asked last."""

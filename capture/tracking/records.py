@@ -19,7 +19,7 @@ from capture.decode.columns import Segments
 from capture.facts import Mark
 from capture.frames import Ints
 from capture.tracking.sequence import Analysed
-from capture.tracking.table import FlowTable
+from capture.tracking.table import FlowTable, renumbered
 
 FRESH, TALK, RECORDS, LOST = range(4)
 """How a direction's payload is followed: nothing came yet, by a conversation, by record
@@ -75,12 +75,22 @@ class RecordWalker:
         """Start of a header whose rest has not come, by row."""
         self.alerts: dict[int, list[tuple[Mark, int, int]]] = {}
 
+    def renumber(self, number: Ints) -> None:
+        """Follow the flow table when flows were let go (see ``FlowTable.keep``)."""
+        self._carry = renumbered(self._carry, number, 2)
+        self.alerts = renumbered(self.alerts, number, 2)
+
     def begin(self, rows: Ints, seq: Ints, data_seen: NDArray[np.bool_] | bool = False) -> None:
         """Follow directions from the record header at ``seq`` on."""
         sides = self._table.sides
         sides.mode[rows] = RECORDS
         sides.want[rows] = seq
         sides.data_seen[rows] = data_seen
+
+    @property
+    def carry(self) -> dict[int, bytes]:
+        """Starts of headers that wait for their rest, by row."""
+        return self._carry
 
     def missing(self, row: int, end: int) -> int | None:
         """Bytes the open record lacks at stream position ``end``; 0 at a border, None

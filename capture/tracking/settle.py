@@ -22,7 +22,7 @@ from capture.protocols.http1 import parse_request, parse_response
 from capture.protocols.tls_hello import parse_client_hello, parse_server_hello
 from capture.tracking.openings import Kept, Openings
 from capture.tracking.records import HEADER, LOST, RECORDS
-from capture.tracking.table import FlowTable
+from capture.tracking.table import FlowTable, renumbered
 
 AFTER_NS: Final = 2_000_000_000
 """A closed flow is left alone for this long: its last packets may be under way."""
@@ -132,6 +132,12 @@ class Settler:
         self._shared: dict[object, object] = {}
         self._refused: set[int] = set()
         """Flows that looked healthy by their columns only."""
+
+    def renumber(self, number: Ints) -> None:
+        """Follow the flow table when flows were let go (see ``FlowTable.keep``)."""
+        self.summaries = renumbered(self.summaries, number, 1)
+        self._refused = {new for flow in self._refused if (new := int(number[flow])) >= 0}
+        self._shared = {}  # it also holds what only flows had that are gone
 
     def settle(self, now_ns: int | None, spared: set[int]) -> None:
         """Settle what can be; ``spared``: flows that something else is known of."""

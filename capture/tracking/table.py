@@ -3,7 +3,8 @@
 A flow is one incarnation of a TCP 4-tuple: a SYN with another initial sequence number on
 a known 4-tuple starts a new flow (RFC 9293 section 3.3). Flows are numbered from 0 in the
 order of their first packet. Row ``2 * flow + side`` of the per-direction columns holds
-what the client (0) or the proxy (1) sent.
+what the client (0) or the proxy (1) sent. A live capture lets flows go, and those behind them
+move up: what lasts is the ``uid`` column, which counts all flows ever seen, from 1.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,10 @@ SERVER_PORTS: Final = frozenset(
 
 UNKNOWN: Final = -1
 
+T = TypeVar("T")
+
 _FLOW_COLUMNS: Final = (
-    ("client", "i8", 0), ("proxy", "i8", 0),
+    ("uid", "u4", 0), ("client", "i8", 0), ("proxy", "i8", 0),
     ("first_ns", "i8", 0), ("last_ns", "i8", 0), ("first_no", "u4", 0), ("last_no", "u4", 0),
     ("syn_ns", "i8", 0), ("syn_no", "u4", 0), ("syn_seq", "i8", UNKNOWN), ("syn_count", "u2", 0),
     ("syn_ack_ns", "i8", 0), ("syn_ack_no", "u4", 0), ("syn_ack_count", "u2", 0),
@@ -109,6 +112,33 @@ class Columns:
         columns = [getattr(self, name)[rows].tolist() for name, _, _ in self._spec]
         return list(map(self._make, zip(*columns, strict=True)))
 
+    def keep(self, flows: Ints) -> None:
+        """Keep the rows of these flows only (ascending); they move up."""
+        rows = flows
+        if self._per_flow > 1:
+            rows = (self._per_flow * flows[:, None] + np.arange(self._per_flow)).ravel()
+        before = {name: getattr(self, name) for name, _, _ in self._spec}
+        self._room = 0
+        for name, dtype, _ in self._spec:
+            setattr(self, name, np.zeros(0, dtype))
+        self.grow(len(flows))
+        for name, column in before.items():
+            getattr(self, name)[: len(rows)] = column[rows]
+
+    def save(self, rows: Ints) -> dict[str, NDArray[Any]]:
+        """The values of some rows; columns that hold nothing there are left out."""
+        saved = {}
+        for name, _, initial in self._spec:
+            values = getattr(self, name)[rows]
+            if (values != initial).any():
+                saved[name] = values
+        return saved
+
+    def load(self, rows: Ints, saved: dict[str, NDArray[Any]]) -> None:
+        """Put saved values into rows that were never written to."""
+        for name, values in saved.items():
+            getattr(self, name)[rows] = values
+
     def swap(self, left: int, right: int) -> None:
         """Exchange two rows."""
         for name, _, _ in self._spec:
@@ -133,6 +163,9 @@ class FlowTable:
 
     def __init__(self) -> None:
         self.count = 0
+        """Flows in the table."""
+        self.born = 0
+        """Flows that ever were."""
         self.flows = Columns(_FLOW_COLUMNS, 1)
         self.sides = Columns(_SIDE_COLUMNS, 2)
         self._current: dict[int, int] = {}
@@ -142,9 +175,43 @@ class FlowTable:
         """Newest flow between two endpoints (``address number << 16 | port``), if any."""
         return self._current.get(_pair(min(left, right), max(left, right)))
 
+    def resume(self, count: int, room: int) -> None:
+        """Stand where a table stood after ``count`` flows; their rows are loaded apart.
+
+        Args:
+            count: Flows that had begun.
+            room: Flows to make room for at once.
+        """
+        self.count = self.born = count
+        self.flows.grow(room)
+        self.sides.grow(room)
+
+    def expect(self, newest: Ints) -> None:
+        """Know these flows as the newest ones of their endpoints."""
+        left, right = self.flows.client[newest], self.flows.proxy[newest]
+        low, high = np.minimum(left, right), np.maximum(left, right)
+        keys = map(_pair, low.tolist(), high.tolist())
+        self._current = dict(zip(keys, newest.tolist(), strict=True))
+
     def close(self) -> None:
         """No segment follows: which endpoints belong to which flow need not be known."""
         self._current.clear()
+
+    def keep(self, flows: Ints) -> Ints:
+        """Let go of all flows but these (ascending).
+
+        Returns:
+            The new number of each old one; ``UNKNOWN`` for flows that are gone.
+        """
+        number = np.full(self.count, UNKNOWN, np.int64)
+        number[flows] = np.arange(len(flows))
+        self.flows.keep(flows)
+        self.sides.keep(flows)
+        self.count = len(flows)
+        self._current = {
+            pair: new for pair, old in self._current.items() if (new := int(number[old])) != UNKNOWN
+        }
+        return number
 
     def assign(self, segments: Segments) -> Runs:
         """Group a block's segments by flow, making new flows as they appear."""
@@ -318,6 +385,8 @@ class FlowTable:
         from_server = np.where(syn, ack, _is_server(segments.sport[at], segments.dport[at]))
         rows = slice(first, self.count)
         columns = self.flows
+        columns.uid[rows] = np.arange(self.born + 1, self.born + 1 + len(born))
+        self.born += len(born)
         columns.client[rows] = np.where(from_server, target[at], source[at])
         columns.proxy[rows] = np.where(from_server, source[at], target[at])
         columns.certain[rows] = syn
@@ -334,6 +403,20 @@ class FlowTable:
         proxy = self.flows.proxy
         client[flow], proxy[flow] = proxy[flow], client[flow]
         self.sides.swap(2 * flow, 2 * flow + 1)
+
+
+def renumbered(table: dict[int, T], number: Ints, per_flow: int) -> dict[int, T]:
+    """A dict by flow (or, with two ``per_flow``, by row) after ``FlowTable.keep``."""
+    if not table:
+        return {}
+    keys = np.array(list(table), np.int64)
+    new = number[keys // per_flow]
+    moved = (new * per_flow + keys % per_flow).tolist()
+    return {
+        key: value
+        for key, value, there in zip(moved, table.values(), (new >= 0).tolist(), strict=True)
+        if there
+    }
 
 
 def _pair(low: int, high: int) -> int:

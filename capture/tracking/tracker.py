@@ -24,7 +24,7 @@ from capture.tracking.sequence import Analysed, analyse
 from capture.tracking.settle import Settler, Summary
 from capture.tracking.state import commit, note_milestones
 from capture.tracking.streams import Conversation
-from capture.tracking.table import FlowTable, distinct
+from capture.tracking.table import FlowTable, distinct, renumbered
 
 MAX_ICMP: Final = 16
 """ICMP errors kept of a flow."""
@@ -50,6 +50,8 @@ class Tracker:
         self.payload = Payload(self.table)
         self.flipped: list[int] = []
         """Flows whose guessed roles the last block turned round."""
+        self.before: Callable[[Ints], None] | None = None
+        """Called with the flows that a block goes on with, while they are as they were."""
         self._settler = Settler(self.table, self.payload.openings)
         self._settling = settle
         self._now_ns = 0
@@ -68,7 +70,10 @@ class Tracker:
         analysed, self.flipped = None, []
         segments = decoded.segments
         if len(segments):
+            known = len(self)
             runs = self.table.assign(segments)
+            if self.before is not None:
+                self.before(runs.flow[runs.flow < known])
             analysed = analyse(self.table, segments, runs)
             note_milestones(self.table, self.odd, analysed)
             classify(self.table, self.odd, segments, analysed)
@@ -119,6 +124,23 @@ class Tracker:
         for flow in flows:
             self.payload.conversations.pop(flow, None)
         self.payload.openings.drop(np.array(sorted(flows), np.int64))
+
+    def keep(self, flows: Ints) -> Ints:
+        """Let go of all flows but these (ascending), with everything known of them.
+
+        A later packet of such a connection begins a new flow, in mid-stream.
+
+        Returns:
+            The new number of each old flow; -1 for those that are gone.
+        """
+        number = self.table.keep(flows)
+        self.odd.renumber(number)
+        self.payload.renumber(number)
+        self._settler.renumber(number)
+        self.icmp = renumbered(self.icmp, number, 1)
+        self._hosts = {}
+        del self.stray_icmp[: -MAX_STRAY_ICMP // 2]
+        return number
 
     def proxy(self, flow: int) -> Endpoint:
         """The proxy's (or server's) end of a flow."""
