@@ -1,25 +1,26 @@
 """Opens the screen for a capture and says how it ended: ``run``.
 
-This module is thin on purpose. Textual reads its settings when it is imported, and a file
-that is no capture is told before any screen appears; both come first here.
+This module is thin on purpose. Textual reads its settings when it is imported, and what
+cannot be read or captured is told before any screen appears; both come first here.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from capture.engine import Engine
     from capture.judging import Catalogue
+    from capture.live.settings import CaptureSettings
     from capture.options import AnalysisOptions
-    from capture.sources import FileSource
+    from tui.feeds import Feed
 
 __all__ = ["run"]
 
 EXIT_USAGE: Final = 2
+EXIT_CANNOT_CAPTURE: Final = 3
 EXIT_UNREADABLE: Final = 4
 EXIT_INTERRUPTED: Final = 130
 
@@ -27,91 +28,43 @@ PERIOD_S: Final = 0.25
 SLOW_PERIOD_S: Final = 1.0
 """Time between two pulls of a snapshot, and between two snapshots of the engine."""
 
+BYTES_PER_S: Final = 15_000
+SLOW_BYTES_PER_S: Final = 2_000
+"""What a live capture may send to the terminal by itself."""
+
 
 def run(
-    source_path: str,
+    feed: Feed | None,
     *,
     options: AnalysisOptions,
-    title: str | None = None,
+    settings: CaptureSettings | None = None,
     ascii: bool = False,
     mouse: bool = True,
     theme: str | None = None,
     slow_link: bool = False,
 ) -> int:
-    """Show a capture on the terminal until the user leaves.
+    """Show captures on the terminal until the user leaves.
 
     Args:
-        source_path: A capture file, or ``-`` for packets from standard input (keys then
-            come from the controlling terminal).
+        feed: What to show; None for the start screen, where the user chooses.
         options: Choices that reach the analysis; packets are always kept here.
-        title: Name to show instead of the path.
+        settings: How the start screen captures on the interface that is chosen there.
         ascii: Draw with ASCII only; also chosen when the terminal's encoding is not UTF-8.
         mouse: Let Textual take the mouse.
         theme: Name of a theme; None to go by the terminal.
-        slow_link: Draw once a second, without animation.
+        slow_link: Draw once a second, without animation, within 2 kB/s.
 
     Returns:
-        The process's exit code: 0; 2 for an unknown theme or no terminal; 4 when the input
-        could not be read, said in one line on standard error; 128 + N after signal N.
+        The process's exit code: 0; 2 for a wrong option or no terminal; 3 when it could not
+        capture and 4 when the input could not be read, said in one line on standard error;
+        128 + N after signal N.
     """
     from tui import terminal
 
     terminal.prepare_environment(slow_link=slow_link)
     terminal.draw_on_terminal()
-    from capture.frames import UnreadableInput
-
-    try:
-        source = _open(source_path)
-    except UnreadableInput as error:
-        return _complain(f"{_name(source_path)}: {error}", EXIT_UNREADABLE)
-    except terminal.NoTerminal as error:
-        return _complain(str(error), EXIT_USAGE)
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    try:
-        return _show(
-            source,
-            options,
-            title=title or _name(source_path),
-            ascii_only=ascii or not terminal.speaks_utf8(),
-            mouse=mouse,
-            theme=theme,
-            period_s=SLOW_PERIOD_S if slow_link else PERIOD_S,
-        )
-    finally:
-        source.close()
-        if source.store is not None:
-            source.store.close()
-
-
-def _open(source_path: str) -> FileSource:
-    from capture.sources import open_source
-    from tui.terminal import open_terminal, read_keys_from
-
-    if source_path != "-":
-        return open_source(source_path, spool=True)
-    terminal = open_terminal()
-    source = open_source(source_path, spool=True)
-    read_keys_from(terminal)
-    return source
-
-
-def _name(source_path: str) -> str:
-    return "standard input" if source_path == "-" else os.path.basename(source_path)
-
-
-def _show(
-    source: FileSource,
-    options: AnalysisOptions,
-    *,
-    title: str,
-    ascii_only: bool,
-    mouse: bool,
-    theme: str | None,
-    period_s: float,
-) -> int:
-    from tui.application import TunnelscopeApp
-    from tui.engine_bridge import EngineBridge
+    from tui.feeds import FeedFailed
+    from tui.sessions import Setup, open_bridge
     from tui.themes import UnknownTheme, choose_theme
 
     try:
@@ -119,30 +72,41 @@ def _show(
         catalogue = _catalogue(options)
     except (UnknownTheme, ValueError) as error:
         return _complain(str(error), EXIT_USAGE)
+    period_s = SLOW_PERIOD_S if slow_link else PERIOD_S
+    opener = partial(open_bridge, setup=Setup(options, catalogue, period_s))
+    try:
+        bridge = None if feed is None else opener(feed)
+    except FeedFailed as error:
+        return _complain(str(error), error.code)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    from tui.application import TunnelscopeApp
 
-    def make_engine() -> Engine:
-        from dataclasses import replace
-
-        from capture.engine import Engine
-
-        kept = replace(options, keep_packets=True)
-        return Engine(source, kept, period_s=period_s, catalogue=catalogue)
-
-    bridge = EngineBridge(make_engine, source.progress)
     app = TunnelscopeApp(
-        bridge, title=title, ascii_only=ascii_only, theme=theme_name, period_s=period_s
+        bridge,
+        title="" if feed is None else feed.title,
+        ascii_only=ascii or not terminal.speaks_utf8(),
+        theme=theme_name,
+        period_s=period_s,
+        bytes_per_s=SLOW_BYTES_PER_S if slow_link else BYTES_PER_S,
+        opener=opener,
+        settings=settings,
+        proxies=options.proxies,
     )
     # A thread that dies has its word in the banner and at the end, not across the screen.
-    threading.excepthook = bridge.thread_died
+    threading.excepthook = app.thread_died
     try:
         app.run(mouse=mouse)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     finally:
-        bridge.stop()
+        shown = app.bridge
+        if shown is not None:
+            shown.stop()
         threading.excepthook = threading.__excepthook__
-    if bridge.failure is not None and app.return_code == 0:
-        return _complain(f"{title}: {bridge.failure}", EXIT_UNREADABLE)
+    if shown is not None and shown.failure is not None and app.return_code == 0:
+        code = EXIT_CANNOT_CAPTURE if shown.live else EXIT_UNREADABLE
+        return _complain(f"{app.capture_title}: {shown.failure}", code)
     return app.return_code or 0
 
 

@@ -7,20 +7,26 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
 
 from capture.protocols.text import printable
 from tui.engine_bridge import EngineBridge
 from tui.guard import AsciiFilter, ControlFilter
+from tui.link_budget import LinkBudget, counted
 from tui.screens.main import MainScreen
-from tui.themes import HIGH_CONTRAST
+from tui.themes import OWN_THEMES
+
+if TYPE_CHECKING:
+    from capture.live.settings import CaptureSettings
+    from tui.sessions import Opener
 
 __all__ = ["TunnelscopeApp"]
 
@@ -54,43 +60,96 @@ class TunnelscopeApp(App[int]):
 
     def __init__(
         self,
-        bridge: EngineBridge,
+        bridge: EngineBridge | None,
         *,
         title: str,
         ascii_only: bool = False,
         theme: str = "textual-dark",
         period_s: float = 0.25,
+        bytes_per_s: int | None = None,
+        opener: Opener | None = None,
+        settings: CaptureSettings | None = None,
+        proxies: Sequence[tuple[str, int | None]] = (),
     ) -> None:
         """Prepare the application; nothing runs yet.
 
         Args:
-            bridge: Gives snapshots and frames; started when the first screen is drawn.
+            bridge: Gives snapshots and frames; started when the first screen is drawn. None:
+                the start screen comes first.
             title: Name of the capture.
             ascii_only: Draw with ASCII only.
             theme: A registered theme's name (see ``tui.themes``).
             period_s: Seconds between two looks for a new snapshot.
+            bytes_per_s: What a live capture may send to the terminal; None: no limit.
+            opener: Opens what is chosen on the start screen.
+            settings: How captures are made that are started there.
+            proxies: Hosts told to be proxies, with a port or None for any.
         """
+        self.budget = LinkBudget(bytes_per_s)
         # NO_COLOR: leave the terminal its own colours, rather than shades of grey.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.bridge = bridge
         self.capture_title = printable(title, 200)
         self.ascii_only = ascii_only
         self.period_s = period_s
+        self._opener = opener
+        self._settings = settings
+        self._proxies = proxies
         self._guards: list[LineFilter] = [ControlFilter()]
         if ascii_only:
             self._guards.append(AsciiFilter())
-        self.register_theme(HIGH_CONTRAST)
+        for own in OWN_THEMES:
+            self.register_theme(own)
         self.theme = theme
         if ascii_only:
             self.add_class("-ascii")
 
+    # Screens
+
     def get_default_screen(self) -> Screen[Any]:
+        if self.bridge is not None:
+            return self._main_screen(self.bridge)
+        from tui.screens.start import StartScreen
+
+        return StartScreen(
+            self._opener, self._settings, proxies=self._proxies, ascii_only=self.ascii_only
+        )
+
+    def _main_screen(self, bridge: EngineBridge) -> MainScreen:
         return MainScreen(
-            self.bridge,
+            bridge,
             title=self.capture_title,
             ascii_only=self.ascii_only,
             period_s=self.period_s,
+            budget=self.budget,
         )
+
+    def show_capture(self, bridge: EngineBridge, title: str) -> None:
+        """Show a capture on top of the start screen."""
+        self.bridge = bridge
+        self.capture_title = printable(title, 200)
+        self.push_screen(self._main_screen(bridge))
+
+    async def on_main_screen_left(self, message: MainScreen.Left) -> None:
+        """The user is done with a capture: back to the start screen, or out."""
+        message.stop()
+        if len(self.screen_stack) < 2:
+            self.exit(return_code=0)
+            return
+        bridge, self.bridge = self.bridge, None
+        self.pop_screen()
+        if bridge is not None:
+            # The engine may take a moment to end; the screen need not wait for it.
+            await asyncio.to_thread(bridge.stop)
+
+    def thread_died(self, args: threading.ExceptHookArgs) -> None:
+        """Note, as ``threading.excepthook``, what ended a thread."""
+        if self.bridge is not None:
+            self.bridge.thread_died(args)
+
+    def get_driver_class(self) -> type[Driver]:
+        """The terminal's driver, its bytes counted."""
+        return counted(super().get_driver_class(), self.budget)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's filters, then ours: nothing is drawn around them."""
@@ -106,7 +165,7 @@ class TunnelscopeApp(App[int]):
         # After Ctrl+Z and fg the terminal is blank, and Textual waits for a change.
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             try:
                 loop.add_signal_handler(number, self._terminate, number)
             except (NotImplementedError, RuntimeError, ValueError):

@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from capture import __version__
 from capture.protocols.text import printable
 from capture.report.render import FORMATS
+from tui.capture_arguments import LONE, add_capture, capture_settings
 
-COMMANDS: Final = ("check", "demo")
+if TYPE_CHECKING:
+    from capture.live.settings import CaptureSettings
+
+COMMANDS: Final = ("check", "demo", "interfaces")
 FAIL_ON: Final = ("problem", "warning", "info", "never")
 
 _NOT_YET_FLAGS: Final[dict[tuple[str, ...], int | str]] = {
-    ("-p", "-D"): 0,
-    ("-i", "-f", "-w", "-Y", "-c", "-a", "-b", "-s", "-B", "-Z"): "?",
-    ("--resolve", "--no-redact"): 0,
-    ("--ssh", "--tls-keylog", "--config"): "?",
+    ("--resolve", "--no-redact", "--anonymize"): 0,
+    ("-Y", "--tls-keylog", "--config"): "?",
 }
-"""Letters that are kept free for what live capture and filters will mean by them, with
-the number of words they take. Whoever types them is told so, and --help does not."""
+"""Options whose meaning is settled and whose work is not done yet, with the number of words
+they take. Whoever types them is told so, and --help does not."""
 
 _VALUED: Final = frozenset({
     "-r", "--read", "--format", "--fail-on", "--jobs", "-j", "-o", "--output", "--proxy",
     "--iprep-proxy-conf", "--rules", "--theme",
+    "-i", "--ssh", "-f", "-w", "-c", "-a", "-b", "-s", "-B", "-Z",
 })  # fmt: skip
 """Options followed by a value (a test compares them with the parsers)."""
 
 _MAIN_EPILOG: Final = """\
 commands:
+  tunnelscope                  choose: an interface with its live rate, a recent capture, a demo
+  tunnelscope -i IF [BPF...]   watch live; check -i IF does it without a screen
   tunnelscope FILE             show a capture on the screen (also -r FILE; -r - reads a pipe)
   tunnelscope check FILE...    judge captures without a screen; check -h for its options
   tunnelscope demo [NAME]      show a capture that comes with the program; demo --list names them
+  tunnelscope interfaces       list what -i takes (also -D)
+
+examples:
+  tunnelscope -i eth0 -w out.pcapng port 3128
+  tunnelscope --ssh root@box -i eth0 host 10.10.10.1 and port 80
+  ssh root@box tcpdump -U -s0 -w - port 80 | tunnelscope -r -
 
 Reads pcap, pcapng, both compressed with gzip, xz or zstd, and tcpdump's text. Without a
 terminal the report is printed instead of the screen.
@@ -71,15 +82,17 @@ class _NotYet(argparse.Action):
 
 
 def not_yet(what: str) -> str:
-    """One line for a thing of the future, with the way to get there today."""
-    return (
-        f"{printable(what)}: this version reads captures and does not capture or filter; record "
-        "with `tcpdump -s 0 -w FILE host PROXY`, then `tunnelscope FILE`"
-    )
+    """One line for a thing of the future."""
+    return f"{printable(what)}: this version cannot do that yet"
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Understand a command line. The result's ``command`` is ``screen``, ``check`` or ``demo``.
+    """Understand a command line.
+
+    Returns:
+        ``command`` is ``screen`` (with ``read``, a file, or None), ``start`` (the start
+        screen), ``check`` (with ``paths``), ``demo`` or ``interfaces``. Where packets are to
+        be captured, ``settings`` says how; else it is None.
 
     Raises:
         UsageError: It cannot be understood.
@@ -88,14 +101,21 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     words = list(argv)
     position = _first_word(words)
     word = words[position] if position is not None else ""
-    if position is not None and word in COMMANDS:
-        del words[position]
-        parser = _check_parser() if word == "check" else _demo_parser()
-        return parser.parse_args(words, argparse.Namespace(command=word))
-    if word == "interfaces":
-        raise UsageError(not_yet(word))
-    arguments = _screen_parser().parse_args(words, argparse.Namespace(command="screen"))
-    return _one_file(arguments)
+    if position is None or word not in COMMANDS:
+        arguments = _screen_parser().parse_intermixed_args(words, _namespace("screen"))
+        return _screen(arguments)
+    del words[position]
+    parser = {
+        "check": _check_parser,
+        "demo": _demo_parser,
+        "interfaces": _interfaces_parser,
+    }[word]()
+    arguments = parser.parse_intermixed_args(words, _namespace(word))
+    return _check(arguments) if word == "check" else arguments
+
+
+def _namespace(command: str) -> argparse.Namespace:
+    return argparse.Namespace(command=command, settings=None)
 
 
 def _first_word(words: Sequence[str]) -> int | None:
@@ -113,16 +133,69 @@ def _first_word(words: Sequence[str]) -> int | None:
     return None
 
 
-def _one_file(arguments: argparse.Namespace) -> argparse.Namespace:
+def _screen(arguments: argparse.Namespace) -> argparse.Namespace:
+    """Settle what the screen is to show."""
+    if arguments.list_interfaces:
+        arguments.command = "interfaces"
+        return arguments
+    if arguments.interfaces or arguments.ssh is not None:
+        if arguments.read is not None:
+            raise UsageError("-r reads a capture, -i and --ssh make one: give one of them")
+        if arguments.follow:
+            raise UsageError("--follow goes with a file; what -i and --ssh capture is followed")
+        arguments.settings = _settings(arguments, arguments.file)
+        return arguments
     files = [name for name in (arguments.read, *arguments.file) if name is not None]
-    if not files:
-        raise UsageError(
-            "name a capture: tunnelscope FILE; or see tunnelscope demo, tunnelscope -h"
-        )
     if len(files) > 1:
         raise UsageError("the screen shows one capture; tunnelscope check FILE... reads several")
+    if not files:
+        if arguments.follow:
+            raise UsageError("--follow needs the file to follow")
+        arguments.command = "start"
+        arguments.settings = _settings(arguments, ())
+        return arguments
+    _only_captures(arguments)
     arguments.read = files[0]
+    if arguments.follow and arguments.read == "-":
+        raise UsageError("--follow is for files: a pipe is followed anyway")
     return arguments
+
+
+def _check(arguments: argparse.Namespace) -> argparse.Namespace:
+    """Settle what ``check`` is to judge."""
+    arguments.paths = []
+    if arguments.interfaces or arguments.ssh is not None:
+        if arguments.read:
+            raise UsageError("-r reads captures, -i and --ssh make one: give one of them")
+        if arguments.jobs is not None:
+            raise UsageError("-j goes with files: a capture is judged as it comes")
+        arguments.settings = _settings(arguments, arguments.file)
+        return arguments
+    _only_captures(arguments)
+    arguments.paths = [*arguments.read, *arguments.file]
+    if not arguments.paths:
+        raise UsageError("check needs a capture: tunnelscope check FILE..., or check -i IF")
+    if arguments.paths.count("-") > 1:
+        raise UsageError("standard input (-) can be read only once")
+    return arguments
+
+
+def _only_captures(arguments: argparse.Namespace) -> None:
+    """Refuse what means something for a capture only.
+
+    Raises:
+        UsageError: It was given with a file.
+    """
+    for name, letter in LONE.items():
+        if getattr(arguments, name) not in (None, [], False):
+            raise UsageError(f"{letter} is for a capture with -i or --ssh, not for files")
+
+
+def _settings(arguments: argparse.Namespace, words: Sequence[str]) -> CaptureSettings:
+    try:
+        return capture_settings(arguments, words)
+    except ValueError as error:
+        raise UsageError(printable(str(error))) from None
 
 
 def _base(prog: str, description: str, epilog: str, usage: str) -> _Parser:
@@ -179,11 +252,21 @@ def _screen_parser() -> _Parser:
         "tunnelscope",
         "Why does the tunnel through the proxy fail? Reads a capture and names the known issue.",
         _MAIN_EPILOG,
-        "tunnelscope [options] FILE\n       tunnelscope check [options] FILE...\n"
-        "       tunnelscope demo [options] [NAME]",
+        "tunnelscope [options] [FILE]\n       tunnelscope [options] -i IF [BPF...]\n"
+        "       tunnelscope check [options] FILE...\n       tunnelscope demo [options] [NAME]",
     )
-    parser.add_argument("file", nargs="*", metavar="FILE", help="a capture; - is standard input")
+    parser.add_argument(
+        "file", nargs="*", metavar="FILE",
+        help="a capture; - is standard input; after -i: the words of the capture filter",
+    )  # fmt: skip
     parser.add_argument("-r", "--read", metavar="FILE", help="the same, as tcpdump has it")
+    parser.add_argument(
+        "--follow", action="store_true", help="FILE still grows: show what is added"
+    )
+    parser.add_argument(
+        "-D", dest="list_interfaces", action="store_true", help="list the interfaces for -i"
+    )
+    add_capture(parser)
     _add_analysis(parser)
     _add_screen(parser)
     return parser
@@ -194,9 +277,12 @@ def _check_parser() -> _Parser:
         "tunnelscope check",
         "Judges captures without a screen: the report on stdout, all else on stderr.",
         _CHECK_EPILOG,
-        "tunnelscope check [options] FILE...",
+        "tunnelscope check [options] FILE...\n       tunnelscope check [options] -i IF [BPF...]",
     )
-    parser.add_argument("file", nargs="*", metavar="FILE", help="captures; - is standard input")
+    parser.add_argument(
+        "file", nargs="*", metavar="FILE",
+        help="captures; - is standard input; after -i: the words of the capture filter",
+    )  # fmt: skip
     parser.add_argument(
         "-r", "--read", action="append", default=[], metavar="FILE", help="the same, for the habit"
     )
@@ -215,7 +301,20 @@ def _check_parser() -> _Parser:
         "--all", action="store_true", help="list the TCP flows that are not to a proxy, too"
     )
     parser.add_argument("--ascii", action="store_true", help="write ASCII only")
+    add_capture(parser)
     _add_analysis(parser)
+    return parser
+
+
+def _interfaces_parser() -> _Parser:
+    parser = _base(
+        "tunnelscope interfaces",
+        "Lists the interfaces that -i takes, with addresses and state.",
+        "",
+        "tunnelscope interfaces",
+    )
+    parser.add_argument("--ascii", action="store_true", help="write ASCII only")
+    parser.set_defaults(list_interfaces=False)
     return parser
 
 

@@ -12,22 +12,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from tui.arguments import UsageError, parse
+from tui.arguments import UsageError, not_yet, parse
 from tui.output import OutputFailed, ReaderLeft, narrate, prepare, write_chunks
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from capture.check import Outcome
+    from capture.live.settings import CaptureSettings
     from capture.options import AnalysisOptions
     from capture.report.model import Report
+    from tui.feeds import Feed
     from tui.progress import ProgressBar
 
 EXIT_OK: Final = 0
 EXIT_FINDING: Final = 1
 EXIT_USAGE: Final = 2
+EXIT_CANNOT_CAPTURE: Final = 3
 EXIT_UNREADABLE: Final = 4
 EXIT_INTERRUPTED: Final = 130
+
+RATES_OVER_S: Final = 0.5
+"""How long ``interfaces`` counts packets."""
 
 _STDIN: Final = "-"
 
@@ -54,28 +60,70 @@ def _run(arguments: Namespace) -> int:
         return _check(arguments)
     if arguments.command == "demo":
         return _demo(arguments)
+    if arguments.command == "interfaces":
+        return _interfaces(arguments)
+    screen = _has_terminal(arguments.read)
+    if arguments.command == "start" and not screen:
+        raise UsageError(
+            "name a capture: tunnelscope FILE; or see tunnelscope demo, tunnelscope -h"
+        )
     options = _options(arguments)
-    if _has_terminal(arguments.read):
-        return _screen(arguments, arguments.read, options, title=None)
+    if screen:
+        return _screen(arguments, _feed(arguments), options)
+    if arguments.settings is not None:
+        return _report_live(arguments.settings, options, ascii_only=arguments.ascii)
     return _report([arguments.read], options, ascii_only=arguments.ascii)
+
+
+def _feed(arguments: Namespace) -> Feed | None:
+    """What the screen shows; None: the user will choose there."""
+    from tui.feeds import FileFeed, LiveFeed
+
+    if arguments.command == "start":
+        return None
+    if arguments.settings is not None:
+        return LiveFeed(arguments.settings)
+    return FileFeed(arguments.read, follow=arguments.follow)
+
+
+def _interfaces(arguments: Namespace) -> int:
+    import time
+
+    from capture.live.interfaces import RateMeter, interface_lines, list_interfaces
+    from tui import proxies
+
+    meter = RateMeter()
+    meter.sample()
+    rates = None
+    found = list_interfaces(proxies.from_environment())
+    if not arguments.list_interfaces:  # -D answers at once
+        time.sleep(RATES_OVER_S)
+        rates = meter.sample()
+    lines = interface_lines(found, rates)
+    write_chunks((f"{line}\n" for line in lines), None, ascii_only=arguments.ascii)
+    return EXIT_OK
 
 
 def _check(arguments: Namespace) -> int:
     from capture.report.render import needs_steps, needs_texts
 
-    paths = [*arguments.read, *arguments.file]
-    if not paths:
-        raise UsageError("check needs a capture: tunnelscope check FILE...")
-    if paths.count(_STDIN) > 1:
-        raise UsageError("standard input (-) can be read only once")
     options = _options(
         arguments,
         keep_other=arguments.all,
         keep_steps=needs_steps(arguments.format),
         keep_texts=needs_texts(arguments.format),
     )
+    if arguments.settings is not None:
+        return _report_live(
+            arguments.settings,
+            options,
+            format=arguments.format,
+            fail_on=arguments.fail_on,
+            output=arguments.output,
+            ascii_only=arguments.ascii,
+        )
     return _report(
-        paths,
+        arguments.paths,
         options,
         format=arguments.format,
         fail_on=arguments.fail_on,
@@ -97,7 +145,9 @@ def _demo(arguments: Namespace) -> int:
         raise UsageError(str(error)) from None
     path, options = str(demo.path), _options(arguments)
     if _has_terminal(path):
-        return _screen(arguments, path, options, title=f"demo: {demo.name}")
+        from tui.feeds import FileFeed
+
+        return _screen(arguments, FileFeed(path, f"demo: {demo.name}"), options)
     # A demo shows problems on purpose: they are no failure of the command.
     return _report([path], options, fail_on="never", ascii_only=arguments.ascii)
 
@@ -111,13 +161,13 @@ def _demo_list() -> Iterator[str]:
         yield f"{demo.name:<{width}}  {demo.title}\n"
 
 
-def _screen(arguments: Namespace, path: str, options: AnalysisOptions, title: str | None) -> int:
+def _screen(arguments: Namespace, feed: Feed | None, options: AnalysisOptions) -> int:
     from tui.app import run
 
     return run(
-        path,
+        feed,
         options=options,
-        title=title,
+        settings=arguments.settings,
         ascii=arguments.ascii,
         mouse=not arguments.no_mouse,
         theme=arguments.theme,
@@ -125,7 +175,7 @@ def _screen(arguments: Namespace, path: str, options: AnalysisOptions, title: st
     )
 
 
-def _has_terminal(path: str) -> bool:
+def _has_terminal(path: str | None) -> bool:
     """Whether a screen can be drawn and keys can be read (from /dev/tty when stdin is data)."""
     out, keys = sys.stdout, sys.stdin
     if out is None or not out.isatty() or os.environ.get("TERM") == "dumb":
@@ -260,6 +310,19 @@ def _report(
     finally:
         bar.clear()
     return tally.exit_code(fail_on)
+
+
+def _report_live(
+    settings: CaptureSettings,
+    options: AnalysisOptions,
+    *,
+    format: str = "text",
+    fail_on: str = "problem",
+    output: str | None = None,
+    ascii_only: bool = False,
+) -> int:
+    """Capture until the user or a condition stops it, judge, and write the report."""
+    raise UsageError(not_yet("-i without a screen"))
 
 
 def _end_in_order() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from capture.packets import PacketView
@@ -47,6 +47,15 @@ class EngineLike(Protocol):
     def join(self, timeout: float | None = None) -> None: ...
 
 
+@runtime_checkable
+class Forgetting(Protocol):
+    """An engine that can start afresh."""
+
+    def clear(self) -> None:
+        """Forget what was seen so far, and go on; safe from any thread."""
+        ...
+
+
 class EngineBridge:
     """The screen's only handle on the engine. Not thread-safe: for the UI's thread only."""
 
@@ -54,6 +63,9 @@ class EngineBridge:
         self,
         make_engine: Callable[[], EngineLike],
         progress: Callable[[], tuple[int, int | None]] | None = None,
+        *,
+        live: bool = False,
+        close: Callable[[], None] | None = None,
     ) -> None:
         """Prepare.
 
@@ -61,7 +73,11 @@ class EngineBridge:
             make_engine: Called once by ``start``, so that loading the engine's modules does
                 not hold up the first screen.
             progress: Bytes read, and in total where that is known; safe from any thread.
+            live: Packets come as they are captured; there is no end to wait for.
+            close: Releases what the engine reads from; called once, by ``stop``.
         """
+        self.live = live
+        self._close = close
         self._make_engine = make_engine
         self._progress = progress
         self._engine: EngineLike | None = None
@@ -81,6 +97,16 @@ class EngineBridge:
         if self._engine is not None:
             self._engine.stop()
             self._engine.join(JOIN_S)
+        close, self._close = self._close, None
+        if close is not None:
+            close()
+
+    def clear(self) -> bool:
+        """Forget what was seen so far; False where the engine cannot."""
+        if not isinstance(self._engine, Forgetting):
+            return False
+        self._engine.clear()
+        return True
 
     def poll(self) -> Snapshot | None:
         """The newest snapshot if the screen has not had it yet, else None."""
@@ -102,7 +128,7 @@ class EngineBridge:
         when there is nothing newer to tell.
         """
         given = self._given
-        if given is None or given.finished or self._progress is None:
+        if given is None or given.finished or self._progress is None or self.live:
             return None
         done, total = self._progress()
         return replace(given, bytes_done=done, bytes_total=total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from capture.snapshot import Snapshot
+from capture.snapshot import Capturing, Snapshot
 from capture.units import count, plural, size
 
 MAX_REASONS: Final = 6
@@ -20,14 +20,40 @@ def empty_text(snapshot: Snapshot | None) -> str:
         return "Opening …"
     if snapshot.error is not None:
         return snapshot.error
-    report = snapshot.report
-    packets = report.source.packets
-    if not snapshot.finished:
+    packets = snapshot.report.source.packets
+    capturing = snapshot.capturing
+    if capturing is not None and not packets:
+        return "\n".join([*_silent(capturing, snapshot.finished), *_warnings(snapshot)])
+    if capturing is None and not snapshot.finished:
         read = f", {size(snapshot.bytes_done)} read" if snapshot.bytes_done else ""
         return f"Reading{read} … no tunnel yet"
     if not packets:
         return "\n".join(["0 packets: the capture is empty", *_warnings(snapshot)])
-    lines = [f"{plural(packets, 'packet')}, no tunnel through a proxy"]
+    return "\n".join([*_fruitless(snapshot), *_warnings(snapshot)])
+
+
+def _silent(capturing: Capturing, finished: bool) -> list[str]:
+    """A capture that has seen nothing: is it the filter, or the interface?"""
+    where = ", ".join(capturing.interfaces)
+    passing = capturing.unfiltered_per_s
+    if not capturing.filter:
+        lines = [f"0 packets on {where}"]
+        if not finished:
+            lines.append("nothing comes by: is it the right interface, and is the client trying?")
+        return lines
+    said = f"0 packets: filter `{capturing.filter}` on {where}"
+    if passing is None:
+        return [said]
+    if passing < 0.5:
+        return [f"{said}; nothing passes unfiltered either"]
+    return [f"{said}; {plural(round(passing), 'packet')}/s pass unfiltered"]
+
+
+def _fruitless(snapshot: Snapshot) -> list[str]:
+    """Packets, but no tunnel among them."""
+    report = snapshot.report
+    yet = "" if snapshot.finished else " yet"
+    lines = [f"{plural(report.source.packets, 'packet')}, no tunnel through a proxy{yet}"]
     if report.other_flows:
         lines.append(f"{plural(report.other_flows, 'TCP flow')} to no proxy")
     for reason, number in report.not_understood[:MAX_REASONS]:
@@ -35,7 +61,7 @@ def empty_text(snapshot: Snapshot | None) -> str:
     left = len(report.not_understood) - MAX_REASONS
     if left > 0:
         lines.append(f"and {plural(left, 'further reason')}")
-    return "\n".join([*lines, *_warnings(snapshot)])
+    return lines
 
 
 def _warnings(snapshot: Snapshot) -> list[str]:

@@ -1,8 +1,8 @@
-"""The first line of the screen: which capture, how far it is read, how its tunnels fare."""
+"""The first line of the screen: which capture, how far it is, how its tunnels fare."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import is_not
 from typing import ClassVar, Final, NamedTuple
 
@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from capture.report.model import FlowReport
-from capture.snapshot import Snapshot
+from capture.snapshot import Capturing, Snapshot
 from capture.units import count, plural, size
 from widgets.cells import cut, safe
 from widgets.glyphs import UNICODE, Glyphs
@@ -76,13 +76,19 @@ class CaptureHeader(Widget):
         self.glyphs = glyphs
         self.set_reactive(CaptureHeader.title, title)
         self._snapshot: Snapshot | None = None
+        self._paused: int | None = None
         self._flows: Sequence[FlowReport] = ()
         self._failing = 0
         self._drawn: tuple[Part, ...] = ()
 
-    def show(self, snapshot: Snapshot | None) -> None:
-        """Take a snapshot; repaints only if the line reads differently."""
-        self._snapshot = snapshot
+    def show(self, snapshot: Snapshot | None, *, paused: int | None = None) -> None:
+        """Take a snapshot; repaints only if the line reads differently.
+
+        Args:
+            snapshot: The newest one, also while the panes are paused.
+            paused: Packets that came since the panes were paused; None: they are not.
+        """
+        self._snapshot, self._paused = snapshot, paused
         self._count(tuple(snapshot.report.flows) if snapshot is not None else ())
         parts = (*self._left(), *self._right())
         if parts != self._drawn:
@@ -123,7 +129,9 @@ class CaptureHeader(Widget):
             return [Part(self._clean(snapshot.error), "bad", 9)]
         source, flows = snapshot.report.source, len(self._flows)
         parts: list[Part] = []
-        if not snapshot.finished:
+        if snapshot.capturing is not None:
+            parts.extend(self._live(snapshot.capturing, finished=snapshot.finished))
+        elif not snapshot.finished:
             parts.append(Part(self._progress(snapshot), "bar", 6))
         if source.warnings:
             words = plural(len(source.warnings), "warning")
@@ -138,6 +146,22 @@ class CaptureHeader(Widget):
             lost = sum(known)
             parts.append(Part(f"{count(lost)} lost", *(("alarm", 7) if lost else ("dim", 0))))
         return parts
+
+    def _live(self, capturing: Capturing, *, finished: bool) -> Iterator[Part]:
+        """How the capture goes."""
+        if self._paused is not None:
+            yield Part(f"paused, +{plural(self._paused, 'packet')}", "alarm", 9)
+        if finished:
+            yield Part("capture ended", "bar", 6)
+        else:
+            yield Part(f"{count(round(capturing.packets_per_s))}/s", "bar", 5)
+        if capturing.file:
+            name = capturing.file.rpartition("/")[2]
+            yield Part(f"{self._clean(name)} {size(capturing.file_bytes)}", "dim", 3)
+        if capturing.evicted_flows:
+            yield Part(f"oldest {plural(capturing.evicted_flows, 'tunnel')} dropped", "bad", 4)
+        elif capturing.evicted_packets:
+            yield Part(f"oldest {plural(capturing.evicted_packets, 'packet')} dropped", "bad", 4)
 
     def _progress(self, snapshot: Snapshot) -> str:
         done, total = snapshot.bytes_done, snapshot.bytes_total

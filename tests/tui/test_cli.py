@@ -21,6 +21,7 @@ from capture.check import Unreadable
 from capture.options import AnalysisOptions
 from tests.capture.report.data import denied, healthy, hostile, mixed, report, stalled
 from tui import cli
+from tui.feeds import FileFeed
 
 ROOT = Path(__file__).parents[2]
 CAPTURES = ROOT / "tests" / "data" / "captures"
@@ -150,8 +151,6 @@ def test_json_has_the_steps_of_all_flows(outcomes: Callable[..., list[Any]]) -> 
         (["check", "--proxy", "http://u:hunter2@p:x", "x"], "port"),
         (["check", "--rules", "/no/such/dir", "x"], "no such directory"),
         (["check", "--iprep-proxy-conf", "/no/such", "x"], "No such file"),
-        (["-i", "eth0"], "this version reads captures"),
-        (["interfaces"], "this version reads captures"),
         (["demo", "no-such-demo"], "no demo"),
         (["check", "-o", "/no/such/place", "x"], "No such file"),
     ],
@@ -228,8 +227,8 @@ def test_with_a_terminal_the_screen_opens(
 
     opened: list[Any] = []
 
-    def fake(source: str, **options: Any) -> int:
-        opened.append((source, options))
+    def fake(feed: FileFeed, **options: Any) -> int:
+        opened.append((feed.path, options))
         return 0
 
     monkeypatch.setattr(tui.app, "run", fake)

@@ -33,10 +33,11 @@ class Terminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         self.before = termios.tcgetattr(slave)
         self.slave = slave
+        more = "".join(f"{option}, " for option in call[1:])
         code = (
-            "import sys; from tui.app import run; "
+            "import sys; from tui.app import run; from tui.feeds import FileFeed; "
             "from capture.options import AnalysisOptions; "
-            f"sys.exit(run({', '.join(call)}, options=AnalysisOptions()))"
+            f"sys.exit(run(FileFeed({call[0]}), {more}options=AnalysisOptions()))"
         )
         self.process = subprocess.Popen(
             [sys.executable, "-c", code],

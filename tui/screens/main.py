@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
@@ -23,6 +24,7 @@ from tui.engine_bridge import EngineBridge
 from tui.finder import Finder
 from tui.footline import Footline
 from tui.keys import BoundAction
+from tui.link_budget import LinkBudget
 from tui.screens.parts.away import AwayPart
 from tui.screens.parts.closer import CloserPart
 from tui.screens.parts.filtering import FilterPart
@@ -78,8 +80,17 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         Binding("q", "leave", "Quit, or back", id="main.leave"),
     ]  # fmt: skip
 
+    class Left(Message):
+        """The user is done with this capture."""
+
     def __init__(
-        self, bridge: EngineBridge, *, title: str, ascii_only: bool, period_s: float
+        self,
+        bridge: EngineBridge,
+        *,
+        title: str,
+        ascii_only: bool,
+        period_s: float,
+        budget: LinkBudget | None = None,
     ) -> None:
         """Prepare the screen.
 
@@ -88,9 +99,11 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
             title: Name of the capture, safe to print.
             ascii_only: Draw with ASCII only.
             period_s: Seconds between two looks for a new snapshot.
+            budget: Says when the terminal has room for more; None: always.
         """
         super().__init__()
         self._bridge = bridge
+        self._budget = budget or LinkBudget(None)
         self._period_s = period_s
         signs = self._glyphs = glyphs(ascii_only)
         self._header = CaptureHeader(title=title, glyphs=signs, id="header")
@@ -153,30 +166,35 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
     # Snapshots
 
     def _pull(self) -> None:
-        """Take the newest snapshot, if there is one."""
+        """Take the newest snapshot, if there is one and the terminal has room for it."""
+        if self._snapshot is not None and not self._budget.ready:
+            return
         snapshot = self._bridge.poll()
         failure = self._bridge.failure
         if failure is not None:
-            self._show_failure(failure)
-        if snapshot is not None:
-            self._take(snapshot)
-        elif (reading := self._bridge.reading()) is not None:
-            self._header.show(reading)
+            self.say_trouble(failure)
+        if snapshot is None:
+            if (reading := self._bridge.reading()) is not None:
+                self._header.show(reading)
+        elif not self.holds(snapshot):
+            self.take(snapshot)
 
-    def _take(self, snapshot: Snapshot) -> None:
+    def take(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._describer.update(snapshot.packets, snapshot.facts)
         with self.app.batch_update():
-            self._header.show(snapshot)
+            if snapshot.capturing is None:
+                self._header.show(snapshot)
             self._tunnels.empty_text = empty_text(snapshot)
             self._tunnels.show(tuple(snapshot.report.flows))
             self._finder.tunnels_changed()
             self.fill()
-        self.took(snapshot)
+            self.took(snapshot)
 
-    def _show_failure(self, failure: str) -> None:
-        self._banner.update(printable(failure, 300))
-        self.add_class("-failed")
+    def say_trouble(self, words: str) -> None:
+        if words:
+            self._banner.update(printable(words, 300), layout=False)
+        self.set_class(bool(words), "-trouble")
 
     def fill(self) -> None:
         """Show the selected tunnel in the other panes."""
@@ -211,7 +229,7 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         self._packets_shown = index
         labels = {flow.uid: str(flow.id) for flow in snapshot.report.flows} if every else None
         self._packets.show(snapshot.packets, index, self._describer, labels)
-        if not same and not every:
+        if not same and not every and not self._packets.following:
             self._packets.move_cursor(0, tell=False)  # another tunnel: from its start
         self._finder.scope(snapshot.packets, index, self._describer, same=same or every)
 
@@ -347,7 +365,9 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         # In the line itself a slash is a letter.
-        return action != "find" or self._find_line is None or not self._find_line.has_focus
+        if action == "find" and self._find_line is not None and self._find_line.has_focus:
+            return False
+        return super().check_action(action, parameters)
 
     @property
     def _inside(self) -> bool:
@@ -375,7 +395,7 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         if self._inside:
             self.action_back()
         else:
-            self.app.exit(return_code=0)
+            self.post_message(self.Left())
 
     # Search
 

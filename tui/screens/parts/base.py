@@ -49,8 +49,29 @@ class MainPart(PaneScreen):
     def started(self) -> None:
         """Called once, when the screen is drawn and the engine has been started."""
 
+    def holds(self, snapshot: Snapshot) -> bool:
+        """Whether a snapshot that has come must not be shown now; ``took`` is not called."""
+        return False
+
     def took(self, snapshot: Snapshot) -> None:
         """Called after a snapshot has been shown."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "pause":
+            return False  # until a part has something to stop
+        return super().check_action(action, parameters)
+
+    def action_pause(self) -> None:
+        """Stop what moves, or let it go on: a live view, a replay's clock. One key for both:
+        a part that has nothing to stop passes it on."""
+
+    def say_trouble(self, words: str) -> None:
+        """Show one line across the screen, until it is empty again."""
+        raise NotImplementedError
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Show a snapshot."""
+        raise NotImplementedError
 
     def fill(self) -> None:
         """Show the selected tunnel in the other panes, from the newest snapshot."""

@@ -2,14 +2,123 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 
+from capture.units import plural
+from tui.keys import BoundAction
 from tui.screens.parts.base import MainPart
+
+if TYPE_CHECKING:
+    from capture.snapshot import Snapshot
+
+AGE_PERIOD_NS: Final = 1_000_000_000
+"""How often the age of what is waited for is shown anew."""
 
 
 class LivePart(MainPart):
     """Watching live: pausing the view, losses, a sniffer that died, starting afresh."""
 
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p,space", "pause", "Pause", id="main.pause"),
+        Binding("f5", "clear", "Start afresh", show=False, id="main.clear"),
+    ]
+
+    _held: Snapshot | None = None
+    """The newest snapshot that came while paused."""
+    _paused: bool = False
+    _aged_ns: int = 0
+    """Capture time that ages were shown at."""
+
+    def started(self) -> None:
+        super().started()
+        if self._bridge.live:
+            self._packets.following = True
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "clear" or (action == "pause" and self._bridge.live):
+            return self._bridge.live
+        return super().check_action(action, parameters)
+
+    def hint(self, action: BoundAction) -> str:
+        if action.id == "main.pause" and self._paused:
+            return "go on"
+        return super().hint(action)
+
+    # Snapshots
+
+    def holds(self, snapshot: Snapshot) -> bool:
+        if not self._paused or self._snapshot is None:
+            return super().holds(snapshot)
+        self._held = snapshot
+        self._show_health(snapshot)
+        return True
+
+    def took(self, snapshot: Snapshot) -> None:
+        super().took(snapshot)
+        if snapshot.capturing is None:
+            return
+        self._show_health(snapshot)
+        clock = snapshot.capturing.clock_ns
+        if abs(clock - self._aged_ns) >= AGE_PERIOD_NS:
+            self._aged_ns = clock
+            for pane in (self._timeline, self._issue, self._brief):
+                pane.age(clock)
+
+    def _show_health(self, snapshot: Snapshot) -> None:
+        """What must be known of the capture itself, whatever the panes show."""
+        shown = self._snapshot
+        missed = None
+        if self._paused and shown is not None:
+            missed = snapshot.report.source.packets - shown.report.source.packets
+        self._header.show(snapshot, paused=missed)
+        if snapshot.error is None and self._bridge.failure is None:
+            self.say_trouble(trouble(snapshot))
+
+    # Actions
+
+    def action_pause(self) -> None:
+        if not self._bridge.live:
+            super().action_pause()
+            return
+        self._paused = not self._paused
+        held, self._held = self._held, None
+        if self._paused:
+            self.tell("paused: the capture goes on, the view stands still", stay=True)
+            if self._snapshot is not None:
+                self._show_health(self._snapshot)
+        else:
+            self._footline.clear()
+            if held is not None:
+                self.take(held)
+            elif self._snapshot is not None:
+                self._show_health(self._snapshot)
+        self.refresh_bindings()
+
+    def action_clear(self) -> None:
+        """Forget what was seen so far; the capture and its file go on."""
+        if not self._bridge.clear():
+            self.tell("this capture cannot be started afresh")
+            return
+        if self._paused:
+            self.action_pause()
+        self.tell("started afresh: what was seen before is forgotten; the packet file has it")
+
+
+def trouble(snapshot: Snapshot) -> str:
+    """One line about what goes wrong with the capture itself; empty when nothing does."""
+    capturing, source = snapshot.capturing, snapshot.report.source
+    if capturing is None:
+        return ""
+    if capturing.trouble:
+        return capturing.trouble
+    kernel, queue = source.lost_kernel or 0, source.lost_queue or 0
+    if not kernel and not queue:
+        return ""
+    where = []
+    if kernel:
+        where.append(f"{plural(kernel, 'packet')} by the kernel (a larger buffer: -B MIB)")
+    if queue:
+        where.append(f"{plural(queue, 'packet')} by this program (a narrower filter helps)")
+    return f"lost {' and '.join(where)}: what was not captured cannot be judged"

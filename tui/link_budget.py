@@ -1,0 +1,72 @@
+"""Keeps what the screen sends by itself within what a slow link carries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from textual.driver import Driver
+
+__all__ = ["LinkBudget", "counted"]
+
+BURST_S: Final = 1.0
+"""Saved up at most: so many seconds' worth may go at once."""
+DEBT_S: Final = 3.0
+"""Owed at most: a full repaint on a narrow link must not silence the screen for long."""
+
+
+class LinkBudget:
+    """A token bucket: every byte written is paid for, and updates wait while in debt.
+
+    What the user asks for by a key is drawn at once, whatever it costs; the next updates
+    that come by themselves wait until it is paid.
+    """
+
+    def __init__(
+        self, bytes_per_s: int | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Start with a full bucket.
+
+        Args:
+            bytes_per_s: What flows in; None: there is no limit.
+            clock: Seconds, never going back.
+        """
+        self.spent = 0
+        """Bytes written so far."""
+        self._rate = bytes_per_s
+        self._clock = clock
+        self._left = BURST_S * (bytes_per_s or 0)
+        self._at = clock()
+
+    def spend(self, octets: int) -> None:
+        """Note that so many bytes were written."""
+        self.spent += octets
+        if self._rate is not None:
+            self._flow_in(self._rate)
+            self._left = max(self._left - octets, -DEBT_S * self._rate)
+
+    @property
+    def ready(self) -> bool:
+        """Whether something may be drawn that nobody asked for."""
+        if self._rate is None:
+            return True
+        self._flow_in(self._rate)
+        return self._left >= 0
+
+    def _flow_in(self, rate: int) -> None:
+        now = self._clock()
+        self._left = min(self._left + (now - self._at) * rate, BURST_S * rate)
+        self._at = now
+
+
+def counted(base: type[Driver], budget: LinkBudget) -> type[Driver]:
+    """A driver class that pays for what it writes."""
+
+    class CountedDriver(base):  # type: ignore[misc, valid-type]
+        def write(self, data: str) -> None:
+            budget.spend(len(data.encode("utf-8", "replace")))
+            super().write(data)
+
+    return CountedDriver
