@@ -1,0 +1,307 @@
+"""A live capture as a source of frames: sniffers, their queues, the packet file, in order."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from capture.frames import FrameBlock, Interface, SourceInfo, UnreadableInput
+from capture.live.bpf import FilterError
+from capture.live.crates import Crates
+from capture.live.interfaces import RateMeter
+from capture.live.merge import WINDOW_NS, Merger, rows_of
+from capture.live.packet_file import PacketFile
+from capture.live.privileges import NotPermitted, User, advice, give_up_root, user_to_become
+from capture.live.rates import Rates
+from capture.live.ring import RETIRE_MS, Cut, frames
+from capture.live.settings import CaptureSettings
+from capture.live.sniffer import Listener, Sniffer, open_listener
+from capture.protocols.text import printable
+from capture.snapshot import Capturing
+from capture.writing.files import UnwritableFile
+
+IDLE_S: Final = 0.1
+"""An empty block is given after this time without a packet."""
+LAG_NS: Final = 2 * RETIRE_MS * 10**6
+"""What the kernel has may be this old before it is seen: the clock stays behind by it."""
+_LOOK_S: Final = 0.25
+"""How often losses and interfaces are looked at."""
+_METER_S: Final = 1.0
+_CLOCK_STEP_NS: Final = 10**9
+_CRATES_AT_ONCE: Final = 4
+"""Taken from one interface before the next one's turn."""
+_ALL: Final = 1 << 30
+_QUEUE_PART: Final = 8
+"""The queues take an eighth of the memory at most."""
+_QUEUE_BYTES: Final = 256 << 20
+
+
+class LiveSource:
+    """Frames of one or several interfaces as they come.
+
+    Opens the sockets, gives root up where that was asked for, makes the packet file, and
+    listens from then on. ``blocks`` ends when a stop condition is met, when ``stop`` was
+    called, or when no sniffer is left.
+
+    Args:
+        settings: What to capture, and where to.
+
+    Raises:
+        NotPermitted: No right to capture; the message says what gives it.
+        UnreadableInput: No such interface, a filter that does not work, a file that cannot
+            be written.
+    """
+
+    def __init__(self, settings: CaptureSettings) -> None:
+        self.settings = settings
+        self.info = SourceInfo(", ".join(map(printable, settings.interfaces)), "live")
+        self.info.lost_kernel = self.info.lost_queue = 0
+        self._arrived = threading.Event()
+        self._stop_asked = threading.Event()
+        self._sniffers: list[Sniffer] = []
+        self._cuts: list[Cut] = []
+        self._trouble = ""
+        self._rates = Rates()
+        self._meter = RateMeter()
+        self._unfiltered: float | None = None
+        self._packets = 0
+        self._octets = 0
+        self._last_ns = 0
+        self._look_at = self._meter_at = 0.0
+        user = user_to_become(settings.user)
+        try:
+            self._open(settings)
+            give_up_root(user)
+            self._file = _packet_file(self.info, settings, user)
+        except BaseException:
+            self._stop_sniffers()
+            raise
+        self.store = self._file.store
+        self._merger = Merger() if len(self._sniffers) > 1 else None
+        for sniffer in self._sniffers:
+            sniffer.start()
+        duration = settings.stop.duration_s
+        self._end_at = math.inf if duration is None else time.monotonic() + duration
+
+    def _open(self, settings: CaptureSettings) -> None:
+        names = tuple(dict.fromkeys(settings.interfaces))
+        bound = _queue_bytes() // max(len(names), 1)
+        for index, name in enumerate(names):
+            listener = _listen(name, settings)
+            self._sniffers.append(Sniffer(name, listener, Crates(bound, self._arrived)))
+            self._cuts.append(Cut(listener.linktype, index, settings.snaplen))
+            self.info.interfaces.append(
+                Interface(listener.linktype, name, settings.snaplen, settings.filter)
+            )
+
+    # -- reading ----------------------------------------------------------------------
+
+    def blocks(self) -> Iterator[FrameBlock]:
+        """See ``capture.frames.Source``."""
+        try:
+            while not self._over():
+                yield from self._round()
+        finally:
+            self._stop_sniffers()
+        yield from self._arrivals(None)
+        self._look(final=True)
+
+    def _round(self) -> Iterator[FrameBlock]:
+        """What has come meanwhile, or an empty block when nothing does."""
+        self._arrived.clear()
+        given = False
+        for block in self._arrivals(time.time_ns() - WINDOW_NS):
+            given = True
+            yield block
+            self._look()
+            if self._over():
+                return
+        if given or self._arrived.wait(IDLE_S):
+            if self._merger is None or given:
+                return
+            # Frames wait to be merged, for others that may never come.
+            time.sleep(RETIRE_MS / 1e3)
+        self._idle()
+        yield self._nothing()
+        self._look()
+
+    def _arrivals(self, until_ns: int | None) -> Iterator[FrameBlock]:
+        """Blocks of what the sniffers have, kept on disk and numbered.
+
+        Args:
+            until_ns: Where several interfaces are merged: only what is not younger; None: all.
+        """
+        for sniffer, cut in zip(self._sniffers, self._cuts, strict=True):
+            for _ in range(_CRATES_AT_ONCE if until_ns is not None else _ALL):
+                crate = sniffer.crates.take()
+                if crate is None:
+                    break
+                try:
+                    block = frames(crate.data, crate.view, crate.runs, cut)
+                    if self._merger is not None:
+                        self._merger.add(block)
+                    else:
+                        yield from self._taken(block)
+                finally:
+                    sniffer.crates.give_back(crate)
+        if self._merger is not None and (merged := self._merger.take(until_ns)) is not None:
+            yield from self._taken(merged)
+
+    def _taken(self, block: FrameBlock) -> Iterator[FrameBlock]:
+        """Keep and count a block, as much of it as the stop conditions let in."""
+        left = self.settings.stop.packets
+        if left is not None and len(block) > left - self._packets:
+            block = rows_of(block, slice(0, left - self._packets))
+        if not len(block):
+            return
+        block.first_number = self._packets + 1
+        block.position = self._file.append(block)
+        if self._file.full:
+            kept = np.flatnonzero(block.position >= 0)
+            block = rows_of(block, slice(0, int(kept[-1]) + 1 if len(kept) else 0))
+            if not len(block):
+                return
+        octets = int(block.wirelen.sum())
+        self._packets += len(block)
+        self._octets += int(block.caplen.sum())
+        self._rates.add(len(block), octets)
+        self._last_ns = self.info.clock_ns = int(block.time_ns[-1])
+        yield block
+
+    def _nothing(self) -> FrameBlock:
+        none = np.zeros(0, np.int64)
+        return FrameBlock(
+            data=np.zeros(0, np.uint8),
+            offset=none,
+            time_ns=none,
+            caplen=none,
+            wirelen=none,
+            linktype=none.astype(np.uint16),
+            interface=none.astype(np.int32),
+            position=none,
+            first_number=self._packets + 1,
+        )
+
+    # -- looking after it -------------------------------------------------------------
+
+    def _over(self) -> bool:
+        most = self.settings.stop.packets
+        return (
+            self._stop_asked.is_set()
+            or self._file.full
+            or (most is not None and self._packets >= most)
+            or time.monotonic() >= self._end_at
+            or not any(sniffer.alive for sniffer in self._sniffers)
+        )
+
+    def _idle(self) -> None:
+        """Advance the clock: nothing that is older can come any more."""
+        lag = LAG_NS if self._merger is None else WINDOW_NS
+        clock = time.time_ns() - lag
+        # Not behind the last packet; unless somebody has set the machine's clock back.
+        near = 0 < self._last_ns - clock < _CLOCK_STEP_NS
+        self.info.clock_ns = self._last_ns if near else clock
+        self._file.flush()
+
+    def _look(self, final: bool = False) -> None:
+        """Now and then: losses, rates, interfaces that went."""
+        now = time.monotonic()
+        if now < self._look_at and not final:
+            return
+        self._look_at = now + _LOOK_S
+        lost_kernel = lost_queue = 0
+        for index, sniffer in enumerate(self._sniffers):
+            received, dropped = sniffer.statistics()
+            self._file.set_losses(index, received, dropped, sniffer.crates.lost)
+            lost_kernel += dropped
+            lost_queue += sniffer.crates.lost
+        self.info.lost_kernel, self.info.lost_queue = lost_kernel, lost_queue
+        self._rates.tick(now)
+        if now >= self._meter_at:
+            self._meter_at = now + _METER_S
+            rates = self._meter.sample()
+            names = [name for name in self.settings.interfaces if name in rates]
+            self._unfiltered = sum(rates[name] for name in names) if names else None
+        troubles = [sniffer.trouble() for sniffer in self._sniffers]
+        for sniffer, trouble in zip(self._sniffers, troubles, strict=True):
+            if trouble and not sniffer.alive and not sniffer.stopped:
+                self.info.warn("capture-ended", trouble)
+        if not final:
+            self._trouble = "; ".join(filter(None, troubles))
+
+    def _stop_sniffers(self) -> None:
+        for sniffer in self._sniffers:
+            sniffer.stop()
+
+    # -- from other threads -----------------------------------------------------------
+
+    def capturing(self) -> Capturing:
+        """State at this moment; safe to call from another thread."""
+        return Capturing(
+            interfaces=self.settings.interfaces,
+            filter=self.settings.filter,
+            clock_ns=self.info.clock_ns or 0,
+            packets_per_s=self._rates.packets_per_s,
+            bytes_per_s=self._rates.bytes_per_s,
+            unfiltered_per_s=self._unfiltered,
+            file=self._file.path,
+            file_bytes=self._file.bytes,
+            trouble="; ".join(filter(None, (self._trouble, self._file.trouble))),
+        )
+
+    def progress(self) -> tuple[int, int | None]:
+        """See ``capture.frames.Source``."""
+        return self._octets, None
+
+    def stop(self) -> None:
+        """Ask ``blocks`` to end; what was captured until now is still given."""
+        self._stop_asked.set()
+        self._arrived.set()
+
+    def close(self) -> None:
+        """Stop listening and complete the packet file; idempotent. ``store`` goes on."""
+        self.stop()
+        self._stop_sniffers()
+        self._file.close()
+
+
+def _listen(name: str, settings: CaptureSettings) -> Listener:
+    """Open an interface's socket, with the reasons why not in words."""
+    shown = printable(name)
+    try:
+        return open_listener(name, settings)
+    except FilterError as error:
+        raise UnreadableInput(
+            f"capture filter `{printable(settings.filter)}` on {shown}: {error}"
+        ) from None
+    except PermissionError:
+        raise NotPermitted(advice()) from None
+    except OSError as error:
+        if error.errno in (errno.ENODEV, errno.ENXIO):
+            raise UnreadableInput(f"there is no interface {shown}") from None
+        reason = printable((error.strerror or str(error)).lower())
+        raise UnreadableInput(f"cannot capture on {shown}: {reason}") from None
+
+
+def _packet_file(info: SourceInfo, settings: CaptureSettings, user: User | None) -> PacketFile:
+    try:
+        return PacketFile(info, settings)
+    except UnwritableFile as error:
+        hint = f" (as {printable(user.name)}; -Z root keeps root)" if user else ""
+        raise UnreadableInput(f"{error}{hint}") from None
+
+
+def _queue_bytes() -> int:
+    """Bound of all queues together, by the machine's memory."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return _QUEUE_BYTES
+    return min(_QUEUE_BYTES, max(memory // _QUEUE_PART, 0))
