@@ -44,7 +44,7 @@ OTHER: Final = Judgement("ok", (), ())
 
 
 @dataclass(slots=True)
-class _Judged:
+class JudgedFlow:
     """A flow to a proxy, as it was last looked at."""
 
     facts: FlowFacts
@@ -55,6 +55,8 @@ class _Judged:
     """The report made last, of this judgement or of the one before."""
     reported: Judgement | None = None
     """What ``report`` was made of."""
+    number: int = 0
+    """Number in the reports, where it must not change; else 0."""
 
     @property
     def shown(self) -> Judgement:
@@ -79,19 +81,21 @@ class Analysis:
         self.tracker = Tracker(
             self._address_text, settle=not (catalogue.custom or options.keep_packets)
         )
-        self.index = PacketIndex() if options.keep_packets else None
+        self.index = self._packet_index() if options.keep_packets else None
         self.packets = 0
         self.bytes = 0
         self._first_ns: int | None = None
         self._last_ns: int | None = None
         self._linktypes: dict[int, None] = {}
-        self._judged: dict[int, _Judged] = {}
+        self._judged: dict[int, JudgedFlow] = {}
         self.behind = 0
         """Flows that the last report had no time for."""
         self._looked_at: NDArray[np.uint32] = np.zeros(0, np.uint32)
         """Last packet of each flow when it was looked at."""
         self._proxies: set[Endpoint] = set()
         self._dns: list[DnsMessage] = []
+        self._others_gone = 0
+        """Flows that were not to a proxy and are not in the table any more."""
 
     def take(self, block: FrameBlock) -> None:
         """Analyse the next block."""
@@ -112,7 +116,10 @@ class Analysis:
         if self.index is not None:
             self.index.append(block, decoded, analysed, self.tracker)
             for flow in self.tracker.flipped:
-                self.index.flip(flow)
+                self.index.flip(int(self.tracker.table.flows.uid[flow]))
+
+    def _packet_index(self) -> PacketIndex:
+        return PacketIndex()
 
     # -- reports ----------------------------------------------------------------------
 
@@ -128,11 +135,12 @@ class Analysis:
             self.tracker.table.close()
         capture = self._capture(final)
         self._judge(capture, final)
+        return self._report(capture, self._look_at_all(capture) if final else ())
+
+    def _report(self, capture: CaptureFacts, findings: tuple[Finding, ...]) -> Report:
+        """Describe what was judged."""
         settled = self.tracker.settled_flows().tolist()
         listed = sorted([*self._judged, *settled])
-        findings: tuple[Finding, ...] = ()
-        if final:
-            findings = self._look_at_all(capture)
         others: tuple[FlowReport, ...] = ()
         if self.options.keep_other:
             rest = sorted({*range(len(self.tracker))}.difference(listed))
@@ -144,7 +152,7 @@ class Analysis:
         return Report(
             source=self._source(),
             flows=flows,
-            other_flows=len(self.tracker) - len(listed),
+            other_flows=len(self.tracker) - len(listed) + self._others_gone,
             findings=findings,
             not_understood=capture.not_understood,
             others=others,
@@ -152,8 +160,16 @@ class Analysis:
         )
 
     def facts(self) -> dict[int, FlowFacts]:
-        """Facts of the flows in the last report, by flow number from 1."""
-        return {flow + 1: item.facts for flow, item in self._judged.items()}
+        """Facts of the flows in the last report, by ``FlowFacts.id``."""
+        return {item.facts.id: item.facts for item in self._judged.values()}
+
+    def judged(self) -> dict[int, JudgedFlow]:
+        """What the last report was made of, by flow; do not change."""
+        return self._judged
+
+    def capture_facts(self) -> CaptureFacts:
+        """What is known of the capture as a whole, at the end."""
+        return self._capture(final=True)
 
     def _judge(self, capture: CaptureFacts, final: bool) -> None:
         """Judge the flows that are not settled, as far as they may have changed."""
@@ -167,7 +183,7 @@ class Analysis:
                 if not is_proxied(facts, capture):
                     continue
                 judgement = judge(facts, capture, self.catalogue, texts=texts)
-                self._judged[flow] = item = _Judged(facts, judgement)
+                self._judged[flow] = item = JudgedFlow(facts, judgement)
                 if known is not None:
                     item.report = known.report
             if once:
@@ -248,11 +264,12 @@ class Analysis:
         """Reports of the listed flows; unchanged ones are the same objects as before."""
         entries: list[FlowReport | int] = []
         steps, bare = self.options.keep_steps, not self.options.keep_texts
-        for number, flow in enumerate(listed, 1):
+        for place, flow in enumerate(listed, 1):
             item = self._judged.get(flow)
             if item is None:
                 entries.append(flow)
                 continue
+            number = item.number or place
             before = item.report
             if before is None or before.id != number or item.reported is not item.shown:
                 report = flow_report(
@@ -290,7 +307,7 @@ class Analysis:
             fragments_dropped=self.decoder.fragments_dropped,
             names=self._names(),
             tcp_flows=len(tracker),
-            direct_web=tracker.direct_web(),
+            direct_web=self._direct_web(),
             silent_endpoints=tracker.silent_endpoints(),
         )
         return replace(bare, proxies=frozenset(self._known_proxies(bare)))
@@ -311,11 +328,18 @@ class Analysis:
             hosts = {host for host, port in told if port is None}
             self._proxies.update(e for e in tracker.servers() if e.host in hosts)
         self._proxies.update(tracker.tunnel_servers())
-        for flow in tracker.with_requests():
+        for flow in self._asking():
             endpoint = tracker.proxy(flow)
             if endpoint not in self._proxies and proves_proxy(tracker.facts(flow), capture):
                 self._proxies.add(endpoint)
         return self._proxies
+
+    def _asking(self) -> list[int]:
+        """Flows whose requests may prove that their server is a proxy."""
+        return self.tracker.with_requests()
+
+    def _direct_web(self) -> int:
+        return self.tracker.direct_web()
 
     def _address_text(self, number: int) -> str:
         text = self.decoder.addresses.text(number)

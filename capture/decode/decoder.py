@@ -62,6 +62,11 @@ class Decoder:
         """First fragments whose later ones did not come."""
         return self._reassembler.dropped if self._reassembler else 0
 
+    def renew(self) -> None:
+        """Take as many DNS messages and ICMP errors again as at the start: whoever keeps
+        them has let earlier ones go."""
+        self._dns = self._icmp = 0
+
     def decode(self, block: FrameBlock) -> Decoded:
         """Decode the next block.
 

@@ -177,13 +177,15 @@ class Tracker:
         opened = opened[self.table.sides.kept[2 * opened + 1] > 0]
         return self._endpoints(self.table.flows.proxy[opened])
 
-    def with_requests(self) -> list[int]:
-        """Flows parsed as HTTP that may prove a proxy: with a request that only proxies
-        get, or with a reply whose request was not seen."""
+    def with_requests(self, among: Sequence[int] | None = None) -> list[int]:
+        """Flows (of all, or of these) parsed as HTTP that may prove a proxy: with a request
+        that only proxies get, or with a reply whose request was not seen."""
+        talks = self.payload.conversations
         return [
             flow
-            for flow, talk in self.payload.conversations.items()
-            if any(
+            for flow in (talks if among is None else among)
+            if (talk := talks.get(flow)) is not None
+            and any(
                 e.request is None or e.request.form in ("authority", "absolute")
                 for e in talk.exchanges
             )
@@ -233,16 +235,21 @@ class Tracker:
         return self._settler.summaries.get(flow)
 
     def direct_web(self) -> int:
-        """Flows of ordinary web traffic: origin-form HTTP on port 80, TLS on port 443."""
-        count = 0
-        for flow, talk in self.payload.conversations.items():
-            port = int(self.table.flows.proxy[flow]) & 0xFFFF
-            if port == 443:
-                count += talk.languages == ["tls", "tls"]
-            elif port == 80 and talk.http is not None:
-                first = next((e.request for e in talk.http.exchanges if e.request), None)
-                count += first is not None and first.form == "origin"
-        return count
+        """Flows of ordinary web traffic."""
+        return sum(map(self.is_direct_web, self.payload.conversations))
+
+    def is_direct_web(self, flow: int) -> bool:
+        """Ordinary web traffic: origin-form HTTP on port 80, TLS on port 443."""
+        talk = self.payload.conversations.get(flow)
+        port = int(self.table.flows.proxy[flow]) & 0xFFFF
+        if talk is None or port not in (80, 443):
+            return False
+        if port == 443:
+            return talk.languages == ["tls", "tls"]
+        if talk.http is None:
+            return False
+        first = next((e.request for e in talk.http.exchanges if e.request), None)
+        return first is not None and first.form == "origin"
 
     def silent_endpoints(self) -> int:
         """Distinct server ends that answered no SYN, or answered with RST."""
