@@ -48,6 +48,26 @@ class FrameBlock:
         return len(self.offset)
 
 
+def no_frames(first_number: int) -> FrameBlock:
+    """An empty block: nothing came for a moment.
+
+    Args:
+        first_number: Number of the next frame, when one comes.
+    """
+    none = np.zeros(0, np.int64)
+    return FrameBlock(
+        data=np.zeros(0, np.uint8),
+        offset=none,
+        time_ns=none,
+        caplen=none,
+        wirelen=none,
+        linktype=np.zeros(0, np.uint16),
+        interface=np.zeros(0, np.int32),
+        position=none,
+        first_number=first_number,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class CaptureWarning:
     """Something about the input that a reader of the report must know."""

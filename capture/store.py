@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from typing import Final
+from typing import Final, Protocol
 
 _LENGTH_BEFORE: Final = 8
 """In pcap records and pcapng packet blocks alike the captured length stands this many bytes
@@ -21,8 +21,37 @@ class FrameGone(LookupError):
     """The frame cannot be fetched any more: its file was changed or it was never kept."""
 
 
-class PacketStore:
-    """Frames by position; safe to use from any thread, also while the file is still read.
+class PacketStore(Protocol):
+    """Frames by position; safe to use from any thread, also while the file is still read."""
+
+    def frame(self, position: int, caplen: int) -> bytes:
+        """The bytes of one frame.
+
+        Args:
+            position: As in ``FrameBlock.position``.
+            caplen: Its captured length in bytes.
+
+        Raises:
+            FrameGone: The file was cut or replaced meanwhile, or the frame was not kept, or
+                not for so long.
+        """
+        ...
+
+    def span(self, position: int, length: int) -> bytes:
+        """The bytes from a position on: many frames at once, with what lies between them.
+
+        Raises:
+            FrameGone: As ``frame``.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the file; idempotent."""
+        ...
+
+
+class FileStore:
+    """Frames of one file.
 
     Args:
         fd: Descriptor of the file or spool; the store makes its own duplicate.
@@ -39,15 +68,7 @@ class PacketStore:
         self._as_opened = status.st_mtime_ns, status.st_size
 
     def frame(self, position: int, caplen: int) -> bytes:
-        """The bytes of one frame.
-
-        Args:
-            position: As in ``FrameBlock.position``.
-            caplen: Its captured length in bytes.
-
-        Raises:
-            FrameGone: The file was cut or replaced meanwhile, or the frame was not spooled.
-        """
+        """See ``PacketStore``."""
         if position < 0:
             raise FrameGone("the packet was not kept: no room for temporary data")
         if not 0 <= caplen <= _MAX_FRAME:
@@ -69,8 +90,23 @@ class PacketStore:
                 raise FrameGone("the capture file was changed since it was read")
         return data[before:]
 
+    def span(self, position: int, length: int) -> bytes:
+        """See ``PacketStore``."""
+        if position < 0:
+            raise FrameGone("the packets were not kept: no room for temporary data")
+        try:
+            with self._lock:
+                if self._closed:
+                    raise FrameGone("the capture file is closed")
+                data = os.pread(self._fd, length, position)
+        except OSError as error:
+            raise FrameGone(f"the capture file cannot be read ({error.strerror})") from None
+        if len(data) != length:
+            raise FrameGone("the capture file was cut since it was read")
+        return data
+
     def close(self) -> None:
-        """Release the file; idempotent."""
+        """See ``PacketStore``."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -92,9 +128,9 @@ class Spool:
         self._end = 0
         self._failed = False
 
-    def store(self) -> PacketStore:
+    def store(self) -> FileStore:
         """A store that reads the spool; stays usable when the spool is closed."""
-        return PacketStore(self._file.fileno())
+        return FileStore(self._file.fileno())
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Append bytes.

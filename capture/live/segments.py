@@ -137,14 +137,19 @@ class Segments:
             index = bisect_right(self._bases, position) - 1
             if index < 0:
                 raise FrameGone("the packet is gone: only the newest are kept")
-            item = self._items[index]
+            pieces = []
             try:
-                data = self._pread(item, position - item.base, size)
+                for item in self._items[index:]:
+                    at = max(0, position - item.base)
+                    pieces.append(self._pread(item, at, max(0, min(size, item.size - at))))
+                    size -= len(pieces[-1])
+                    if size <= 0:
+                        break
             except OSError as error:
                 raise FrameGone(f"the packet cannot be read ({error.strerror})") from None
-        if len(data) != size:
+        if size:
             raise FrameGone("the packet was not kept")
-        return data
+        return b"".join(pieces)
 
     def _pread(self, item: Segment, at: int, size: int) -> bytes:
         fd = item.fd
@@ -175,23 +180,25 @@ class Segments:
 
 
 class SegmentStore:
-    """Fetches frames from the files, as ``capture.store.PacketStore`` does from one."""
+    """Fetches frames from the files; see ``capture.store.PacketStore``."""
 
     def __init__(self, segments: Segments) -> None:
         self._segments = segments
 
     def frame(self, position: int, caplen: int) -> bytes:
-        """The bytes of one frame.
-
-        Raises:
-            FrameGone: It was not kept, or not for so long.
-        """
+        """See ``PacketStore``."""
         if position < 0:
             raise FrameGone("the packet was not kept: no room on the disk")
         if not 0 <= caplen <= _MAX_FRAME:
             raise FrameGone("the packet's length makes no sense")
         return self._segments.read(position, caplen)
 
+    def span(self, position: int, length: int) -> bytes:
+        """See ``PacketStore``; it may reach from one file into the next."""
+        if position < 0:
+            raise FrameGone("the packets were not kept: no room on the disk")
+        return self._segments.read(position, length)
+
     def close(self) -> None:
-        """Close the files; idempotent."""
+        """See ``PacketStore``."""
         self._segments.close()

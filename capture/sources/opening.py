@@ -24,6 +24,8 @@ _HEAD: Final = 4096
 """Bytes looked at to tell a format; a live pipe is not made to wait for so many."""
 _FIRST: Final = 24
 """Bytes that every binary capture has: a pcap file's header. No pcapng is shorter."""
+_FIRST_SECONDS: Final = 0.5
+"""A pipe is given so long to say what it holds, before it is opened without."""
 _PCAPNG: Final = b"\n\r\r\n"
 
 _FOREIGN: Final = (
@@ -48,9 +50,11 @@ _FOREIGN: Final = (
 class FileSource(Source, Protocol):
     """A source that was opened from a path."""
 
-    store: PacketStore | None
-    """Fetches frames again; None unless ``spool`` was asked for and possible. It lives
-    longer than the source: close it apart."""
+    @property
+    def store(self) -> PacketStore | None:
+        """Fetches frames again; None unless ``spool`` was asked for and possible, or while
+        nothing came yet. It lives longer than the source: close it apart."""
+        ...
 
 
 def open_source(path: str, *, spool: bool = False) -> FileSource:
@@ -58,14 +62,34 @@ def open_source(path: str, *, spool: bool = False) -> FileSource:
 
     Args:
         path: File name; ``-`` is the standard input.
-        spool: Make every frame available again through ``source.store``.
+        spool: Make every frame available again through ``source.store``. A pipe that says
+            nothing at first is then opened in ``blocks()``, so that a screen need not wait.
 
     Raises:
         UnreadableInput: It does not exist, may not be read, or is no capture.
     """
     stream = open_stream(path)
+    info = SourceInfo(path, "")
+    if spool and not stream.ready(_FIRST_SECONDS):
+        from capture.sources.waiting import WaitingSource
+
+        return WaitingSource(stream, info)
+    return open_from(stream, info, spool=spool)
+
+
+def open_from(stream: FileStream, info: SourceInfo, *, spool: bool) -> FileSource:
+    """Open what a stream holds, told by its first bytes; waits for them.
+
+    Args:
+        stream: Standing at its start; closed when this fails.
+        info: Filled in; ``path`` is set.
+        spool: Make every frame available again through ``source.store``.
+
+    Raises:
+        UnreadableInput: It is no capture, or cannot be read.
+    """
     try:
-        return _open(path, stream, spool)
+        return _open(stream, info, spool)
     except OSError as error:
         stream.close()
         raise UnreadableInput(str(error.strerror or error).lower()) from None
@@ -74,15 +98,16 @@ def open_source(path: str, *, spool: bool = False) -> FileSource:
         raise
 
 
-def _open(path: str, file: FileStream, spool: bool) -> FileSource:
+def _open(file: FileStream, info: SourceInfo, spool: bool) -> FileSource:
     head, stream = _peek(file)
     if not head:
         raise UnreadableInput("is empty")
-    info = SourceInfo(path, "", compression_of(head))
+    info.compression = compression_of(head)
     if info.compression:
         head, stream = _peek(unpack(stream, info.compression))
         if not head:
             raise UnreadableInput(stream.damage or f"holds nothing but {info.compression} framing")
+    lies = file if file.rereadable and not info.compression else None
     if pcap.is_pcap(head):
         info.format = "pcap"
         try:
@@ -90,13 +115,13 @@ def _open(path: str, file: FileStream, spool: bool) -> FileSource:
         except ValueError as error:
             raise UnreadableInput(f"is a pcap file {error}") from None
         read_exactly(stream, header.size)
-        keep, store = _keeper(info, stream, spool, checked=header.record == 16)
+        keep, store = _keeper(info, lies, spool, checked=header.record == 16)
         return pcap.PcapSource(info, stream, header, _start(stream) + header.size, keep, store)
     if head.startswith(_PCAPNG):
         from capture.sources.pcapng import PcapngSource
 
         info.format = "pcapng"
-        keep, store = _keeper(info, stream, spool, checked=True)
+        keep, store = _keeper(info, lies, spool, checked=True)
         return PcapngSource(info, stream, _start(stream), keep, store)
     for magic, name in _FOREIGN:
         if head.startswith(magic):
@@ -130,15 +155,22 @@ def _start(stream: Stream) -> int:
 
 
 def _keeper(
-    info: SourceInfo, stream: Stream | None, spool: bool, checked: bool
+    info: SourceInfo, lies: FileStream | None, spool: bool, checked: bool
 ) -> tuple[Spool | None, PacketStore | None]:
-    """What is needed to fetch frames again: a store, and a spool where there is no file."""
+    """What is needed to fetch frames again: a store, and a spool where there is no file.
+
+    Args:
+        info: Told when there is no room.
+        lies: The file that the frames lie in as they are; None: there is none.
+        spool: Whether they are to be fetched.
+        checked: See ``FileStore``.
+    """
     if not spool:
         return None, None
-    from capture.store import PacketStore, Spool
+    from capture.store import FileStore, Spool
 
-    if isinstance(stream, FileStream) and stream.regular:
-        return None, PacketStore(stream.fd, checked)
+    if lies is not None:
+        return None, FileStore(lies.fd, checked)
     try:
         kept = Spool()
     except OSError as error:

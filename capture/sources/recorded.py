@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from capture.frames import FrameBlock, SourceInfo
+from capture.frames import FrameBlock, SourceInfo, no_frames
 from capture.sources.streams import FileStream, Stream
-from capture.sources.windows import Window, Windows
+from capture.sources.windows import MappedWindows, Window, Windows
 
 if TYPE_CHECKING:
     from capture.store import PacketStore, Spool
@@ -62,31 +62,56 @@ class RecordedSource:
         self._position = position
         self._number = 1
         self._ended = False
+        self.live = False
+        """The stream is known to give packets as they are captured."""
+        self.mapped = False
+        """Map the file instead of reading it; see ``MappedWindows``."""
+
+    @property
+    def mappable(self) -> bool:
+        """Whether the records lie in a regular file as they are."""
+        return isinstance(self._stream, FileStream) and self._stream.regular
 
     def blocks(self) -> Iterator[FrameBlock]:
         """See ``capture.frames.Source``."""
-        plain_file = isinstance(self._stream, FileStream) and self._stream.regular
-        expected = self._stream.total
-        if expected is not None and not plain_file:
-            expected *= _UNPACKED_RATIO
-        windows = Windows(self._stream, self._position, expected, ahead=plain_file)
+        clock = None
+        if self._stream.total is None:
+            from capture.sources.feed_clock import FeedClock
+
+            clock = FeedClock(self.info, self.live)
         try:
-            for window in windows:
+            for window in self._windows():
+                if window.quiet and clock is not None:
+                    clock.idle(whole=window.start == window.end)
+                    yield no_frames(self._number)
+                    continue
                 for block in self._take(window):
                     block.first_number = self._number
                     self._number += len(block)
                     if self._spool is not None:
                         keep(self._spool, block, self.info)
+                    if clock is not None:
+                        clock.heard(block)
                     yield block
                 if self._ended:
                     return
                 if window.final:
                     self._finish(window)
         except OSError as error:
+            if self.mapped:
+                raise  # it cannot be mapped, but perhaps read
             self.info.warn(
                 "read-error",
                 f"reading failed after packet {self._number - 1}: {error.strerror or error}",
             )
+
+    def _windows(self) -> Iterable[Window]:
+        stream, expected = self._stream, self._stream.total
+        if self.mapped and isinstance(stream, FileStream):
+            return MappedWindows(stream, self._position)
+        if expected is not None and not self.mappable:
+            expected *= _UNPACKED_RATIO
+        return Windows(stream, self._position, expected, ahead=self.mappable)
 
     def _take(self, window: Window) -> Iterator[FrameBlock]:
         """Yield the blocks of a window and set ``window.used``."""

@@ -79,6 +79,8 @@ class FileStream:
         self._lock = threading.Lock()
         status = os.fstat(fd)
         self.regular = stat.S_ISREG(status.st_mode)
+        self.rereadable = self.regular
+        """What was read lies in a file and can be read again."""
         self.start = 0
         """Offset of the first byte in a regular file (stdin may stand in its middle)."""
         if self.regular:
@@ -103,9 +105,8 @@ class FileStream:
 
     def readinto(self, view: memoryview) -> int:
         """See ``Stream``; a pipe that is closed from another thread reads as ended."""
-        while not self.regular and not self.ready(_POLL_SECONDS):
-            if self._closed:
-                return 0
+        while not self.ready(_POLL_SECONDS):
+            pass
         with self._lock:
             # Closed meanwhile, the descriptor's number may belong to another file by now.
             count = 0 if self._closed else os.readv(self._fd, [view])
@@ -115,17 +116,27 @@ class FileStream:
     def ready(self, timeout: float) -> bool:
         """See ``Stream``; a regular file is always ready."""
         if self.regular or self._closed:
-            return self.regular
+            return True
         try:
             return bool(select.select([self._fd], [], [], timeout)[0])
         except (OSError, ValueError):
             # A kind of file that cannot be waited for: reading it blocks, which is all
             # that is left.
-            return not self._closed
+            return True
 
     def consumed(self) -> int:
         """See ``Stream``."""
         return self._taken
+
+    def took(self, count: int) -> None:
+        """Count bytes of a regular file that were read another way."""
+        self._taken += count
+
+    def prefetch(self, offset: int, size: int) -> None:
+        """Let the system read a part of a regular file that is needed soon."""
+        if hasattr(os, "posix_fadvise"):
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self._fd, offset, size, os.POSIX_FADV_WILLNEED)
 
     def close(self) -> None:
         """See ``Stream``."""
@@ -325,6 +336,8 @@ class ZstandardStream:
             read_across_frames=True,
             closefd=False,
         )
+        self._full = False
+        """The last read gave all that it was asked for: there may be more unpacked already."""
         self.total = stream.total
         self.damage: str | None = None
 
@@ -337,15 +350,18 @@ class ZstandardStream:
         """See ``Stream``."""
         if self.damage:
             return 0
+        view = view[:_UNPACKED_LIMIT]
         try:
-            return int(self._reader.readinto(view[:_UNPACKED_LIMIT]))
+            count = int(self._reader.readinto(view))
         except Exception as error:
             self.damage = f"the zstd stream is damaged ({_one_line(error)})"
             return 0
+        self._full = count == len(view)
+        return count
 
     def ready(self, timeout: float) -> bool:
-        """See ``Stream``; what the reader holds unpacked cannot be seen from here."""
-        return self._stream.ready(timeout)
+        """See ``Stream``."""
+        return self._full or self.damage is not None or self._stream.ready(timeout)
 
     def consumed(self) -> int:
         """See ``Stream``."""
@@ -397,7 +413,7 @@ def open_stream(path: str) -> FileStream:
             if os.isatty(0):
                 raise UnreadableInput("standard input is a terminal: pipe a capture into it")
             return FileStream(os.dup(0))
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0))
+        fd = _open(path)
     except ValueError as error:  # a NUL in the name
         raise UnreadableInput(f"not a file name ({_one_line(error)})") from None
     except OSError as error:
@@ -406,6 +422,17 @@ def open_stream(path: str) -> FileStream:
         os.close(fd)
         raise UnreadableInput("is a directory")
     return FileStream(fd)
+
+
+def _open(path: str) -> int:
+    """Open a path for reading. A FIFO that nobody writes to yet is opened all the same, so
+    that what waits for it can be interrupted."""
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
+    if sys.platform != "linux" or not stat.S_ISFIFO(os.stat(path).st_mode):
+        return os.open(path, flags)
+    fd = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(fd, True)
+    return fd
 
 
 def _reason(error: OSError) -> str:

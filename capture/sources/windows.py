@@ -3,6 +3,9 @@
 A plain file is read ahead by a thread: while one block is judged the next one is read
 (``readv`` releases the GIL; measured: a fifth off reading and decoding). Two buffers are
 all that is ever held, unless one record is larger than a block.
+
+A file that several processes read at once is mapped instead: they share the page cache, and
+nobody copies what nobody looks at.
 """
 
 from __future__ import annotations
@@ -11,25 +14,36 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from capture.sources.streams import Stream
+from capture.sources.streams import FileStream, Stream
+
+if TYPE_CHECKING:
+    from capture.sources.walk import Buffer
 
 BLOCK: Final = 8 << 20
 """Bytes read at a time."""
+MAPPED: Final = 16 << 20
+"""Bytes mapped at a time."""
+_PAGE: Final = 1 << 16
+"""What a mapping's offset is a multiple of: the largest page that Linux uses."""
 _SMALLEST: Final = 4096
 _HEADROOM: Final = 320 << 10
 """Room in front of a block for the record carried over: tcpdump's largest one fits."""
 _GATHER_SECONDS: Final = 0.1
 """A pipe's bytes are gathered this long at most: a live stream is seen at once, a fast one
 still comes in large blocks."""
+QUIET_SECONDS: Final = 0.1
+"""A pipe that is silent for so long is said to be, so that its consumer can look at the clock."""
+_QUIET: Final = -1
+"""In place of a count of bytes: none came."""
 
 
 @dataclass(slots=True)
 class Window:
     """Bytes to be looked at: ``buffer[start:end]``. Valid until the next one is asked for."""
 
-    buffer: bytearray
+    buffer: Buffer
     start: int
     end: int
     position: int
@@ -38,6 +52,8 @@ class Window:
     """Nothing follows: what is not whole now is cut off."""
     used: int = 0
     """Set by the consumer: the offset up to which it needs the bytes no more."""
+    quiet: bool = False
+    """Nothing came for a moment; these are the bytes that the windows before left over."""
 
 
 class Windows:
@@ -69,11 +85,18 @@ class Windows:
         self._ahead = ahead and expected is not None and expected > 2 * block
 
     def __iter__(self) -> Iterator[Window]:
-        """All windows; the last one is ``final`` and holds what no window before used up."""
+        """All windows; the last one is ``final`` and holds what no window before used up.
+
+        A pipe, or a file that grows, gives a ``quiet`` one now and then while nothing comes.
+        """
         rest = b""
         position = self._position
         filled = self._read_ahead() if self._ahead else self._read()
         for buffer, count in filled:
+            if count == _QUIET:
+                size = len(rest)
+                yield Window(bytearray(rest), 0, size, position - size, False, quiet=True)
+                continue
             start = self._headroom - len(rest)
             end = self._headroom + count
             if start < 0:
@@ -106,8 +129,11 @@ class Windows:
 
     def _read(self) -> Iterator[tuple[bytearray, int]]:
         buffer = bytearray(self._headroom + self._block)
+        stream = self._stream
         count = 1
         while count:
+            while stream.total is None and not stream.ready(QUIET_SECONDS):
+                yield buffer, _QUIET
             count = self._fill(buffer)
             yield buffer, count
 
@@ -143,3 +169,52 @@ class Windows:
         finally:
             free.put(None)
             reader.join()
+
+
+class MappedWindows:
+    """The windows of a regular file that is mapped, a part at a time.
+
+    Who reads a mapping of a file that another program cuts short is killed by SIGBUS, so
+    only processes that may die read so.
+
+    Args:
+        stream: Of the file; what is read is counted there.
+        position: Offset in the file of the first byte that is of interest.
+    """
+
+    def __init__(self, stream: FileStream, position: int) -> None:
+        self._stream = stream
+        self._position = position
+
+    def __iter__(self) -> Iterator[Window]:
+        """All windows; the last one is ``final`` and holds what no window before used up."""
+        from mmap import MADV_DONTNEED
+
+        stream, at, size = self._stream, self._position, MAPPED
+        limit = stream.start + (stream.total or 0)
+        end = at
+        while end < limit:
+            end = min(limit, at + size)
+            stream.prefetch(end, size)
+            window = self._map(at, end)
+            yield window
+            used = window.position + window.used
+            stream.took(used - at)
+            # A record longer than the window: a larger one for it.
+            size = MAPPED if used > at else 2 * size
+            at = used
+            if not isinstance(window.buffer, bytearray):
+                # The consumer may still hold the buffer, but needs its bytes no more.
+                window.buffer.madvise(MADV_DONTNEED)
+        yield self._map(at, limit, final=True)
+        stream.took(limit - at)
+
+    def _map(self, at: int, end: int, *, final: bool = False) -> Window:
+        """The part of the file from ``at`` to ``end``, with some room in front."""
+        if at >= end:
+            return Window(bytearray(_PAGE), _PAGE, _PAGE, at - _PAGE, final, _PAGE)
+        from mmap import ACCESS_READ, mmap
+
+        base = max(0, at // _PAGE - 1) * _PAGE
+        buffer = mmap(self._stream.fd, end - base, access=ACCESS_READ, offset=base)
+        return Window(buffer, at - base, end - base, base, final, at - base)

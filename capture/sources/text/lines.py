@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from capture.sources.streams import Stream, read_exactly
+from capture.sources.windows import QUIET_SECONDS
 
 _CHUNK: Final = 256 * 1024
 MAX_LINE: Final = 16 * 1024
@@ -53,7 +54,7 @@ class LineReader:
         """Lists of whole lines, each as soon as it was read; the last line may lack its end.
 
         Yields:
-            At least one line each time.
+            At least one line each time, and none when a pipe was silent for a moment.
         """
         mark = read_exactly(self._stream, _LONGEST_MARK)
         self._decoder = _decoder(mark)
@@ -61,12 +62,24 @@ class LineReader:
             yield lines
         buffer = bytearray(_CHUNK)
         view = memoryview(buffer)
-        while count := self._stream.readinto(view):
+        waits = self._stream.total is None
+        while True:
+            if waits and not self._stream.ready(QUIET_SECONDS):
+                yield []
+                continue
+            count = self._stream.readinto(view)
+            if not count:
+                break
             if lines := self._cut(bytes(view[:count])):
                 yield lines
         tail = self._rest + self._decoder.decode(b"", True)
         if tail:
             yield [tail.rstrip("\r")]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the bytes so far end with a line."""
+        return not self._rest
 
     def _cut(self, data: bytes) -> list[str]:
         text = self._rest + self._decoder.decode(data)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from capture.frames import FrameBlock, Interface, SourceInfo, UnreadableInput
+from capture.frames import FrameBlock, Interface, SourceInfo, UnreadableInput, no_frames
 from capture.sources.recorded import keep
 from capture.sources.streams import Stream
 from capture.sources.text import frames, grammar
@@ -18,13 +18,17 @@ from capture.sources.text.hosts import Hosts
 from capture.sources.text.lines import LineReader, unquote
 from capture.store import PacketStore, Spool
 
+if TYPE_CHECKING:
+    from capture.sources.feed_clock import FeedClock
+
 _SEARCHED: Final = 1 << 20
 """Characters in which the first packet line must come."""
 _TIMES_LOOKED_AT: Final = 500
 _MOST_FRAMES: Final = 4096
 """Frames in a block at most."""
-_QUIET_SECONDS: Final = 0.3
-"""A packet's lines come at once; after such a pause no more of them will."""
+_SILENCES: Final = 3
+"""A packet's lines come at once; after such a pause (of as many silent moments of the line
+reader) no more of them will."""
 _MOST_INTERFACES: Final = 1000
 
 _NAMED_FORMATS: Final = (("{", "JSON"), ("<", "HTML or XML"))
@@ -51,7 +55,8 @@ class TextSource:
         self.store: PacketStore | None = None
         """Fetches them; belongs to the source's user."""
         self._stream = stream
-        self._batches = LineReader(stream).batches()
+        self._lines = LineReader(stream)
+        self._batches = self._lines.batches()
         self._head = self._search()
         sample = "\n".join(self._head)
         self._assembler = Assembler(
@@ -86,27 +91,37 @@ class TextSource:
     def blocks(self) -> Iterator[FrameBlock]:
         """See ``capture.frames.Source``."""
         assembler = self._assembler
+        clock = None
+        if self._stream.total is None:
+            from capture.sources.feed_clock import FeedClock
+
+            clock = FeedClock(self.info)
+        silent = 0
         try:
             for batch in chain([self._head], self._batches):
+                silent = 0 if batch else silent + 1
+                if silent == _SILENCES:
+                    # Of a live text the latest packet is shown, too.
+                    assembler.flush()
+                    yield from self._made(clock)
+                if clock is not None and not batch:
+                    clock.idle(whole=self._lines.whole)
+                    yield no_frames(self._number)
                 for first in range(0, len(batch), _MOST_FRAMES):
                     for line in batch[first : first + _MOST_FRAMES]:
                         assembler.feed(line)
-                    yield from self._made()
-                if self._stream.total is None and not self._stream.ready(_QUIET_SECONDS):
-                    # Of a live text the latest packet is shown, too.
-                    assembler.flush()
-                    yield from self._made()
+                    yield from self._made(clock)
         except OSError as error:
             self.info.warn("read-error", f"reading failed: {error.strerror or error}")
         assembler.finish()
-        yield from self._made()
+        yield from self._made(clock)
         if self._stream.damage:
             self.info.warn(
                 "truncated-file",
                 f"{self._stream.damage}: packets after number {self._number - 1} are lost",
             )
 
-    def _made(self) -> Iterator[FrameBlock]:
+    def _made(self, clock: FeedClock | None) -> Iterator[FrameBlock]:
         made = self._assembler.take()
         if not made:
             return
@@ -114,6 +129,8 @@ class TextSource:
         self._number += len(made)
         if self.spool is not None:
             keep(self.spool, block, self.info)
+        if clock is not None:
+            clock.heard(block)
         yield block
 
     def _block(self, made: list[TextFrame]) -> FrameBlock:

@@ -328,7 +328,7 @@ def test_live_text_shows_its_latest_packet(tmp_path: Path) -> None:
         count += len(next(blocks))
     source.close()
     os.close(keep)
-    assert list(blocks) == []
+    assert not any(map(len, blocks))
 
 
 def test_many_lines_in_several_blocks(tmp_path: Path) -> None:
