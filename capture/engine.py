@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from capture.analysis import Analysis
 from capture.frames import Source, SourceInfo, UnreadableInput
 from capture.judging import Catalogue
+from capture.live_analysis import LiveAnalysis
 from capture.options import AnalysisOptions
 from capture.report.model import Report, SourceReport
 
 if TYPE_CHECKING:
-    from capture.snapshot import Snapshot
+    from capture.snapshot import Capturing, Snapshot
     from capture.store import PacketStore
 
 PATIENCE = 4
@@ -72,14 +73,20 @@ class Engine(threading.Thread):
         catalogue: Catalogue | None = None,
     ) -> None:
         super().__init__(name="engine", daemon=True)
-        self.store: PacketStore | None = getattr(source, "store", None)
         self._source = source
         self._options = options
         self._catalogue = catalogue
         self._period_s = period_s
         self._stop_asked = threading.Event()
+        self._clear_asked = threading.Event()
         self._latest: Snapshot | None = None
         self._rev = 0
+
+    @property
+    def store(self) -> PacketStore | None:
+        """Fetches frames again; None where that is not possible, or not yet."""
+        store: PacketStore | None = getattr(self._source, "store", None)
+        return store
 
     def latest(self) -> Snapshot | None:
         """The newest snapshot, or None before the first."""
@@ -91,12 +98,20 @@ class Engine(threading.Thread):
         if self.is_alive() and threading.current_thread() is not self:
             self.join(timeout_s)
 
+    def clear(self) -> None:
+        """Ask the thread to forget what was seen so far; a live capture goes on.
+
+        Flows that are still open are followed on, unseen until they go on. A file cannot be
+        cleared.
+        """
+        self._clear_asked.set()
+
     def run(self) -> None:
         """Thread body: read, analyse, publish. Never lets an exception out."""
         analysis, error = None, None
         try:
             catalogue = self._catalogue or Catalogue.load(self._options.rules)
-            analysis = Analysis(self._source.info, self._options, catalogue)
+            analysis = analysis_of(self._source, self._options, catalogue)
             self._read(analysis)
             while analysis.behind and not self._stop_asked.is_set():
                 self._publish(analysis)
@@ -116,6 +131,10 @@ class Engine(threading.Thread):
                 return
             analysis.take(block)
             now = time.monotonic()
+            if self._clear_asked.is_set():
+                self._clear_asked.clear()
+                analysis.clear()
+                due = now
             if now >= due:
                 self._publish(analysis)
                 spent = time.monotonic() - now
@@ -148,7 +167,31 @@ class Engine(threading.Thread):
             bytes_total=total,
             finished=finished,
             error=error,
+            capturing=self._capturing(analysis),
         )
+
+    def _capturing(self, analysis: Analysis | None) -> Capturing | None:
+        """State of a live source, with what the analysis let go of."""
+        if not isinstance(analysis, LiveAnalysis) or not analysis.live:
+            return None
+        from dataclasses import replace
+
+        from capture.snapshot import Capturing
+
+        told = getattr(self._source, "capturing", None)
+        state: Capturing = told() if told is not None else Capturing((self._source.info.path,))
+        return replace(
+            state,
+            clock_ns=analysis.clock_ns,
+            evicted_flows=analysis.evicted_flows,
+            evicted_packets=analysis.evicted_packets,
+        )
+
+
+def analysis_of(source: Source, options: AnalysisOptions, catalogue: Catalogue) -> Analysis:
+    """The analysis that suits a source: one within bounds where it may never end."""
+    endless = source.info.format == "live" or source.progress()[1] is None
+    return (LiveAnalysis if endless else Analysis)(source.info, options, catalogue)
 
 
 def _words(problem: Exception) -> str:
