@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.facts import FlowFacts
-from capture.frames import FrameBlock
 from capture.packets import PacketView
+from capture.protocols.covering import mask_payload
+from capture.stream.payloads import payload_spans
 from tui.engine_bridge import EngineBridge
-from tui.masking import mask_payload
 
 __all__ = ["ShownFrame", "fetch_shown"]
 
@@ -66,7 +66,7 @@ def fetch_shown(
     before = b"".join(_payloads(bridge, view, _predecessors(view, row))[::-1])[-CONTEXT_BYTES:]
     after = b"".join(_payloads(bridge, view, _successors(view, row)))[:CONTEXT_BYTES]
     socks = facts is None or facts.first_language[int(packet["sender"])] not in _NO_SOCKS
-    (span,) = _payload_spans([frame], [int(packet["linktype"])])
+    (span,) = payload_spans([frame], [int(packet["linktype"])])
     start, end = span or (0, len(frame))
     if span is None:
         before = after = b""
@@ -93,7 +93,7 @@ def _payloads(bridge: EngineBridge, view: PacketView, rows: list[int]) -> list[b
             linktypes.append(int(view.rows["linktype"][place]))
     if not frames:
         return []
-    spans = _payload_spans(frames, linktypes)
+    spans = payload_spans(frames, linktypes)
     return [frame[slice(*span)] if span else b"" for frame, span in zip(frames, spans, strict=True)]
 
 
@@ -142,39 +142,3 @@ def _nearby(view: PacketView, row: int, *, before: bool) -> NDArray[np.int64]:
         (rows["sender"][flow] == packet["sender"]) & (rows["length"][flow] > 0)
     ]
     return own[-NEARBY_ROWS:] if before else own[:NEARBY_ROWS]
-
-
-def _payload_spans(frames: list[bytes], linktypes: list[int]) -> list[tuple[int, int] | None]:
-    """Where the TCP payload lies in each frame; None for what is no TCP segment of its own.
-
-    The program's own decoder says so, because it knows every encapsulation that flows are
-    tracked through.
-    """
-    from capture.decode.decoder import Decoder
-
-    lengths = np.array([len(frame) for frame in frames], np.int64)
-    offsets = np.cumsum(lengths) - lengths
-    count = len(frames)
-    block = FrameBlock(
-        data=np.frombuffer(b"".join(frames), np.uint8),
-        offset=offsets,
-        time_ns=np.zeros(count, np.int64),
-        caplen=lengths,
-        wirelen=lengths,
-        linktype=np.array(linktypes, np.uint16),
-        interface=np.zeros(count, np.int32),
-        position=offsets,
-        first_number=1,
-    )
-    segments = Decoder().decode(block).segments
-    spans: list[tuple[int, int] | None] = [None] * count
-    for number, at, captured in zip(
-        segments.number.tolist(),
-        segments.payload_at.tolist(),
-        segments.payload_captured.tolist(),
-        strict=True,
-    ):
-        start = at - int(offsets[number - 1])
-        if 0 <= start <= start + captured <= len(frames[number - 1]):
-            spans[number - 1] = (start, start + captured)
-    return spans

@@ -58,6 +58,11 @@ _LOGIN: Final = re.compile(
     rb"(?im)^AUTH +LOGIN\b[^\r\n]*\r?\n(?P<value>[^\r\n]+(?:\r?\n[^\r\n]+)?)"
 )
 """SMTP's user and password, a line each (draft-murchison-sasl-login)."""
+_OPTION: Final = re.compile(
+    rb"(?<![\w-])(?:--(?:proxy-)?user|-[uU])(?:=|[ \t]{1,9})"
+    rb"(?P<value>\"[^\"\r\n:]{1,64}:[^\"\r\n]*|'[^'\r\n:]{1,64}:[^'\r\n]*|[^\s:\"']{1,64}:\S+)"
+)
+"""curl's user and password, where a command is quoted (a User-Agent, a page)."""
 _SCHEME: Final = re.compile(
     rb"(?i)(?:basic|digest|ntlm|negotiate|bearer|kerberos|hawk|scram-[a-z0-9-]+)[ \t]+"
 )
@@ -67,8 +72,8 @@ def mask_payload(data: bytes) -> bytes:
     """Return ``data`` with the same length and every recognised secret replaced by ``*``.
 
     Covers HTTP credentials, cookies and keys in header fields, userinfo and secrets in URIs,
-    forms and JSON, SOCKS5 passwords (RFC 1929) and the plain passwords of FTP, POP3, SMTP,
-    IMAP and IRC.
+    forms and JSON, curl's options, users and passwords of SOCKS, and the plain passwords of
+    FTP, POP3, SMTP, IMAP and IRC.
     """
     if len(data) > 4 and 0x14 <= data[0] <= 0x18 and data[1] == 3:
         return data  # a TLS record: no text, and by far the most that comes by
@@ -105,6 +110,8 @@ def secret_spans(data: bytes) -> Iterator[tuple[int, int]]:
         yield from _values(data, _JWT)
     if b"TlRM" in data:
         yield from _values(data, _NTLM)
+    if b"-u" in data or b"-U" in data or b"user" in data:
+        yield from _values(data, _OPTION)
     yield from _values(data, _TOKEN)
 
 
@@ -152,11 +159,16 @@ def _secret(name: bytes) -> bool:
 
 
 def socks_spans(data: bytes) -> list[tuple[int, int]]:
-    """User and password of a username/password request (RFC 1929 section 2).
+    """Where a SOCKS message holds a user or a password.
 
-    ``01 ulen user plen password``: it is the one message of the handshake that begins with
-    01, and its two lengths fill it to the byte.
+    ``04 command port address user 00``: the request of SOCKS 4, whose user runs to the
+    first zero. ``01 ulen user plen password`` (RFC 1929 section 2): the one message of the
+    handshake of SOCKS 5 that begins with 01, and its two lengths fill it to the byte.
     """
+    if data[:2] in (b"\x04\x01", b"\x04\x02") and len(data) > 8:
+        end = data.find(b"\0", 8)
+        end = len(data) if end < 0 else end
+        return [(8, end)] if end > 8 else []
     if data[:1] != b"\x01":
         return []
     user_end = 2 + data[1] if len(data) > 1 else 0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.masking import mask_payload
+from capture.protocols.covering import mask_payload
 
 SECRET = b"dXNlcjpodW50ZXIy"
 HEAD = (
@@ -42,6 +42,9 @@ def test_secret_split_between_two_segments_is_covered_in_both(cut: int) -> None:
         (b'{"password": "a\\"b", "n": 1}', b'{"password": "****", "n": 1}'),
         (b"USER joe\r\nPASS hunter2\r\n", b"USER joe\r\nPASS *******\r\n"),
         (b"orization: Basic QQ==\r\n", b"orization: Basic ****\r\n"),
+        (b"X: the password is abc, so", b"X: the password is ***, so"),
+        (b"X: had passwd: 'abc'", b"X: had passwd: '***'"),
+        (b"User-Agent: a --proxy-user joe:pw b", b"User-Agent: a --proxy-user ****** b"),
     ],
 )  # fmt: skip
 def test_kinds_of_secrets(payload: bytes, shown: bytes) -> None:
@@ -66,6 +69,16 @@ def test_socks_login_is_covered_only_where_socks_is_spoken() -> None:
     assert mask_payload(login, socks=True) == b"\x01\x03***\x07*******"
     assert mask_payload(login) == login
     assert mask_payload(login + b"x", socks=True) == login + b"x"
+    assert mask_payload(b"\x04\x01\0\x50\n\0\0\1joe\0", socks=True) == (
+        b"\x04\x01\0\x50\n\0\0\1***\0"
+    )
+
+
+@pytest.mark.parametrize("cut", range(1, 17))
+def test_socks_login_behind_its_greeting_may_be_split(cut: int) -> None:
+    said = b"\x05\x01\x02\x01\x03joe\x07hunter2"
+    shown = mask_payload(said[:cut], socks=True) + mask_payload(said[cut:], said[:cut], socks=True)
+    assert shown == b"\x05\x01\x02\x01\x03***\x07*******"
 
 
 @pytest.mark.parametrize("cut", range(5, 30))

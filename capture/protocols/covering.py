@@ -15,7 +15,7 @@ from typing import Final
 
 from capture.protocols.masking import COVER, secret_spans, socks_spans
 
-__all__ = ["mask_payload"]
+__all__ = ["login_spans", "mask_payload"]
 
 _AUTHORITY: Final = re.compile(
     rb"(?:://|^CONNECT )[^\s/@:\"'<>]{0,256}:(?P<value>[^\s@\"'<>]++)", re.MULTILINE
@@ -25,6 +25,12 @@ _CUT_HEAD: Final = re.compile(
     rb"\A(?P<value>(?![^\r\n]*\b(?:HTTP|RTSP|SIP|ICAP)/\d)[\t\x20-9;-~]+)\r?\n(?:[\w-]{1,80}:|\r?\n)"
 )
 """Where the capture begins inside a head, its first line may be the rest of a secret."""
+_PROSE: Final = re.compile(
+    rb"(?i)(?<![\w-])(?:password|passwd|passphrase|pwd)[\"']?[ \t]{0,3}(?::|=|\bis\b)[ \t]{0,3}"
+    rb"[\"']?(?P<value>[^\s\"'&;,<>]+)"
+)
+"""A password in free prose. Pages may say ``password is required``: that a word too many is
+covered does no harm where bytes are shown, and would where a rule reads them."""
 
 
 def mask_payload(
@@ -37,7 +43,7 @@ def mask_payload(
         before: What the same side sent right before, as far as known: a head may be split
             anywhere, also inside a secret.
         after: What it sent right behind: an ``@`` there makes a password of what is here.
-        socks: The side may speak SOCKS 5, whose login (RFC 1929) has no names to go by.
+        socks: The side may speak SOCKS, whose login has no names to go by.
 
     Returns:
         As many bytes as ``payload`` has.
@@ -52,11 +58,34 @@ def mask_payload(
     if socks:
         for left, right in socks_spans(payload):
             covered[start + left : start + right] = COVER * (right - left)
+        for left, right in login_spans(whole):
+            covered[left:right] = COVER * (right - left)
     return bytes(covered[start:end])
+
+
+def login_spans(data: bytes) -> list[tuple[int, int]]:
+    """Where a SOCKS client's user and password lie, given its stream from the first byte on.
+
+    SOCKS 4 names a user in its request; SOCKS 5 asks for user and password behind the
+    greeting (RFC 1928 section 3, RFC 1929 section 2). Of a message that is cut, what there
+    is counts.
+    """
+    if data[:1] != b"\x05" or len(data) < 2:
+        return socks_spans(data)
+    at = 2 + data[1]
+    if data[at : at + 1] != b"\x01" or len(data) < at + 2:
+        return []
+    user_end = at + 2 + data[at + 1]
+    spans = [(at + 2, min(user_end, len(data)))]
+    if len(data) > user_end:
+        spans.append((user_end + 1, min(user_end + 1 + data[user_end], len(data))))
+    return spans
 
 
 def _secrets(data: bytes) -> Iterator[tuple[int, int]]:
     yield from secret_spans(data)
+    for match in _PROSE.finditer(data):
+        yield match.span("value")
     for match in _AUTHORITY.finditer(data):
         # A password whose @ was not captured, or is further on.
         if match.end() == len(data) and not _PORT.match(match["value"]):

@@ -1,0 +1,1 @@
+"""One tunnel's two byte streams, put together from its packets when somebody looks at them."""

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture.facts import CLIENT, PROXY
+from capture.stream.reading import Chunk
+from tests.capture.stream.build import reader_of
+
+SECRET = b"dXNlcjpodW50ZXIy"
+HEAD = b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\nProxy-Authorization: Basic " + SECRET + b"\r\n\r\n"
+
+
+def test_bytes_across_segments() -> None:
+    reader = reader_of((CLIENT, b"abcdef"), (PROXY, b"xyz"), (CLIENT, b"ghi"))
+    assert reader.read(CLIENT, 0, 99) == [Chunk(0, b"abcdefghi")]
+    assert reader.read(CLIENT, 4, 8) == [Chunk(4, b"efgh")]
+    assert reader.read(PROXY, 1, 2) == [Chunk(1, b"y")]
+    assert reader.read(PROXY, 3, 9) == []
+
+
+def test_what_is_missing_has_a_chunk_of_its_own() -> None:
+    reader = reader_of((CLIENT, b"abc"), (CLIENT, b"xyz", {"seq": 11}))
+    assert reader.read(CLIENT, 0, 99) == [Chunk(0, b"abc"), Chunk(3, b"", 7), Chunk(10, b"xyz")]
+    assert reader.read(CLIENT, 5, 11) == [Chunk(5, b"", 5), Chunk(10, b"x")]
+
+
+def test_a_snap_length_leaves_a_hole() -> None:
+    reader = reader_of((CLIENT, b"abcdef", {"caplen": 54 + 2}), (CLIENT, b"ghi"))
+    assert reader.read(CLIENT, 0, 99) == [Chunk(0, b"ab"), Chunk(2, b"", 4), Chunk(6, b"ghi")]
+
+
+def test_a_frame_that_is_gone_is_a_hole_with_a_reason() -> None:
+    reader = reader_of((CLIENT, b"abc", {"caplen": 0}), (CLIENT, b"def"))
+    assert reader.read(CLIENT, 0, 6) == [Chunk(0, b"", 3), Chunk(3, b"def")]
+    assert reader.trouble == "the packet was not kept"
+
+
+def test_holes_side_by_side_are_one() -> None:
+    reader = reader_of((CLIENT, b"abc", {"caplen": 0}), (CLIENT, b"x", {"seq": 9}))
+    assert reader.read(CLIENT, 0, 99) == [Chunk(0, b"", 8), Chunk(8, b"x")]
+
+
+@given(st.integers(1, 40), st.data())
+def test_secrets_are_covered_in_any_window_of_any_segments(size: int, data: st.DataObject) -> None:
+    said = [(CLIENT, HEAD[at : at + size]) for at in range(0, len(HEAD), size)]
+    start = data.draw(st.integers(0, len(HEAD)))
+    end = data.draw(st.integers(start, len(HEAD)))
+    expected = HEAD.replace(SECRET, b"*" * len(SECRET))[start:end]
+    assert b"".join(chunk.data for chunk in reader_of(*said).read(CLIENT, start, end)) == expected
+    bare = reader_of(*said, masked=False).read(CLIENT, start, end)
+    assert b"".join(chunk.data for chunk in bare) == HEAD[start:end]
+
+
+def test_socks_logins_are_covered_by_their_place() -> None:
+    login = b"\x01\x03joe\x07hunter2"
+    reader = reader_of((CLIENT, b"\x05\x01\x02" + login[:4]), (PROXY, b"\x05\x02"),
+                       (CLIENT, login[4:]))  # fmt: skip
+    assert reader.read(CLIENT, 3, 99) == [Chunk(3, b"\x01\x03***\x07*******")]
+    assert reader.read(CLIENT, 9, 12) == [Chunk(9, b"***")]
+    reader = reader_of((CLIENT, b"\x04\x01\x01\xbb\n\0\0\1joe\0"))
+    assert reader.read(CLIENT, 0, 99) == [Chunk(0, b"\x04\x01\x01\xbb\n\0\0\1***\0")]
