@@ -94,6 +94,8 @@ class Analysis:
         """Last packet of each flow when it was looked at."""
         self._proxies: set[Endpoint] = set()
         self._dns: list[DnsMessage] = []
+        self.evicted_flows = 0
+        """Reported flows let go to stay within the bounds of memory."""
         self._others_gone = 0
         """Flows that were not to a proxy and are not in the table any more."""
 
@@ -120,6 +122,24 @@ class Analysis:
 
     def _packet_index(self) -> PacketIndex:
         return PacketIndex()
+
+    @property
+    def live(self) -> bool:
+        """Whether the source keeps up with the clock: absences are judged while it goes on."""
+        return False
+
+    @property
+    def clock_ns(self) -> int:
+        """The moment the capture has got to, ns since the epoch."""
+        return self._last_ns or 0
+
+    @property
+    def evicted_packets(self) -> int:
+        """Packet rows let go to stay within the bounds of memory."""
+        return 0
+
+    def clear(self) -> None:
+        """Forget what was seen, where the source goes on; a file is shown as it is."""
 
     # -- reports ----------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from capture.analysis import Analysis
 from capture.frames import Source, SourceInfo, UnreadableInput
 from capture.judging import Catalogue
-from capture.live_analysis import LiveAnalysis
 from capture.options import AnalysisOptions
 from capture.report.model import Report, SourceReport
 
@@ -172,7 +171,7 @@ class Engine(threading.Thread):
 
     def _capturing(self, analysis: Analysis | None) -> Capturing | None:
         """State of a live source, with what the analysis let go of."""
-        if not isinstance(analysis, LiveAnalysis) or not analysis.live:
+        if analysis is None or not analysis.live:
             return None
         from dataclasses import replace
 
@@ -190,8 +189,11 @@ class Engine(threading.Thread):
 
 def analysis_of(source: Source, options: AnalysisOptions, catalogue: Catalogue) -> Analysis:
     """The analysis that suits a source: one within bounds where it may never end."""
-    endless = source.info.format == "live" or source.progress()[1] is None
-    return (LiveAnalysis if endless else Analysis)(source.info, options, catalogue)
+    if source.info.format != "live" and source.progress()[1] is not None:
+        return Analysis(source.info, options, catalogue)
+    from capture.live_analysis import LiveAnalysis  # which few need
+
+    return LiveAnalysis(source.info, options, catalogue)
 
 
 def _words(problem: Exception) -> str:

@@ -46,9 +46,6 @@ class LiveAnalysis(Analysis):
 
     Bounds hold and numbers stay from the moment the source has a clock
     (``SourceInfo.clock_ns``): until then it may be a file that comes through a pipe.
-
-    Attributes:
-        evicted_flows: Reported flows that were let go to stay within the bounds.
     """
 
     def __init__(self, info: SourceInfo, options: AnalysisOptions, catalogue: Catalogue) -> None:
@@ -57,7 +54,6 @@ class LiveAnalysis(Analysis):
             2, bounds.LIVE_PACKETS if options.max_packets is None else options.max_packets
         )
         super().__init__(info, options, catalogue)
-        self.evicted_flows = 0
         self._others_evicted = 0
         self._ended = False
         self._attention = Attention(self.tracker.table)
