@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from capture.judging import Catalogue
     from capture.live.settings import CaptureSettings
     from capture.options import AnalysisOptions
+    from tui.config import Config
     from tui.feeds import Feed
 
 __all__ = ["run"]
@@ -42,6 +43,7 @@ def run(
     mouse: bool = True,
     theme: str | None = None,
     slow_link: bool = False,
+    looks: Config | None = None,
 ) -> int:
     """Show captures on the terminal until the user leaves.
 
@@ -53,6 +55,7 @@ def run(
         mouse: Let Textual take the mouse.
         theme: Name of a theme; None to go by the terminal.
         slow_link: Draw once a second, without animation, within 2 kB/s.
+        looks: Keys and columns of the user's configuration.
 
     Returns:
         The process's exit code: 0; 2 for a wrong option or no terminal; 3 when it could not
@@ -70,6 +73,10 @@ def run(
     try:
         theme_name = choose_theme(theme)
         catalogue = _catalogue(options)
+        if looks is not None and looks.keys:
+            from tui.key_map import check_keys
+
+            check_keys(looks.keys)
     except (UnknownTheme, ValueError) as error:
         return _complain(str(error), EXIT_USAGE)
     period_s = SLOW_PERIOD_S if slow_link else PERIOD_S
@@ -92,6 +99,7 @@ def run(
         opener=opener,
         settings=settings,
         proxies=options.proxies,
+        looks=looks,
     )
     # A thread that dies has its word in the banner and at the end, not across the screen.
     threading.excepthook = app.thread_died

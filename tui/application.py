@@ -18,14 +18,18 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 
 from capture.protocols.text import printable
+from tui.config import Config
 from tui.engine_bridge import EngineBridge
 from tui.guard import AsciiFilter, ControlFilter
+from tui.keys import lost_keys
 from tui.link_budget import LinkBudget, counted
+from tui.screens.base import PaneScreen
 from tui.screens.main import MainScreen
 from tui.themes import OWN_THEMES
 
 if TYPE_CHECKING:
     from capture.live.settings import CaptureSettings
+    from tui.screens.start import StartScreen
     from tui.sessions import Opener
 
 __all__ = ["TunnelscopeApp"]
@@ -70,6 +74,7 @@ class TunnelscopeApp(App[int]):
         opener: Opener | None = None,
         settings: CaptureSettings | None = None,
         proxies: Sequence[tuple[str, int | None]] = (),
+        looks: Config | None = None,
     ) -> None:
         """Prepare the application; nothing runs yet.
 
@@ -84,6 +89,7 @@ class TunnelscopeApp(App[int]):
             opener: Opens what is chosen on the start screen.
             settings: How captures are made that are started there.
             proxies: Hosts told to be proxies, with a port or None for any.
+            looks: Keys and columns of the user's configuration.
         """
         self.budget = LinkBudget(bytes_per_s)
         # NO_COLOR: leave the terminal its own colours, rather than shades of grey.
@@ -95,14 +101,25 @@ class TunnelscopeApp(App[int]):
         self._opener = opener
         self._settings = settings
         self._proxies = proxies
+        self.looks = looks or Config()
         self._guards: list[LineFilter] = [ControlFilter()]
         if ascii_only:
             self._guards.append(AsciiFilter())
         for own in OWN_THEMES:
             self.register_theme(own)
         self.theme = theme
+        self.set_keymap({**self.looks.keys})
         if ascii_only:
             self.add_class("-ascii")
+
+    def _tell_lost_keys(self) -> None:
+        """Say which actions the user's key map left without a key: textual takes it silently."""
+        screen = self.screen
+        if not self.looks.keys or not isinstance(screen, PaneScreen):
+            return
+        lost = lost_keys(self, self, screen, *(pane for _, pane in screen.panes()))
+        if lost:
+            screen.tell(f"the key map left these without a key: {', '.join(lost)}", error=True)
 
     # Screens
 
@@ -124,11 +141,12 @@ class TunnelscopeApp(App[int]):
             budget=self.budget,
         )
 
-    def show_capture(self, bridge: EngineBridge, title: str) -> None:
-        """Show a capture on top of the start screen."""
-        self.bridge = bridge
-        self.capture_title = printable(title, 200)
-        self.push_screen(self._main_screen(bridge))
+    def on_start_screen_opened(self, message: StartScreen.Opened) -> None:
+        """Show what was opened on the start screen, on top of it."""
+        message.stop()
+        self.bridge = message.bridge
+        self.capture_title = printable(message.title, 200)
+        self.push_screen(self._main_screen(message.bridge))
 
     async def on_main_screen_left(self, message: MainScreen.Left) -> None:
         """The user is done with a capture: back to the start screen, or out."""
@@ -164,6 +182,7 @@ class TunnelscopeApp(App[int]):
     def on_mount(self) -> None:
         # After Ctrl+Z and fg the terminal is blank, and Textual waits for a change.
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+        self.set_timer(1.0, self._tell_lost_keys)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             try:

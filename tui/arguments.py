@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     from capture.live.settings import CaptureSettings
 
 COMMANDS: Final = ("check", "demo", "interfaces")
+SHELLS: Final = ("bash", "fish", "zsh")
 FAIL_ON: Final = ("problem", "warning", "info", "never")
 
 _NOT_YET_FLAGS: Final[dict[tuple[str, ...], int | str]] = {
     ("--resolve", "--no-redact", "--anonymize"): 0,
-    ("-Y", "--tls-keylog", "--config"): "?",
+    ("-Y", "--tls-keylog"): "?",
 }
 """Options whose meaning is settled and whose work is not done yet, with the number of words
 they take. Whoever types them is told so, and --help does not."""
 
 _VALUED: Final = frozenset({
     "-r", "--read", "--format", "--fail-on", "--jobs", "-j", "-o", "--output", "--proxy",
-    "--iprep-proxy-conf", "--rules", "--theme",
+    "--iprep-proxy-conf", "--rules", "--theme", "--config", "--completion",
     "-i", "--ssh", "-f", "-w", "-c", "-a", "-b", "-s", "-B", "-Z",
 })  # fmt: skip
 """Options followed by a value (a test compares them with the parsers)."""
@@ -114,6 +115,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return _check(arguments) if word == "check" else arguments
 
 
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """Fresh parsers by command; the screen's has the name ``""``."""
+    return {
+        "": _screen_parser(),
+        "check": _check_parser(),
+        "demo": _demo_parser(),
+        "interfaces": _interfaces_parser(),
+    }
+
+
 def _namespace(command: str) -> argparse.Namespace:
     return argparse.Namespace(command=command, settings=None)
 
@@ -137,6 +148,12 @@ def _screen(arguments: argparse.Namespace) -> argparse.Namespace:
     """Settle what the screen is to show."""
     if arguments.list_interfaces:
         arguments.command = "interfaces"
+        return arguments
+    if arguments.print_config:
+        arguments.command = "print-config"
+        return arguments
+    if arguments.completion is not None:
+        arguments.command = "completion"
         return arguments
     if arguments.interfaces or arguments.ssh is not None:
         if arguments.read is not None:
@@ -208,6 +225,7 @@ def _base(prog: str, description: str, epilog: str, usage: str) -> _Parser:
         allow_abbrev=False,
     )
     parser.add_argument("-V", "--version", action="version", version=f"tunnelscope {__version__}")
+    parser.add_argument("--config", metavar="FILE", help="read this configuration, not the usual")
     for names, words in _NOT_YET_FLAGS.items():
         for name in names:
             parser.add_argument(name, action=_NotYet, nargs=words, help=argparse.SUPPRESS)
@@ -266,6 +284,13 @@ def _screen_parser() -> _Parser:
     parser.add_argument(
         "-D", dest="list_interfaces", action="store_true", help="list the interfaces for -i"
     )
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the configuration with its defaults"
+    )
+    parser.add_argument(
+        "--completion", choices=SHELLS, metavar="SHELL",
+        help="print the completion for bash, fish or zsh",
+    )  # fmt: skip
     add_capture(parser)
     _add_analysis(parser)
     _add_screen(parser)

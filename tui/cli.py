@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from capture.live.settings import CaptureSettings
     from capture.options import AnalysisOptions
     from capture.report.model import Report
+    from tui.config import Config
     from tui.feeds import Feed
     from tui.progress import ProgressBar
 
@@ -56,6 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Namespace) -> int:
+    config = _configured(arguments)
+    if arguments.command == "print-config":
+        return _print_config(config)
+    if arguments.command == "completion":
+        return _completion(arguments.completion)
     if arguments.command == "check":
         return _check(arguments)
     if arguments.command == "demo":
@@ -75,6 +81,42 @@ def _run(arguments: Namespace) -> int:
     return _report([arguments.read], options, ascii_only=arguments.ascii)
 
 
+def _configured(arguments: Namespace) -> Config:
+    """Read the configuration and let it say what the command line left open.
+
+    Raises:
+        UsageError: It cannot be used.
+    """
+    from tui.config import ConfigError, load
+
+    try:
+        config = load(arguments.config)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+    arguments.configured = config
+    if arguments.command not in ("interfaces", "print-config", "completion"):
+        # The command line comes last: of two words for one thing the later one counts.
+        arguments.proxy = [*config.proxies, *arguments.proxy]
+        arguments.rules = [*config.rules, *arguments.rules]
+    arguments.ascii = arguments.ascii or config.ascii
+    return config
+
+
+def _print_config(config: Config) -> int:
+    from tui.config import printed
+    from tui.key_map import bindable
+
+    write_chunks(printed(config, bindable(config.keys)), None)
+    return EXIT_OK
+
+
+def _completion(shell: str) -> int:
+    from tui.shared import completion
+
+    write_chunks([completion(shell)], None)
+    return EXIT_OK
+
+
 def _feed(arguments: Namespace) -> Feed | None:
     """What the screen shows; None: the user will choose there."""
     from tui.feeds import FileFeed, LiveFeed
@@ -82,8 +124,22 @@ def _feed(arguments: Namespace) -> Feed | None:
     if arguments.command == "start":
         return None
     if arguments.settings is not None:
-        return LiveFeed(arguments.settings)
+        return LiveFeed(_here(arguments.settings))
     return FileFeed(arguments.read, follow=arguments.follow)
+
+
+def _here(settings: CaptureSettings) -> CaptureSettings:
+    """The settings with interfaces of this machine.
+
+    Raises:
+        UsageError: There is one that it does not have.
+    """
+    from tui.feeds import FeedFailed, interfaces_here
+
+    try:
+        return interfaces_here(settings)
+    except FeedFailed as error:
+        raise UsageError(str(error)) from None
 
 
 def _interfaces(arguments: Namespace) -> int:
@@ -164,14 +220,16 @@ def _demo_list() -> Iterator[str]:
 def _screen(arguments: Namespace, feed: Feed | None, options: AnalysisOptions) -> int:
     from tui.app import run
 
+    config: Config = arguments.configured
     return run(
         feed,
         options=options,
         settings=arguments.settings,
         ascii=arguments.ascii,
-        mouse=not arguments.no_mouse,
-        theme=arguments.theme,
-        slow_link=arguments.slow_link,
+        mouse=config.mouse and not arguments.no_mouse,
+        theme=arguments.theme or config.theme,
+        slow_link=arguments.slow_link or config.slow_link,
+        looks=config,
     )
 
 
@@ -211,7 +269,7 @@ def _options(
             narrate(f"{host}: names are not looked up; unless the capture is text, give an address")
     for directory in arguments.rules:
         if not os.path.isdir(directory):
-            raise UsageError(f"--rules {directory}: no such directory")
+            raise UsageError(f"rules in {directory}: no such directory")
     if arguments.rules:
         from capture.judging.catalogue import Catalogue, CatalogueError
 
@@ -225,6 +283,7 @@ def _options(
         keep_steps=keep_steps,
         keep_texts=keep_texts,
         rules=tuple(arguments.rules),
+        thresholds=tuple(sorted(arguments.configured.thresholds.items())),
     )
 
 
@@ -249,11 +308,7 @@ class _Tally:
             yield outcome
 
     def _count(self, report: Report) -> None:
-        for finding in report.findings:
-            self.rank = max(self.rank, finding.severity.rank)
-        for flow in report.telling:
-            if flow.findings:
-                self.rank = max(self.rank, flow.findings[0].severity.rank)
+        self.rank = max(self.rank, report.gravest)
         if self._warnings_on_stderr:
             for warning in report.source.warnings:
                 narrate(_about(report.source.path, f"warning: {warning.message}"))

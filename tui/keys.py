@@ -14,7 +14,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-__all__ = ["BoundAction", "actions_of", "active_actions", "key_names"]
+__all__ = ["BoundAction", "actions_of", "active_actions", "key_names", "lost_keys"]
 
 _NAMES: Final = {
     "enter": "⏎",
@@ -86,6 +86,17 @@ def active_actions(screen: Screen[Any], *, ascii_only: bool = False) -> list[Bou
         if active.enabled
     )
     return _gather(pairs, screen.app, ascii_only)
+
+
+def lost_keys(app: App[Any], *nodes: DOMNode) -> list[str]:
+    """Ids of actions whose every key the user's key map gave to another one of their node."""
+    lost = set()
+    for node in nodes:
+        mapped = node._bindings.copy()
+        mapped.apply_keymap(app._keymap)
+        kept = {binding.id for _, binding in mapped}
+        lost |= {binding.id for _, binding in node._bindings if binding.id} - kept
+    return sorted(filter(None, lost))
 
 
 def _gather(

@@ -176,7 +176,7 @@ def test_help_and_version_promise_only_what_works(
         parse([*command.split(), "-h"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    for word in ("-Y", "--tls-keylog", "--no-redact", "--resolve", "--config"):
+    for word in ("-Y", "--tls-keylog", "--no-redact", "--resolve"):
         assert word not in text
     assert ("-w FILE" in text) == (command != "demo")
     assert "--proxy" in text

@@ -414,3 +414,36 @@ def test_on_a_terminal_the_report_ends_with_a_clean_line() -> None:
         os.close(leader)
     assert done.returncode == 1
     assert drawn == b"" or drawn.endswith(b"\r\x1b[K")
+
+
+def configuration(directory: Path, text: str) -> str:
+    file = directory / "config.toml"
+    file.write_text(text)
+    return str(file)
+
+
+def test_the_configuration_speaks_where_the_command_line_does_not(tmp_path: Path) -> None:
+    file = configuration(tmp_path, "ascii = true\n[thresholds]\nreply-slow-s = 7\n")
+    done = run("check", "--config", file, DENIED)
+    assert done.returncode == 1
+    assert done.stdout.isascii()
+    done = run("--config", file, "--print-config")
+    assert "\nreply-slow-s = 7 " in done.stdout
+    assert "\nascii = true\n" in done.stdout
+    assert '"main.find" = "slash"' in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["check", DENIED], ["demo", "--list"], [DENIED]])
+def test_a_wrong_configuration_is_a_wrong_usage(arguments: list[str], tmp_path: Path) -> None:
+    file = configuration(tmp_path, "colour = 'red'")
+    done = run(*arguments, "--config", file)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == f"tunnelscope: {file}: no setting 'colour': did you mean columns, sort?\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
+def test_completion_is_printed(shell: str) -> None:
+    done = run("--completion", shell)
+    assert done.returncode == 0
+    assert "tunnelscope" in done.stdout
