@@ -326,8 +326,11 @@ def _where_it_stopped(facts: FlowFacts, seen: dict[str, _Seen]) -> str:
 
 def _expected(facts: FlowFacts, verdict: str) -> frozenset[str]:
     """Steps that a flow still open may yet take."""
-    if facts.tunnel is not None or verdict == "ok":
-        if facts.tunnel_protocol in ("", "tls"):
-            return frozenset({"client_hello", "server_hello", "data", "close"})
+    if facts.tunnel is None and verdict != "ok":
         return frozenset({"data", "close"})
-    return frozenset({"data", "close"})
+    steps = {"data", "close"}
+    if facts.tunnel_protocol in ("", "tls"):
+        steps |= {"client_hello", "server_hello"}
+    if facts.tunnel is None and not facts.mid_stream and not facts.one_way:
+        steps |= {"syn_ack", "ack", "connect", "response"}
+    return frozenset(steps)
