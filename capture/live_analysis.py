@@ -25,8 +25,9 @@ from capture.judging.cards import Card, card
 from capture.judging.select import CANDIDATE_PORTS, SCAN, is_proxied
 from capture.options import AnalysisOptions
 from capture.packet_index import PacketIndex
-from capture.report.model import Finding, Report
+from capture.report.model import Finding, Report, SourceReport, Warning
 from capture.tracking.table import renumbered
+from capture.units import plural
 
 BUDGET_S: Final = 0.1
 """Time that looking at flows may take for one report."""
@@ -134,10 +135,12 @@ class LiveAnalysis(Analysis):
         """Let flows go until a part of the bound is free."""
         table, attention = self.tracker.table, self._attention
         excess = len(self.tracker) - int(bounds.SPARED * self._max_flows)
+        settled = self.tracker.settled_flows()
+        attention.rank[settled] = 0
         gone = bounds.least_worth(table, attention, excess, self.clock_ns)
         listed = np.zeros(table.count, np.bool_)
         listed[list(self._judged)] = True
-        listed[self.tracker.settled_flows()] = True
+        listed[settled] = True
         reported = int(listed[gone].sum())
         hidden = int(attention.hidden[gone].sum())
         self.evicted_flows += reported
@@ -325,6 +328,14 @@ class LiveAnalysis(Analysis):
         return cards
 
     # -- the capture as a whole -------------------------------------------------------
+
+    def _source(self) -> SourceReport:
+        source = super()._source()
+        if not self.evicted_flows:
+            return source
+        words = f"{plural(self.evicted_flows, 'tunnel')} let go to stay within bounds of memory"
+        words += ": the oldest, those without a finding first"
+        return replace(source, warnings=(*source.warnings, Warning("flows-dropped", words)))
 
     def _capture(self, final: bool) -> CaptureFacts:
         """What the capture shows, at the clock's time."""
