@@ -103,9 +103,10 @@ class EngineBridge:
 
     def clear(self) -> bool:
         """Forget what was seen so far; False where the engine cannot."""
-        if not isinstance(self._engine, Forgetting):
+        engine: object = self._engine
+        if not isinstance(engine, Forgetting):
             return False
-        self._engine.clear()
+        engine.clear()
         return True
 
     def poll(self) -> Snapshot | None:

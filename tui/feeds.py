@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from capture.frames import Source
     from capture.live.settings import CaptureSettings
-    from capture.store import PacketStore
 
-__all__ = ["Feed", "FeedFailed", "FileFeed", "LiveFeed", "Opened", "failing_plainly"]
+__all__ = ["Feed", "FeedFailed", "FileFeed", "LiveFeed", "Opened", "interfaces_here"]
 
 EXIT_USAGE: Final = 2
 EXIT_CANNOT_CAPTURE: Final = 3
@@ -33,17 +32,6 @@ class FeedFailed(Exception):
         super().__init__(message)
         self.code = code
         """The process's exit code, should this end it."""
-
-
-class ScreenSource(Protocol):
-    """A source whose frames can be fetched again."""
-
-    @property
-    def store(self) -> PacketStore | None: ...
-
-    def progress(self) -> tuple[int, int | None]: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +56,11 @@ class Feed(Protocol):
     @property
     def title(self) -> str:
         """What the screen calls it; may hold anything a file name can."""
+        ...
+
+    @property
+    def file(self) -> str:
+        """A capture file that can be opened again some day; empty: there is none."""
         ...
 
     def open(self) -> Opened:
@@ -95,6 +88,10 @@ class FileFeed:
         if self.name:
             return self.name
         return "standard input" if self.path == STDIN else os.path.basename(self.path)
+
+    @property
+    def file(self) -> str:
+        return "" if self.name or self.path == STDIN else self.path
 
     def open(self) -> Opened:
         with failing_plainly(self.title):
@@ -129,8 +126,13 @@ class LiveFeed:
         where = f"{settings.ssh} {names}" if settings.ssh is not None else names
         return f"{where}  {settings.filter}" if settings.filter else where
 
+    @property
+    def file(self) -> str:
+        settings = self.settings
+        return settings.write if settings.write is not None and settings.ring is None else ""
+
     def open(self) -> Opened:
-        with failing_plainly(" ".join(self.settings.interfaces)):
+        with _capturing_plainly(self.settings):
             if self.settings.ssh is not None:
                 from capture.live.ssh import SshSource
 
@@ -141,12 +143,8 @@ class LiveFeed:
 
 
 @contextmanager
-def failing_plainly(what: str) -> Iterator[None]:
-    """Turn what opening a source raises into ``FeedFailed``.
-
-    Args:
-        what: Named in front of a message that does not begin with it.
-    """
+def failing_plainly(title: str) -> Iterator[None]:
+    """Turn what opening a file raises into ``FeedFailed``."""
     from capture.frames import UnreadableInput
     from tui.terminal import NoTerminal
 
@@ -155,7 +153,71 @@ def failing_plainly(what: str) -> Iterator[None]:
     except NoTerminal as error:
         raise FeedFailed(str(error), EXIT_USAGE) from None
     except UnreadableInput as error:
-        raise FeedFailed(f"{what}: {error}", EXIT_UNREADABLE) from None
+        raise FeedFailed(f"{title}: {error}", EXIT_UNREADABLE) from None
+
+
+@contextmanager
+def _capturing_plainly(settings: CaptureSettings) -> Iterator[None]:
+    """Turn what beginning a capture raises into ``FeedFailed``."""
+    from capture.frames import UnreadableInput
+
+    try:
+        yield
+    except UnreadableInput as error:
+        code = EXIT_USAGE if _is_bad_filter(settings) else EXIT_CANNOT_CAPTURE
+        raise FeedFailed(str(error), code) from None
+
+
+def _is_bad_filter(settings: CaptureSettings) -> bool:
+    """Whether a capture that did not begin has a filter that is none."""
+    from capture.live.bpf import FilterError, compile_filter
+    from capture.live.ring import ETHERNET
+
+    if settings.ssh is not None:
+        return False  # what a filter means there is that machine's affair
+    try:
+        compile_filter(settings.filter, ETHERNET)
+    except FilterError:
+        return True
+    return False
+
+
+def interfaces_here(settings: CaptureSettings) -> CaptureSettings:
+    """The settings with numbers of the list (``-D``) turned into names.
+
+    Raises:
+        FeedFailed: There is no such interface on this machine; near ones are named.
+    """
+    from dataclasses import replace
+
+    if settings.ssh is not None or all(map(_exists, settings.interfaces)):
+        return settings
+    from capture.live.interfaces import list_interfaces
+
+    known = [one.name for one in list_interfaces()]
+    names = tuple(dict.fromkeys(_named(text, known) for text in settings.interfaces))
+    return replace(settings, interfaces=names)
+
+
+def _exists(name: str) -> bool:
+    import socket
+
+    try:
+        return bool(socket.if_nametoindex(name))
+    except (OSError, ValueError):
+        return False
+
+
+def _named(text: str, known: Sequence[str]) -> str:
+    if text in known or _exists(text):
+        return text
+    if text.isascii() and text.isdecimal() and 0 < int(text[:6]) <= len(known):
+        return known[int(text) - 1]
+    from difflib import get_close_matches
+
+    near = get_close_matches(text, known, n=3, cutoff=0.4)
+    hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(known)}"
+    raise FeedFailed(f"no interface {text!r}: {hint}", EXIT_USAGE)
 
 
 def _is_pipe(path: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tui.engine_bridge import EngineBridge
+from tui.recent import remember
 
 if TYPE_CHECKING:
     from capture.judging import Catalogue
@@ -39,6 +40,8 @@ def open_bridge(feed: Feed, setup: Setup) -> EngineBridge:
         FeedFailed: It cannot be opened.
     """
     opened = feed.open()
+    if feed.file:
+        remember(feed.file)
     return EngineBridge(
         lambda: _make_engine(opened, setup),
         opened.source.progress,

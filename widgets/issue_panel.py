@@ -13,6 +13,7 @@ from capture.report.model import Finding, FlowReport
 from widgets.glyphs import UNICODE, Glyphs
 from widgets.issue_text import Explain, PanelLine, command_of, compact_lines, panel_lines
 from widgets.line_list import LineList
+from widgets.waiting import wait_of
 
 
 class IssuePanel(LineList):
@@ -64,6 +65,7 @@ class IssuePanel(LineList):
         self._explain: Explain | None = None
         self._lines: tuple[PanelLine, ...] = ()
         self._built_for: tuple[int, bool] | None = None
+        self._clock_ns: int | None = None
 
     def show(
         self,
@@ -82,8 +84,11 @@ class IssuePanel(LineList):
             return
         same = flow is not None and self._flow is not None and flow.uid == self._flow.uid
         self._flow, self._findings, self._explain = flow, capture_findings, explain
-        self._built_for = None
-        self._build()
+        if same and self._built_for == (self.line_width, self.compact):
+            self._lay_out_again()
+        else:
+            self._built_for = None
+            self._build()
         if same and self.cursor < len(self._lines) and self._is_stop(self.cursor):
             return
         self.cursor = next(iter(self._stops()), 0)
@@ -97,16 +102,38 @@ class IssuePanel(LineList):
         if wanted == self._built_for:
             return
         self._built_for = wanted
-        width = self.line_width
-        if self.compact:
-            self._lines = compact_lines(self._flow, self._findings, width, self.glyphs)
-        else:
-            # One cell for the cursor's sign before each line.
-            self._lines = panel_lines(
-                self._flow, self._findings, width - 1, self.glyphs, self._explain
-            )
+        self._lines = self._laid_out()
         self.rows_changed(at_once=True)
         self.clear_strips()
+
+    def _laid_out(self) -> tuple[PanelLine, ...]:
+        width = self.line_width
+        if self.compact:
+            return compact_lines(
+                self._flow, self._findings, width, self.glyphs, clock_ns=self._clock_ns
+            )
+        # One cell for the cursor's sign before each line.
+        return panel_lines(
+            self._flow, self._findings, width - 1, self.glyphs, self._explain, self._clock_ns
+        )
+
+    def age(self, clock_ns: int) -> None:
+        """Show how long the tunnel has been waiting; draws nothing else again.
+
+        Args:
+            clock_ns: The moment that a live capture, or a replay, has got to.
+        """
+        self._clock_ns = clock_ns
+        if wait_of(self._flow, clock_ns) is not None:
+            self._lay_out_again()
+
+    def _lay_out_again(self) -> None:
+        """Take the same flow's new text; draw only the lines that read differently."""
+        old, self._lines = self._lines, self._laid_out()
+        self.rows_changed(at_once=True)
+        for row in range(max(len(old), len(self._lines))):
+            if old[row : row + 1] != self._lines[row : row + 1]:
+                self.refresh_row(row)
 
     def resized(self) -> None:
         stop = self._stop_ordinal()

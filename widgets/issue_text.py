@@ -18,6 +18,7 @@ from capture.units import count, duration, milliseconds, size
 from widgets.cells import cut, fit, safe, wrap
 from widgets.glyphs import UNICODE, Glyphs
 from widgets.steps import strip_steps
+from widgets.waiting import wait_of
 
 CODES: Final[Mapping[int, tuple[str, str]]] = {
     400: ("Bad Request", "wrong syntax"),
@@ -223,6 +224,7 @@ def panel_lines(
     width: int,
     glyphs: Glyphs,
     explain: Explain | None = None,
+    clock_ns: int | None = None,
 ) -> tuple[PanelLine, ...]:
     """Lay out the panel.
 
@@ -232,11 +234,12 @@ def panel_lines(
         width: Cells of a line.
         glyphs: Signs to draw with.
         explain: Words for a packet of the evidence.
+        clock_ns: The moment a live capture has got to: what is waited for shows its age.
     """
     text = PanelText(width, glyphs, explain)
     capture_findings = tuple(capture_findings)
     if flow is not None:
-        _flow(text, flow)
+        _flow(text, flow, clock_ns)
     elif not capture_findings:
         text.add("No tunnel selected", "dim")
     if capture_findings:
@@ -248,10 +251,15 @@ def panel_lines(
     return tuple(text.lines)
 
 
-def _flow(text: PanelText, flow: FlowReport) -> None:
+def _flow(text: PanelText, flow: FlowReport, clock_ns: int | None) -> None:
     grave = [item for item in flow.findings if item.severity is not Severity.INFO]
     if not grave:
-        text.title(None, "No problem found")
+        words = waiting_words(flow, clock_ns)
+        if words:
+            text.add(f"{text.glyphs.pending} {words}", "warning")
+            text.add("no problem found so far", "dim", 2)
+        else:
+            text.title(None, "No problem found")
         _latencies(text, flow)
     for place, finding in enumerate(flow.findings):
         text.finding(finding)
@@ -259,6 +267,12 @@ def _flow(text: PanelText, flow: FlowReport) -> None:
             text.codes(flow.status)
     if grave and flow.notes:
         _not_seen(text, flow)
+
+
+def waiting_words(flow: FlowReport, clock_ns: int | None) -> str:
+    """``Waiting for the proxy's reply, 4.2 s``; empty where nothing is waited for."""
+    wait = wait_of(flow, clock_ns)
+    return f"Waiting for {wait.what}, {wait.age}" if wait is not None and wait.hopeful else ""
 
 
 def _has_error(flow: FlowReport) -> bool:
@@ -331,6 +345,7 @@ def compact_lines(
     capture_findings: Iterable[Finding],
     width: int,
     glyphs: Glyphs,
+    clock_ns: int | None = None,
 ) -> tuple[PanelLine, PanelLine]:
     """The panel folded to two lines: what it is, and why or what next."""
     text = PanelText(width, glyphs)
@@ -349,7 +364,10 @@ def compact_lines(
     elif flow is not None:
         sign, part = severity_sign(None, glyphs)
         waits = [f"{name} {milliseconds(value)}" for name, value in latencies(flow)]
-        head = ["No problem found", *waits]
+        words = waiting_words(flow, clock_ns)
+        if words:
+            sign, part = glyphs.pending, "warning"
+        head = [words or "No problem found", *waits]
         second = f"Could not be seen: {'; '.join(flow.notes)}" if flow.notes else ""
     else:
         sign, part, head, second = " ", "dim", ["No tunnel selected"], ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from rich.cells import cell_len
@@ -12,6 +12,7 @@ from capture.units import milliseconds
 from widgets.cells import safe
 from widgets.glyphs import UNICODE, Glyphs
 from widgets.steps import PART_OF_STATE, StripStep, state_glyph, strip_steps
+from widgets.waiting import wait_of
 
 Segments = list[tuple[str, str]]
 
@@ -21,7 +22,9 @@ refusal from a rule (at once) and one from a failed attempt: of the reply and of
 _REPLY: Final = "200"
 
 
-def step_strip(flow: FlowReport, width: int, glyphs: Glyphs) -> Segments:
+def step_strip(
+    flow: FlowReport, width: int, glyphs: Glyphs, clock_ns: int | None = None
+) -> Segments:
     """The longest form of the strip that fits.
 
     From ``SYN ✓ 19.7 ms ━━ CONNECT ✓ ━━ 403 ✗ 3.1 ms ┅┅ TLS · …`` down to
@@ -31,20 +34,27 @@ def step_strip(flow: FlowReport, width: int, glyphs: Glyphs) -> Segments:
         flow: Whose steps.
         width: Cells there are.
         glyphs: Signs to draw with.
+        clock_ns: The moment a live capture has got to: what is waited for shows its age.
 
     Returns:
         (text, part) pairs; a part names a component class of ``LineList``.
     """
     steps = strip_steps(flow)
+    wait = wait_of(flow, clock_ns)
+    ages = {wait.key: wait.age} if wait is not None else {}
     for joint, times in ((2, True), (1, True), (2, False), (1, False), (1, None)):
-        segments = _joined(steps, glyphs, joint, times)
+        segments = _joined(steps, glyphs, joint, times, ages)
         if sum(cell_len(text) for text, _ in segments) <= width:
             return segments
     return _short(steps, glyphs)
 
 
 def _joined(
-    steps: Sequence[StripStep], glyphs: Glyphs, joint: int, all_times: bool | None
+    steps: Sequence[StripStep],
+    glyphs: Glyphs,
+    joint: int,
+    all_times: bool | None,
+    ages: Mapping[str, str],
 ) -> Segments:
     """Names, signs and times between joints.
 
@@ -53,6 +63,7 @@ def _joined(
         glyphs: Signs to draw with.
         joint: Length of a joint.
         all_times: Times of all steps; False: only of the failed one; None: of none.
+        ages: By a step's key, how long it has been waited for.
     """
     segments: Segments = []
     for place, step in enumerate(steps):
@@ -61,6 +72,8 @@ def _joined(
             line = glyphs.heavy if taken else glyphs.heavy_dashed
             segments.append((f" {line * joint} ", "dim"))
         segments.extend(_step(step, glyphs, all_times))
+        if step.key in ages and all_times is not None:
+            segments.append((f" {ages[step.key]}", PART_OF_STATE[step.state]))
     return segments
 
 

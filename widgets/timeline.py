@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from rich.cells import cell_len
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import var
 
@@ -19,6 +20,7 @@ from widgets.glyphs import UNICODE, Glyphs
 from widgets.line_list import LineList
 from widgets.strip import step_strip
 from widgets.times import TimeFormat
+from widgets.waiting import wait_of
 
 _DELTA_WIDTH: Final = 9
 _DELTA_FROM_NS: Final = 1_000_000
@@ -61,7 +63,9 @@ class Timeline(LineList):
         super().__init__(glyphs=glyphs, id=id, classes=classes)
         self.set_reactive(Timeline.empty_text, "No tunnel selected")
         self._flow: FlowReport | None = None
+        self._given: tuple[LadderLine, ...] = ()
         self._lines: tuple[LadderLine, ...] = ()
+        self._clock_ns: int | None = None
 
     def show(self, flow: FlowReport | None, lines: tuple[LadderLine, ...] = ()) -> None:
         """Take a flow and its ladder (``capture.ladder.build_ladder``).
@@ -69,22 +73,53 @@ class Timeline(LineList):
         The cursor stays on its line while it is the same flow; of another one it goes to
         the line at which the tunnel broke.
         """
-        if flow is self._flow and lines is self._lines:
+        if flow is self._flow and lines is self._given:
             return
         same = flow is not None and self._flow is not None and flow.uid == self._flow.uid
-        old, self._flow, self._lines = self._lines, flow, lines
+        self._flow, self._given = flow, lines
+        old, self._lines = self._lines, self._with_waiting()
         self.rows_changed(at_once=not same)
         if same:
-            self.cursor = min(self.cursor, max(0, len(lines) - 1))
+            self.cursor = min(self.cursor, max(0, len(self._lines) - 1))
             self.refresh_head()
-            for row in range(max(len(old), len(lines))):
-                if row >= len(old) or row >= len(lines) or old[row] != lines[row]:
-                    self.refresh_row(row)
+            self._refresh_changed(old)
             return
         self.head_lines = 2 if flow is not None else 0
         self.clear_strips()
         self.cursor = next((place for place, line in enumerate(lines) if line.failing), 0)
         self.scroll_to_row(max(0, self.cursor - self.page_rows + 2))
+
+    def age(self, clock_ns: int) -> None:
+        """Show how long the tunnel has been waiting; draws nothing else again.
+
+        Args:
+            clock_ns: The moment that a live capture, or a replay, has got to.
+        """
+        self._clock_ns = clock_ns
+        if wait_of(self._flow, clock_ns) is None:
+            return
+        self.refresh(Region(0, 0, self.size.width, 1))
+        old, self._lines = self._lines, self._with_waiting()
+        self.rows_changed()
+        self._refresh_changed(old)
+
+    def _with_waiting(self) -> tuple[LadderLine, ...]:
+        """The ladder, and below it what has not come yet."""
+        wait = wait_of(self._flow, self._clock_ns)
+        if wait is None or not wait.hopeful or not self._given:
+            return self._given
+        lines = self._given
+        if lines[-1].kind is LineKind.SILENCE:
+            lines = lines[:-1]  # the same, said once
+        text = f"{wait.missing}, {wait.age}"
+        return (*lines, LadderLine(LineKind.MISSING, wait.sender, text))
+
+    def _refresh_changed(self, old: tuple[LadderLine, ...]) -> None:
+        """Draw the lines again that are not what they were."""
+        new = self._lines
+        for row in range(max(len(old), len(new))):
+            if row >= len(old) or row >= len(new) or old[row] != new[row]:
+                self.refresh_row(row)
 
     @property
     def selected_line(self) -> LadderLine | None:
@@ -112,7 +147,7 @@ class Timeline(LineList):
             return
         if line == 0:
             yield " ", ""
-            yield from step_strip(self._flow, width - 1, self.glyphs)
+            yield from step_strip(self._flow, width - 1, self.glyphs, self._clock_ns)
             return
         yield from self._participants(self._flow, width)
 
