@@ -25,6 +25,10 @@ STDIN: Final = "-"
 LARGE: Final = 5000
 """A report of so many flows had better be left alone by the garbage collector."""
 
+LARGE_FILE: Final = 48 << 20
+"""Bytes from which on several processes may read one file: then what they take over from each
+other pays for what all of them do."""
+
 Progress = Callable[[float | None, str], None]
 """Called with the part done (0 to 1, None where it cannot be told) and what is read."""
 
@@ -57,12 +61,13 @@ def check_files(
         progress: Told how far the reading is; called from this process only.
     """
     options = options or AnalysisOptions()
-    wanted = min(jobs or _processors(), len(paths))
+    processes = jobs or _processors()
+    wanted = min(processes, len(paths))
     # A worker has no standard input of ours.
     if wanted <= 1 or STDIN in paths:
         for index, path in enumerate(paths):
             label = f"{path} ({index + 1} of {len(paths)})" if len(paths) > 1 else path
-            outcome = check_file(path, options, progress=progress, label=label)
+            outcome = check_file(path, options, progress=progress, label=label, processes=processes)
             large = isinstance(outcome, Report) and len(outcome.flows) >= LARGE
             if large:
                 gc.freeze()  # the collector would only walk it, again and again
@@ -81,8 +86,17 @@ def check_file(
     *,
     progress: Progress | None = None,
     label: str | None = None,
+    processes: int = 1,
 ) -> Outcome:
-    """Read and judge one file. Whatever goes wrong comes back as ``Unreadable``."""
+    """Read and judge one file. Whatever goes wrong comes back as ``Unreadable``.
+
+    Args:
+        path: The file.
+        options: Passed to the analysis.
+        progress: Told how far the reading is.
+        label: What it is told that is read; None: the path.
+        processes: How many may work on the file at once, if it is worth it.
+    """
     shown = label or path
     told: Callable[[int, int | None], None] | None = None
     if progress is not None:
@@ -92,7 +106,7 @@ def check_file(
             report_progress(min(1.0, done / total) if total else None, shown)
 
     try:
-        return _analyse(path, options, told)
+        return _analyse(path, options, told, processes)
     except UnreadableInput as error:
         return Unreadable(path, str(error))
     except MemoryError:
@@ -110,7 +124,10 @@ def check_file(
 
 
 def _analyse(
-    path: str, options: AnalysisOptions, progress: Callable[[int, int | None], None] | None
+    path: str,
+    options: AnalysisOptions,
+    progress: Callable[[int, int | None], None] | None,
+    processes: int,
 ) -> Report:
     from capture.engine import analyse
     from capture.judging import Catalogue
@@ -119,6 +136,12 @@ def _analyse(
     catalogue = Catalogue.load(options.rules)
     source = open_source(path)
     try:
+        if processes > 1 and (source.progress()[1] or 0) >= LARGE_FILE:
+            from capture.shards.divide import divide
+
+            report = divide(source, options, catalogue, processes, progress)
+            if report is not None:
+                return report
         return analyse(source, options, catalogue=catalogue, progress=progress)
     finally:
         source.close()

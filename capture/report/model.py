@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import field
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from capture.record import record
+
+if TYPE_CHECKING:
+    from capture.report.table import Table
 
 SCHEMA: Final = 1
 
@@ -230,11 +233,20 @@ class Report:
 
     made: Sequence[FlowReport] | None = None
     """The flows that may have a finding, where ``flows`` makes the others when asked."""
+    table: Table | None = None
+    """The rows, where only a table was asked for and no flow was kept: ``flows`` is empty."""
 
     @property
     def telling(self) -> Sequence[FlowReport]:
         """The flows that may have a finding: all others are healthy."""
         return self.flows if self.made is None else self.made
+
+    @property
+    def gravest(self) -> int:
+        """Rank of the gravest finding of the capture and of its flows; -1 without one."""
+        ranks = [finding.severity.rank for finding in self.findings]
+        ranks += [flow.findings[0].severity.rank for flow in self.telling if flow.findings]
+        return max([*ranks, self.table.gravest if self.table else -1])
 
     @property
     def failing(self) -> int:

@@ -7,12 +7,12 @@ second a column less than through ``csv.writer``. The tests read them back with 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Final
 
-from capture.report.model import Report
+from capture.report.model import FlowReport, Report
 from capture.report.redact import safe
 from capture.report.table import HasRows, TableRow, table_row
 from capture.report.times import rfc3339
@@ -39,22 +39,40 @@ def csv_chunks(reports: Iterable[Report], *, many: bool, others: bool = False) -
         end = f",{cell(report.source.path)}\n" if many else "\n"
         timed = report.source.first_ns is not None
         for flows in (report.flows, report.others if others else ()):
-            rows = flows.rows() if isinstance(flows, HasRows) else map(table_row, flows)
+            rows = _rows(flows)
             while chunk := "".join([_line(row, timed, end) for row in islice(rows, _ROWS)]):
+                yield chunk
+        if report.table is not None:
+            numbered = enumerate(report.table.lines, 1)
+            while chunk := "".join([f"{id},{line}{end}" for id, line in islice(numbered, _ROWS)]):
                 yield chunk
 
 
+def lines(report: Report) -> Iterator[str]:
+    """The rows of a report's flows without their number, for a ``Table``."""
+    timed = report.source.first_ns is not None
+    return (_cells(row, timed) for row in _rows(report.flows))
+
+
+def _rows(flows: Sequence[FlowReport]) -> Iterator[TableRow]:
+    return flows.rows() if isinstance(flows, HasRows) else map(table_row, flows)
+
+
 def _line(row: TableRow, timed: bool, end: str) -> str:
-    (id, client, proxy, target, kind, status, reason, sni, version, verdict, rules, ended,
+    return f"{row.id},{_cells(row, timed)}{end}"
+
+
+def _cells(row: TableRow, timed: bool) -> str:
+    (_, client, proxy, target, kind, status, reason, sni, version, verdict, rules, ended,
      start_ns, duration_s, packets, up, down, resent, rtt, delay) = row  # fmt: skip
     return (
-        f"{id},{client if _is_address(client) else cell(client)},"
+        f"{client if _is_address(client) else cell(client)},"
         f"{proxy if _is_address(proxy) else cell(proxy)},{cell(target)},{kind},"
         f"{'' if status is None else status},{cell(reason)},"
         f"{cell(sni)},{cell(version)},{verdict},"
         f"{cell(rules)},{ended},{rfc3339(start_ns) if timed else ''},"
         f"{duration_s},{packets},{up},{down},{resent},"
-        f"{'' if rtt is None else rtt},{'' if delay is None else delay}{end}"
+        f"{'' if rtt is None else rtt},{'' if delay is None else delay}"
     )
 
 

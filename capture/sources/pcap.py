@@ -16,6 +16,7 @@ from capture.sources.walk import MAX_RECORD, Guess, Layout, walk
 from capture.sources.windows import Window
 
 if TYPE_CHECKING:
+    from capture.sources.walk import Buffer
     from capture.store import PacketStore, Spool
 
 HEADER: Final = 24
@@ -136,7 +137,7 @@ def _compelling(header: PcapHeader, head: bytes) -> bool:
     return size_of(head, at + first) > header.record
 
 
-def _judge(header: PcapHeader, near: int | None) -> Callable[[bytes | bytearray, int], int]:
+def _judge(header: PcapHeader, near: int | None) -> Callable[[bytes | Buffer, int], int]:
     """A function that tells the size of the record at an offset, 0 if it can be none.
 
     Args:
@@ -145,7 +146,7 @@ def _judge(header: PcapHeader, near: int | None) -> Callable[[bytes | bytearray,
     """
     unpack = struct.Struct(f"{header.order}IIII").unpack_from
 
-    def size(buffer: bytes | bytearray, at: int) -> int:
+    def size(buffer: bytes | Buffer, at: int) -> int:
         seconds, fraction, captured, original = unpack(buffer, at)
         if header.swapped_lengths:
             captured, original = original, captured
@@ -199,7 +200,7 @@ class PcapSource(RecordedSource):
         if window.end - found.stop >= self._header.record:
             self._look_at(window, found.stop)
 
-    def _guess_from(self, buffer: bytearray, at: int) -> Guess:
+    def _guess_from(self, buffer: Buffer, at: int) -> Guess:
         """A guess for records whose time is about that of the one at ``at``.
 
         The upper half of the seconds stays the same for 18 hours, so looking for those two
@@ -211,7 +212,7 @@ class PcapSource(RecordedSource):
         shift = 2 if order == "little" else 0
         size_of = _judge(self._header, near)
 
-        def guess(buffer: bytearray, low: int, high: int) -> int:
+        def guess(buffer: Buffer, low: int, high: int) -> int:
             last = len(buffer) - HEADER
             at = low - 1
             for _ in range(_TRIES):

@@ -21,6 +21,7 @@ from capture.sources.walk import MAX_RECORD, Guess, Layout, walk
 from capture.sources.windows import Window
 
 if TYPE_CHECKING:
+    from capture.sources.walk import Buffer
     from capture.store import PacketStore, Spool
 
 Words = NDArray[np.uint32]
@@ -197,7 +198,7 @@ class PcapngSource(RecordedSource):
         length_of = struct.Struct(f"{section.order}I").unpack_from
         least = _AROUND[self._usual]
 
-        def guess(buffer: bytearray, low: int, high: int) -> int:
+        def guess(buffer: Buffer, low: int, high: int) -> int:
             at = low - 1
             last = len(buffer)
             for _ in range(_TRIES):

@@ -14,15 +14,20 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capture.frames import Ints
 
+if TYPE_CHECKING:
+    from mmap import mmap
+
+    Buffer: TypeAlias = bytearray | mmap
+
 Words = NDArray[np.uint32]
-Guess = Callable[[bytearray, int, int], int]
+Guess = Callable[["Buffer", int, int], int]
 """``guess(buffer, low, high)``: a likely record start in ``low <= p < high``, or -1."""
 
 MAX_RECORD: Final = 64 << 20
@@ -62,7 +67,7 @@ class Walk:
 
 
 def walk(
-    buffer: bytearray, start: int, end: int, layout: Layout, guess: Guess | None, mean: int
+    buffer: Buffer, start: int, end: int, layout: Layout, guess: Guess | None, mean: int
 ) -> Walk:
     """Find the records of ``buffer[start:end]``, the first of which begins at ``start``.
 
@@ -84,14 +89,12 @@ def walk(
     return _join(buffer, end, layout, _lockstep(buffer, entries, end, layout))
 
 
-def _plain_walk(buffer: bytearray, start: int, end: int, layout: Layout) -> Walk:
+def _plain_walk(buffer: Buffer, start: int, end: int, layout: Layout) -> Walk:
     starts, stop = plain(buffer, start, end, end, layout)
     return Walk(np.array(starts, np.int64), stop)
 
 
-def plain(
-    buffer: bytearray, start: int, goal: int, end: int, layout: Layout
-) -> tuple[list[int], int]:
+def plain(buffer: Buffer, start: int, goal: int, end: int, layout: Layout) -> tuple[list[int], int]:
     """Walk record by record until ``goal`` is reached or passed, or no whole record is left.
 
     Returns:
@@ -114,7 +117,7 @@ def plain(
     return starts, at
 
 
-def _entries(buffer: bytearray, start: int, end: int, lanes: int, guess: Guess) -> Ints:
+def _entries(buffer: Buffer, start: int, end: int, lanes: int, guess: Guess) -> Ints:
     """The true start, and a guessed one for each further lane."""
     entries = [start]
     step = (end - start) // lanes
@@ -139,7 +142,7 @@ class _Lanes:
     """Where each lane's walk stands."""
 
 
-def _lockstep(buffer: bytearray, entries: Ints, end: int, layout: Layout) -> _Lanes:
+def _lockstep(buffer: Buffer, entries: Ints, end: int, layout: Layout) -> _Lanes:
     """Walk every lane from its entry to the entry of the next one, or nearly."""
     lengths: Words = np.ndarray(
         (end - layout.at - 3,), f"{layout.order}u4", buffer, layout.at, (1,)
@@ -171,7 +174,7 @@ def _lockstep(buffer: bytearray, entries: Ints, end: int, layout: Layout) -> _La
     )
 
 
-def _join(buffer: bytearray, end: int, layout: Layout, lanes: _Lanes) -> Walk:
+def _join(buffer: Buffer, end: int, layout: Layout, lanes: _Lanes) -> Walk:
     """Follow the true walk through the lanes, taking over each that it enters exactly."""
     pieces: list[Ints] = []
     at = lanes.entries[0]

@@ -207,7 +207,7 @@ class MappedWindows:
                 # The consumer may still hold the buffer, but needs its bytes no more.
                 window.buffer.madvise(MADV_DONTNEED)
         yield self._map(at, limit, final=True)
-        stream.took(limit - at)
+        stream.took(max(0, limit - at))
 
     def _map(self, at: int, end: int, *, final: bool = False) -> Window:
         """The part of the file from ``at`` to ``end``, with some room in front."""

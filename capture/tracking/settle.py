@@ -10,6 +10,7 @@ proves on all captures at hand.
 from __future__ import annotations
 
 import struct
+from collections.abc import Hashable, Iterable
 from typing import Any, Final, TypeVar, cast
 
 import numpy as np
@@ -120,6 +121,29 @@ def healthy(table: FlowTable, flows: Ints, now_ns: int | None) -> NDArray[np.boo
     answered: NDArray[np.bool_] = (asked > 0) & (s.last_payload_no[proxy] > asked)
     ok &= answered
     return ok
+
+
+def choose_witnesses(settled: Iterable[tuple[int, Hashable, Hashable, str, str]]) -> list[int]:
+    """Settled flows that stand for all: the first of each client at each proxy, and up to two
+    server names of each target.
+
+    Args:
+        settled: Number, client's host, proxy, target and server name of flows in order. Of
+            flows in parts the witnesses of all parts are enough.
+
+    Returns:
+        The numbers of the chosen ones.
+    """
+    seen: set[tuple[Hashable, Hashable]] = set()
+    names: dict[tuple[Hashable, str], set[str]] = {}
+    found: list[int] = []
+    for number, client, proxy, target, name in settled:
+        known = names.setdefault((proxy, target), set())
+        if (len(known) < 2 and name not in known) or (client, proxy) not in seen:
+            known.add(name)
+            seen.add((client, proxy))
+            found.append(number)
+    return found
 
 
 class Settler:

@@ -21,7 +21,7 @@ from capture.tracking.openings import Kept
 from capture.tracking.payload import Payload, replay
 from capture.tracking.records import TALK
 from capture.tracking.sequence import Analysed, analyse
-from capture.tracking.settle import Settler, Summary
+from capture.tracking.settle import Settler, Summary, choose_witnesses
 from capture.tracking.state import commit, note_milestones
 from capture.tracking.streams import Conversation
 from capture.tracking.table import FlowTable, distinct, renumbered
@@ -59,7 +59,7 @@ class Tracker:
         """Printable hosts with their colon, by address number."""
         self.icmp: dict[int, list[IcmpError]] = {}
         self.stray_icmp: list[IcmpError] = []
-        self._address_text = address_text
+        self.address_text = address_text
 
     def __len__(self) -> int:
         """Flows so far."""
@@ -99,7 +99,7 @@ class Tracker:
         return [
             flow_facts(
                 rows, self.odd, flow, self._said(flow, rows, kept), self.payload.walker,
-                tuple(self.icmp.get(flow, ())), self._address_text,
+                tuple(self.icmp.get(flow, ())), self.address_text,
             )
             for flow, rows in zip(flows, take_rows(self.table, flows), strict=True)
         ]  # fmt: skip
@@ -145,13 +145,13 @@ class Tracker:
     def proxy(self, flow: int) -> Endpoint:
         """The proxy's (or server's) end of a flow."""
         value = int(self.table.flows.proxy[flow])
-        return Endpoint(self._address_text(value >> 16), value & 0xFFFF)
+        return Endpoint(self.address_text(value >> 16), value & 0xFFFF)
 
     def endpoint_text(self, value: int) -> str:
         """An endpoint of the columns, printable."""
         host = self._hosts.get(value >> 16)
         if host is None:
-            host = str(Endpoint(self._address_text(value >> 16), 0))[:-1]
+            host = str(Endpoint(self.address_text(value >> 16), 0))[:-1]
             self._hosts[value >> 16] = host
         return f"{host}{value & 0xFFFF}"
 
@@ -161,7 +161,7 @@ class Tracker:
 
     def _endpoints(self, values: Ints) -> list[Endpoint]:
         return [
-            Endpoint(self._address_text(value >> 16), value & 0xFFFF)
+            Endpoint(self.address_text(value >> 16), value & 0xFFFF)
             for value in distinct(values).tolist()
         ]
 
@@ -208,27 +208,19 @@ class Tracker:
         return np.array(sorted(self._settler.summaries), np.int64)
 
     def witnesses(self) -> list[int]:
-        """Settled flows that stand for all: the first of each client at each proxy, and up
-        to two server names of each target."""
-        flows = self.settled_flows()
-        columns = self.table.flows
-        seen: set[tuple[int, int]] = set()
-        names: dict[tuple[int, str], set[str | None]] = {}
-        found: list[int] = []
-        for flow, client, proxy in zip(
-            flows.tolist(),
-            (columns.client[flows] >> 16).tolist(),
-            columns.proxy[flows].tolist(),
-            strict=True,
-        ):
-            summary = self._settler.summaries[flow]
-            known = names.setdefault((proxy, summary.request.target), set())
-            new_name = len(known) < 2 and summary.hello.sni not in known
-            if new_name or (client, proxy) not in seen:
-                known.add(summary.hello.sni)
-                seen.add((client, proxy))
-                found.append(flow)
-        return found
+        """Settled flows that stand for all; see ``choose_witnesses``."""
+        flows, columns = self.settled_flows(), self.table.flows
+        summaries = [self._settler.summaries[flow] for flow in flows.tolist()]
+        return choose_witnesses(
+            zip(
+                flows.tolist(),
+                (columns.client[flows] >> 16).tolist(),
+                columns.proxy[flows].tolist(),
+                [item.request.authority or item.request.target for item in summaries],
+                [item.hello.sni or "" for item in summaries],
+                strict=True,
+            )
+        )
 
     def summary(self, flow: int) -> Summary | None:
         """The summary of a settled flow: a tunnel that was used and closed in order."""
@@ -251,14 +243,18 @@ class Tracker:
         first = next((e.request for e in talk.http.exchanges if e.request), None)
         return first is not None and first.form == "origin"
 
-    def silent_endpoints(self) -> int:
+    def silent(self) -> Ints:
         """Distinct server ends that answered no SYN, or answered with RST."""
         flows, sides, count = self.table.flows, self.table.sides, len(self)
         first = sides.first_flags[1 : 2 * count : 2]
         silent = (flows.syn_no[:count] != 0) & (
             (sides.packets[1 : 2 * count : 2] == 0) | (first & RST != 0)
         )
-        return len(distinct(flows.proxy[:count][silent]))
+        return distinct(flows.proxy[:count][silent])
+
+    def silent_endpoints(self) -> int:
+        """How many server ends are silent."""
+        return len(self.silent())
 
     def _note_icmp(self, error: IcmpError) -> None:
         left, right = error.src << 16 | error.sport, error.dst << 16 | error.dport

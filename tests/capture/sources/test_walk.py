@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from mmap import mmap
 
 import pytest
 from hypothesis import example, given, settings
@@ -29,7 +30,7 @@ def check(buffer: bytes, start: int, end: int, layout: Layout, guesses: list[int
     """Walk with guesses that may be anything, wrong ones too."""
     expected = by_hand(buffer, start, end, layout)
 
-    def guess(_: bytearray, low: int, high: int) -> int:
+    def guess(_: bytearray | mmap, low: int, high: int) -> int:
         return next((item for item in guesses if low <= item < high), -1)
 
     found = walk(bytearray(buffer), start, end, layout, guess, layout.header)
@@ -99,7 +100,7 @@ def test_lanes_are_really_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "plain", counted)
     buffer = bytearray(pcap_record(bytes(50)) * 20_000)
 
-    def guess(_: bytearray, low: int, high: int) -> int:
+    def guess(_: bytearray | mmap, low: int, high: int) -> int:
         return -(-low // 66) * 66
 
     found = walk(buffer, 0, len(buffer), PCAP, guess, 66)

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture.sources import windows
+from capture.sources import open_source, windows
+from capture.sources.recorded import RecordedSource
 from capture.sources.streams import FileStream, Rewound, read_exactly
-from capture.sources.windows import Windows
+from capture.sources.windows import MappedWindows, Windows
+from tests.capture.sources.building import frames_in, read
+from tests.capture.tracking.building import captures
 
 
 @settings(max_examples=60, deadline=None)
@@ -78,3 +81,49 @@ def test_rewound_gives_its_head_first(tmp_path: Path) -> None:
     assert (rewound.consumed(), rewound.total, rewound.damage) == (8, 8, None)
     rewound.close()
     assert read_exactly(rewound, 1) == b""
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.integers(1, 60_000),
+    begin=st.integers(0, 300),
+    steps=st.lists(st.integers(0, 9000), min_size=1, max_size=30),
+)
+def test_a_mapped_file_gives_every_byte_once_and_in_its_place(
+    tmp_path_factory: pytest.TempPathFactory, size: int, begin: int, steps: list[int]
+) -> None:
+    data = bytes(i * 7 % 251 for i in range(size))
+    path = tmp_path_factory.getbasetemp() / "mapped"
+    path.write_bytes(data)
+    stream = FileStream(os.open(path, os.O_RDONLY))
+    taken, finals = b"", 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "MAPPED", 1024)
+        patch.setattr(windows, "_PAGE", os.sysconf("SC_PAGE_SIZE"))
+        for turn, window in enumerate(MappedWindows(stream, begin)):
+            assert not finals
+            window.used = min(window.start + steps[turn % len(steps)], window.end)
+            finals += window.final
+            if window.final:
+                window.used = window.end
+            assert window.position + window.start == begin + len(taken)
+            taken += window.buffer[window.start : window.used]
+    assert stream.consumed() == max(0, size - begin)
+    stream.close()
+    assert taken == data[begin:]
+    assert finals == 1
+
+
+@pytest.mark.parametrize("path", captures(), ids=lambda path: path.stem)
+def test_a_mapped_capture_has_the_same_frames(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "MAPPED", 700)
+    expected, info = read(path)
+    source = open_source(str(path))
+    assert isinstance(source, RecordedSource)
+    assert source.mappable
+    source.mapped = True
+    frames = [frame for block in source.blocks() for frame in frames_in(block)]
+    source.close()
+    assert frames == expected
+    assert source.info.warnings == info.warnings
+    assert source.progress() == (path.stat().st_size, path.stat().st_size)

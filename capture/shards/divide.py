@@ -1,0 +1,178 @@
+"""Divides a capture among worker processes and puts their results together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, NoReturn, TypeVar
+
+import numpy as np
+
+from capture.frames import Source
+from capture.judging import Catalogue
+from capture.options import AnalysisOptions
+from capture.report.model import Report
+from capture.report.table import Table
+from capture.shards.channel import Channel, Kind, Lost, pack, unpack
+from capture.shards.part import Part, Rows
+from capture.sources.recorded import RecordedSource
+
+MOST: Final = 4
+"""Workers that still speed up each other's work: all of them decode everything."""
+
+Progress = Callable[[int, int | None], None]
+T = TypeVar("T")
+
+
+def divide(
+    source: Source,
+    options: AnalysisOptions,
+    catalogue: Catalogue,
+    processes: int,
+    progress: Progress | None = None,
+) -> Report | None:
+    """Read a source to its end with several processes and report its table.
+
+    Args:
+        source: Nothing was read of it yet.
+        options: The user's choices.
+        catalogue: Texts of the rules.
+        processes: How many may work at once.
+        progress: Called now and then with (bytes done, bytes in total).
+
+    Returns:
+        The report; None where the work cannot be divided or a worker did not get to its end.
+        Then nothing was read, and one process must do it.
+    """
+    if not isinstance(source, RecordedSource) or not _divisible(source, options, catalogue):
+        return None
+    count = min(processes, MOST)
+    channels: list[Channel] = []
+    pids: list[int] = []
+    try:
+        for index in range(count):
+            pids.append(_start(source, options, catalogue, index, count, channels))
+        total = source.progress()[1]
+        return _report(channels, (lambda done: progress(done, total)) if progress else None)
+    except (Lost, OSError):
+        return None
+    finally:
+        for channel in channels:
+            channel.close()
+        for pid in pids:
+            _end(pid)
+
+
+def _divisible(source: RecordedSource, options: AnalysisOptions, catalogue: Catalogue) -> bool:
+    """Whether it is a plain file of which a table is wanted, on a system that can fork."""
+    return (
+        sys.platform == "linux"  # elsewhere a forked process may not use the system's libraries
+        and source.mappable
+        and not (options.keep_texts or options.keep_other or options.keep_packets)
+        and not catalogue.custom
+    )
+
+
+def _start(
+    source: RecordedSource,
+    options: AnalysisOptions,
+    catalogue: Catalogue,
+    index: int,
+    count: int,
+    channels: list[Channel],
+) -> int:
+    """Fork a worker; its channel is appended to ``channels``."""
+    mine, theirs = Channel.pair()
+    parent = os.getpid()
+    with warnings.catch_warnings():
+        # Python cannot know that numpy's idle threads hold no lock that we will ever want.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid:
+        theirs.close()
+        channels.append(mine)
+        return pid
+    mine.close()
+    for other in channels:  # or nobody would notice that a worker is gone
+        other.close()
+    _work(source, Part(source.info, options, catalogue, index, count), theirs, parent)
+
+
+def _work(source: RecordedSource, part: Part, channel: Channel, parent: int) -> NoReturn:
+    """The worker. Whatever happens to it, the parent reads the file again by itself."""
+    code = 1
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        source.mapped = True
+        for block in source.blocks():
+            part.take(block)
+            del block  # its buffer need not outlive it
+            if os.getppid() != parent:
+                raise Lost
+            channel.send(Kind.PROGRESS, pack(source.progress()[0]))
+
+        def show(value: T) -> list[T]:
+            channel.send(Kind.SHOWN, pack(value))
+            return [unpack(data) for data in unpack(channel.receive()[1])]
+
+        channel.send(Kind.DONE, pack(part.finish(show)))
+        code = 0
+    except BaseException:
+        if os.environ.get("TUNNELSCOPE_DEBUG"):
+            raise
+    finally:
+        os._exit(code)
+
+
+def _report(channels: list[Channel], progress: Callable[[int], None] | None) -> Report:
+    """Pass on what the workers show each other until all are done."""
+    while True:
+        kinds, found = zip(*[_next(channel, progress) for channel in channels], strict=True)
+        if kinds[0] is Kind.DONE:
+            return _joined([unpack(data) for data in found])
+        shown = pack(list(found))
+        for channel in channels:
+            channel.send(Kind.SHOWN, shown)
+
+
+def _next(channel: Channel, progress: Callable[[int], None] | None) -> tuple[Kind, bytes]:
+    while True:
+        kind, data = channel.receive()
+        if kind is not Kind.PROGRESS:
+            return kind, data
+        if progress is not None:
+            progress(unpack(data))
+
+
+def _joined(parts: list[Rows]) -> Report:
+    """One report of all shares.
+
+    Raises:
+        Lost: They did not read the same.
+    """
+    if any(part.source != parts[0].source for part in parts):
+        raise Lost
+    numbers = np.concatenate([part.numbers for part in parts])
+    lines = [line for part in parts if len(part.numbers) for line in part.text.split("\n")]
+    order = np.argsort(numbers, kind="stable").tolist()
+    return Report(
+        source=parts[0].source,
+        flows=(),
+        other_flows=sum(part.other_flows for part in parts),
+        findings=parts[0].findings,
+        not_understood=parts[0].not_understood,
+        table=Table([lines[at] for at in order], max(part.gravest for part in parts)),
+    )
+
+
+def _end(pid: int) -> None:
+    """Make sure that a worker is gone."""
+    with suppress(OSError):
+        if os.waitpid(pid, os.WNOHANG) == (0, 0):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)

@@ -1,0 +1,191 @@
+"""Several processes say of a capture what one says."""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+
+from capture import engine
+from capture.judging import Catalogue
+from capture.options import AnalysisOptions
+from capture.report.model import Report
+from capture.report.render import render
+from capture.shards import divide as dividing
+from capture.shards.divide import divide
+from capture.shards.part import Part
+from capture.sources import open_source
+from capture.tracking import tracker
+from tests.capture.tracking.building import binary, captures, frames_in
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="divided on Linux only")
+
+OPTIONS = AnalysisOptions(keep_steps=False, keep_texts=False)
+SHIFT_NS = 600_000_000_000
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All Ethernet captures one after the other, three times over with other clients."""
+    path = tmp_path_factory.mktemp("divided") / "everything.pcap"
+    now = 1_700_000_000_000_000_000
+    with path.open("wb") as stream:
+        stream.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1))
+        for turn in range(3):
+            for item in captures():
+                frames = [frame for frame in frames_in(item) if frame.linktype == 1]
+                if not frames:
+                    continue
+                first = min(frame.time_ns for frame in frames)
+                for frame in frames:
+                    at = now + frame.time_ns - first
+                    data = other_client(frame.data, turn)
+                    stream.write(
+                        struct.pack(
+                            "<IIII", at // 10**9, at % 10**9, len(data), frame.wirelen or len(data)
+                        )
+                    )
+                    stream.write(data)
+                now += SHIFT_NS
+    return path
+
+
+def other_client(data: bytes, turn: int) -> bytes:
+    """A frame of the lab's first client as one of another address."""
+    return data.replace(bytes([10, 40, 40, 1]), bytes([10, 40, 40, 1 + 16 * turn]), 2)
+
+
+def one(path: Path, options: AnalysisOptions = OPTIONS) -> Report:
+    return engine.analyse(open_source(str(path)), options)
+
+
+def several(path: Path, count: int, options: AnalysisOptions = OPTIONS) -> Report | None:
+    source = open_source(str(path))
+    try:
+        return divide(source, options, Catalogue.load(), count)
+    finally:
+        source.close()
+
+
+def table(report: Report) -> str:
+    return "".join(render("csv", [report]))
+
+
+def agree(path: Path, count: int, options: AnalysisOptions = OPTIONS) -> Report:
+    alone, together = one(path, options), several(path, count, options)
+    assert together is not None
+    assert table(together) == table(alone)
+    assert together.findings == alone.findings
+    assert together.other_flows == alone.other_flows
+    assert together.source == alone.source
+    assert together.not_understood == alone.not_understood
+    assert together.gravest == alone.gravest
+    return together
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("many", [0, 2000])
+def test_all_captures_as_one(
+    everything: Path, count: int, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker, "MANY_FLOWS", many)
+    report = agree(everything, count)
+    assert report.table is not None
+    assert len(report.table.lines) > 150
+
+
+@pytest.mark.parametrize("path", binary(captures()[0].parent)[::3], ids=lambda path: path.stem)
+def test_a_single_capture(path: Path) -> None:
+    agree(path, 2)
+
+
+def test_known_proxies_reach_all(everything: Path) -> None:
+    options = AnalysisOptions(
+        proxies=(("10.10.10.1", None), ("10.10.10.1", 80)), keep_steps=False, keep_texts=False
+    )
+    agree(everything, 2, options)
+
+
+def test_progress_is_told(everything: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+    source = open_source(str(everything))
+    divide(source, OPTIONS, Catalogue.load(), 2, lambda done, total: told.append((done, total)))
+    source.close()
+    assert told
+    assert told[-1][1] == everything.stat().st_size
+    assert 0 < told[-1][0] <= everything.stat().st_size
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        AnalysisOptions(),
+        AnalysisOptions(keep_texts=False, keep_other=True),
+        AnalysisOptions(keep_texts=False, keep_packets=True),
+    ],
+)
+def test_only_tables_are_divided(everything: Path, options: AnalysisOptions) -> None:
+    assert several(everything, 2, options) is None
+
+
+def test_a_worker_that_fails_leaves_the_work_to_one_process(
+    everything: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Part, "take", fail)
+    assert several(everything, 2) is None
+
+
+def test_a_worker_that_dies_leaves_the_work_to_one_process(
+    everything: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = Part.finish
+
+    def die(part: Part, show: object) -> object:
+        if part._index == 1:
+            os._exit(3)
+        return finish(part, show)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Part, "finish", die)
+    assert several(everything, 2) is None
+
+
+def test_a_file_that_differs_between_workers_is_read_by_one(
+    everything: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Part.take
+
+    def short(part: Part, block: object) -> None:
+        take(part, block)  # type: ignore[arg-type]
+        part.packets += part._index
+
+    monkeypatch.setattr(Part, "take", short)
+    assert several(everything, 2) is None
+
+
+def test_no_worker_is_left_behind(everything: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pids: list[int] = []
+    end = dividing._end
+
+    def note(pid: int) -> None:
+        pids.append(pid)
+        end(pid)
+
+    monkeypatch.setattr(dividing, "_end", note)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    source = open_source(str(everything))
+    with pytest.raises(KeyboardInterrupt):
+        divide(source, OPTIONS, Catalogue.load(), 2, interrupt)
+    source.close()
+    assert len(pids) == 2
+    for pid in pids:
+        with pytest.raises(OSError, match=r"No such process"):
+            os.kill(pid, 0)
