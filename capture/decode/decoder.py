@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -50,6 +51,18 @@ class Decoder:
         self._dns = 0
         self._icmp = 0
         _keep_freed_memory()
+
+    def save(self) -> bytes:
+        """What outlives a block at this moment, but for the addresses: those only grow."""
+        return pickle.dumps(
+            (self.frames, self._reasons, self._reassembler, self._now_ns, self._dns, self._icmp)
+        )
+
+    def resume(self, saved: bytes, addresses: AddressBook) -> None:
+        """Go on from a moment that was saved by this decoder or by another one."""
+        self.addresses = addresses
+        (self.frames, self._reasons, self._reassembler, self._now_ns, self._dns,
+         self._icmp) = pickle.loads(saved)  # fmt: skip
 
     @property
     def not_understood(self) -> Counter[str]:

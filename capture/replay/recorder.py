@@ -1,0 +1,134 @@
+"""Feeds an analysis and notes on the way how to get back to any moment.
+
+From time to time a checkpoint is made, which is little more than a number of packets. The
+state of a flow is saved when a later block goes on with the flow: as it was at the checkpoint
+before. So a flow that is over costs nothing, and what is kept grows with the flows that are
+open at a checkpoint, not with all that ever were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+
+from capture.analysis import Analysis
+from capture.frames import FrameBlock, Ints
+from capture.tracking.rewind import SavedFlows, save_flows
+
+PACKETS: Final = 32_768
+"""Packets from one checkpoint to the next: read again in a twentieth of a second."""
+BYTES: Final = 16 << 20
+"""Captured bytes from one checkpoint to the next, where frames are large."""
+ROOM: Final = 16 << 20
+ROOM_PER_PACKET: Final = 24
+"""Bytes that saved flows may take: a fixed part, and a part for each packet read (whose own
+row in the index takes some 50). When it is not enough, every other checkpoint goes."""
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """A moment to which there is a way back."""
+
+    packets: int
+    """Packets before it."""
+    flows: int
+    """Flows that had begun."""
+    openings: tuple[Any, ...]
+    decoder: bytes
+    saved: list[SavedFlows] = field(default_factory=list)
+    """Flows that go on between this checkpoint and the next one, as they were here."""
+
+
+class Recorder:
+    """Takes blocks for an analysis.
+
+    Args:
+        analysis: Has taken no block yet.
+        packets: Packets from one checkpoint to the next.
+    """
+
+    def __init__(self, analysis: Analysis, packets: int = PACKETS) -> None:
+        self.analysis = analysis
+        self.borders: list[int] = []
+        """Packets before each block."""
+        self.checkpoints: list[Checkpoint] = []
+        self._spacing = self._packets = packets
+        self._bytes = 0
+        """Bytes since the last checkpoint."""
+        self._held = 0
+        self._noted = np.zeros(0, np.bool_)
+        """Flows whose state at the last checkpoint is saved."""
+        analysis.tracker.before = self._save
+
+    def take(self, block: FrameBlock) -> None:
+        """Analyse the next block."""
+        for piece in pieces(block, self._packets):
+            self._make_checkpoint(piece)
+            self.borders.append(self.analysis.packets)
+            self.analysis.take(piece)
+
+    def _make_checkpoint(self, following: FrameBlock) -> None:
+        """Make a checkpoint where it is time for one."""
+        analysis, size = self.analysis, int(following.caplen.sum())
+        if self.checkpoints:
+            packets = analysis.packets - self.checkpoints[-1].packets
+            if packets + len(following) <= self._spacing and self._bytes + size <= BYTES:
+                self._bytes += size
+                return
+        self._bytes = size
+        if self._held > ROOM + ROOM_PER_PACKET * analysis.packets:
+            self._thin_out()
+        flows = len(analysis.tracker)
+        openings = analysis.tracker.payload.openings.chunks()
+        checkpoint = Checkpoint(analysis.packets, flows, openings, analysis.decoder.save())
+        self.checkpoints.append(checkpoint)
+        self._noted = np.zeros(flows, np.bool_)
+
+    def _save(self, flows: Ints) -> None:
+        """Save flows before a block changes them, once after each checkpoint."""
+        checkpoint = self.checkpoints[-1]
+        flows = flows[flows < checkpoint.flows]
+        flows = np.sort(flows[~self._noted[flows]])
+        if not len(flows):
+            return
+        self._noted[flows] = True
+        saved = save_flows(self.analysis.tracker, flows)
+        self._held += saved.nbytes
+        checkpoint.saved.append(saved)
+
+    def _thin_out(self) -> None:
+        """Let go of every other checkpoint."""
+        self._spacing *= 2
+        kept, gone = self.checkpoints[::2], self.checkpoints[1::2]
+        for checkpoint, following in zip(kept, gone, strict=False):
+            noted = np.zeros(following.flows, np.bool_)
+            for saved in checkpoint.saved:
+                noted[saved.flows] = True
+            noted[checkpoint.flows :] = True
+            rest = [saved.some(~noted[saved.flows]) for saved in following.saved]
+            checkpoint.saved += [saved for saved in rest if len(saved.flows)]
+        self.checkpoints = kept
+        self._held = sum(saved.nbytes for item in kept for saved in item.saved)
+
+
+def pieces(block: FrameBlock, packets: int) -> Iterator[FrameBlock]:
+    """The block in pieces of at most so many frames."""
+    if len(block) <= packets:
+        yield block
+        return
+    for start in range(0, len(block), packets):
+        part = slice(start, start + packets)
+        yield replace(
+            block,
+            offset=block.offset[part],
+            time_ns=block.time_ns[part],
+            caplen=block.caplen[part],
+            wirelen=block.wirelen[part],
+            linktype=block.linktype[part],
+            interface=block.interface[part],
+            position=block.position[part],
+            first_number=block.first_number + start,
+        )
