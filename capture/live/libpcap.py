@@ -20,6 +20,8 @@ _NAMES: Final = {
     "darwin": ("libpcap.A.dylib", "libpcap.dylib"),
 }
 _OTHER_NAMES: Final = ("libpcap.so", "libpcap.so.1", "libpcap.so.8")
+_DLT: Final = {101: 12}
+"""LINKTYPE numbers that are other numbers (DLT) inside a system: raw IP is."""
 _SNAPLEN: Final = 262_144
 _NETMASK_UNKNOWN: Final = 0xFFFFFFFF
 _ERRBUF: Final = 256
@@ -64,7 +66,7 @@ def compile_text(text: str, linktype: int, interface: str | None = None) -> Prog
 
     Args:
         text: In pcap's language (pcap-filter(7)).
-        linktype: DLT number; for what is used here it is the LINKTYPE number.
+        linktype: LINKTYPE number.
         interface: Open it for compiling, which takes the right to capture: only so libpcap
             makes programs for what the kernel keeps beside a frame (VLAN tag, direction).
 
@@ -75,6 +77,7 @@ def compile_text(text: str, linktype: int, interface: str | None = None) -> Prog
     library = _library()
     if library is None:
         raise OSError("there is no libpcap")
+    linktype = _DLT.get(linktype, linktype)
     if "\0" in text:
         raise FilterError("a filter has no NUL character")
     if interface is None:
