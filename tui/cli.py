@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from tui.arguments import UsageError, not_yet, parse
+from tui.arguments import UsageError, parse
 from tui.output import OutputFailed, ReaderLeft, narrate, prepare, write_chunks
 
 if TYPE_CHECKING:
@@ -377,7 +377,56 @@ def _report_live(
     ascii_only: bool = False,
 ) -> int:
     """Capture until the user or a condition stops it, judge, and write the report."""
-    raise UsageError(not_yet("-i without a screen"))
+    from tui.feeds import LiveFeed
+
+    feed = LiveFeed(_here(settings))
+    return _report_coming(
+        feed, options, format=format, fail_on=fail_on, output=output, ascii_only=ascii_only
+    )
+
+
+def _report_coming(
+    feed: Feed,
+    options: AnalysisOptions,
+    *,
+    format: str,
+    fail_on: str,
+    output: str | None,
+    ascii_only: bool,
+) -> int:
+    """Judge packets as they come; the first Ctrl+C ends them, and the report follows."""
+    from capture.check_live import check_live
+    from capture.frames import UnreadableInput
+    from capture.report.redact import safe
+    from capture.report.render import render
+    from tui.feeds import FeedFailed
+    from tui.progress import ProgressBar as Bar
+
+    bar = Bar()
+    tally = _Tally(warnings_on_stderr=format in ("csv", "ndjson"))
+    try:
+        opened = feed.open()
+    except FeedFailed as error:
+        narrate(str(error))
+        return error.code
+    try:
+        report = check_live(
+            opened.source,
+            options,
+            progress=(lambda part, label: bar(part, safe(label))) if bar.enabled else None,
+        )
+    except UnreadableInput as error:
+        bar.clear()
+        narrate(_about(feed.title, str(error)))
+        return EXIT_UNREADABLE
+    finally:
+        opened.close()
+    bar.clear()
+    reports = tally.readable([report])
+    chunks = render(format, reports, many=False, others=options.keep_other)
+    with suppress(ReaderLeft):  # what was found still counts
+        write_chunks(chunks, output, ascii_only=ascii_only, bar=bar)
+    return tally.exit_code(fail_on)
 
 
 def _end_in_order() -> None:
