@@ -26,7 +26,7 @@ class Column:
     """Cells without which it is not shown at all."""
     wanted: int
     """Cells that its usual content takes, when nothing is known of the content."""
-    priority: int
+    priority: float
     """Lower enters earlier."""
     right: bool = False
     """Numbers: aligned to the right."""

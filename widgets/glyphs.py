@@ -25,6 +25,8 @@ class Glyphs:
     """Marks the selected row."""
     hit: str
     """Marks a search hit."""
+    mark: str
+    """Marks what the user put aside."""
     ellipsis: str
     """Stands for what was cut off."""
     ascending: str
@@ -53,24 +55,28 @@ class Glyphs:
     """Between words of one line."""
     bar_full: str
     bar_empty: str
+    knob: str
+    """Where a bar stands."""
+    playing: str
+    paused: str
     dot: str
     """Stands for a byte that is no printable ASCII character."""
 
 
 UNICODE: Final = Glyphs(
     done="✓", failed="✗", missing="·", pending="…", warning="!", info="i",
-    cursor="▸", hit="•", ellipsis="…", ascending="▴", descending="▾", right="→", left="←",
+    cursor="▸", hit="•", mark="◆", ellipsis="…", ascending="▴", descending="▾", right="→", left="←",
     solid="─", dashed="╌", heavy="━", heavy_dashed="┅", arrow_right="▶", arrow_left="◀",
     lane="│", gap="┊", expanded="▾", collapsed="▸", bullet="•", separator="·",
-    bar_full="━", bar_empty="─", dot="·",
+    bar_full="━", bar_empty="─", knob="●", playing="▶", paused="‖", dot="·",
 )  # fmt: skip
 
 ASCII: Final = Glyphs(
     done="+", failed="x", missing="-", pending="?", warning="!", info="i",
-    cursor=">", hit="*", ellipsis="~", ascending="^", descending="v", right=">", left="<",
+    cursor=">", hit="*", mark="@", ellipsis="~", ascending="^", descending="v", right=">", left="<",
     solid="-", dashed=".", heavy="=", heavy_dashed=".", arrow_right=">", arrow_left="<",
     lane="|", gap=":", expanded="v", collapsed=">", bullet="*", separator="-",
-    bar_full="=", bar_empty="-", dot=".",
+    bar_full="=", bar_empty="-", knob="O", playing=">", paused="|", dot=".",
 )  # fmt: skip
 
 

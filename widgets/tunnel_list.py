@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import ClassVar, Final
 
@@ -12,87 +12,23 @@ from textual.message import Message
 from textual.reactive import var
 
 from capture.report.model import FlowReport, Severity
-from capture.units import count, duration, milliseconds, size
 from widgets.cells import cut, cut_middle, fit
-from widgets.columns import Column, Placed, place
+from widgets.columns import Placed, place
 from widgets.glyphs import UNICODE, Glyphs
 from widgets.line_list import LineList
 from widgets.steps import PART_OF_STATE, STEP_KEYS, StripStep, state_glyph, strip_steps
-
-_STEP_CELL: Final = 3
-_STEPS_WIDTH: Final = len(STEP_KEYS) * (_STEP_CELL + 1)
-"""Each step with the blank after it; the sort sign stands in the last one."""
-
-COLUMNS: Final = (
-    Column("mark", "", 1, 1, 0, pinned=True),
-    Column("id", "#", 1, 3, 1, right=True, pinned=True),
-    Column("client", "client", 6, 21, 4),
-    Column("proxy", "proxy", 12, 21, 6),
-    Column("target", "target", 8, 30, 2, pinned=True),
-    Column("steps", "", _STEPS_WIDTH, _STEPS_WIDTH, 3, pinned=True),
-    Column("verdict", "verdict", 10, 20, 5),
-    Column("duration", "duration", 8, 11, 7, right=True),
-    Column("bytes", "bytes", 7, 8, 8, right=True),
-    Column("rtt", "RTT", 7, 8, 9, right=True),
-    Column("retrans", "retr", 4, 4, 10, right=True),
-    Column("packets", "packets", 7, 7, 11, right=True),
-    Column("sni", "SNI", 12, 30, 12),
+from widgets.tunnel_columns import (
+    CONTENT,
+    LARGEST_FIRST,
+    MEASURED,
+    SORTED_BY,
+    STEP_CELL,
+    STEPS_WIDTH,
+    arranged,
+    check_columns,
+    sni,
 )
-"""In screen order; at 80 cells the first six fit, at 200 all do."""
-
-_ENDPOINT_LIMIT: Final = 47
-"""Longest ``[IPv6]:port``."""
-_NAME_LIMIT: Final = 60
-_VERDICT_LIMIT: Final = 24
-
-SortKey = tuple[object, ...]
-
-
-def _gravity(flow: FlowReport) -> int:
-    """0 for a failing flow, rising with health."""
-    severity = flow.severity
-    return 3 if severity is None else 2 - severity.rank
-
-
-def _missing_last(value: float | None) -> tuple[bool, float]:
-    return (value is None, value or 0.0)
-
-
-_SORT_KEYS: Final[dict[str, Callable[[FlowReport], SortKey]]] = {
-    "id": lambda flow: (),
-    "client": lambda flow: (flow.client,),
-    "proxy": lambda flow: (flow.proxy,),
-    "target": lambda flow: (flow.target is None, flow.target or ""),
-    "steps": lambda flow: (_gravity(flow),),
-    "verdict": lambda flow: (flow.verdict,),
-    "duration": lambda flow: (flow.duration_s,),
-    "bytes": lambda flow: (flow.bytes_to_proxy + flow.bytes_to_client,),
-    "rtt": lambda flow: _missing_last(flow.rtt_ms),
-    "retrans": lambda flow: (flow.retransmissions_to_proxy + flow.retransmissions_to_client,),
-    "packets": lambda flow: (flow.packets,),
-    "sni": lambda flow: (_sni(flow) == "", _sni(flow)),
-}
-"""What each column sorts by; ties are broken by the flow's number, oldest first."""
-
-FAILING_FIRST: Final = "steps"
-"""The column that sorts by gravity: failing, warning, the rest."""
-
-_by_number = attrgetter("id")
-
-
-def _sni(flow: FlowReport) -> str:
-    return (flow.tls.sni or "") if flow.tls else ""
-
-
-_MEASURED: Final[tuple[tuple[str, Callable[[FlowReport], str], int], ...]] = (
-    ("id", lambda flow: str(flow.id), 9),
-    ("client", attrgetter("client"), _ENDPOINT_LIMIT),
-    ("proxy", attrgetter("proxy"), _ENDPOINT_LIMIT),
-    ("target", lambda flow: flow.target or "", _NAME_LIMIT),
-    ("sni", _sni, _NAME_LIMIT),
-    ("verdict", attrgetter("verdict"), _VERDICT_LIMIT),
-)
-"""Columns whose width follows their content, up to a limit."""
+from widgets.tunnel_order import TunnelOrder
 
 
 class TunnelList(LineList):
@@ -107,6 +43,8 @@ class TunnelList(LineList):
         ),
         Binding(">", "sort_column(1)", "Sort by next column", show=False, id="tunnels.sort-right"),
         Binding("z", "reverse", "Reverse order", show=False, id="tunnels.reverse"),
+        Binding("m", "mark", "Mark", show=False, id="tunnels.mark"),
+        Binding("apostrophe", "next_mark", "Next mark", show=False, id="tunnels.next-mark"),
         Binding("left,h", "shift(-1)", "Columns left", show=False, id="tunnels.columns-left"),
         Binding("right,l", "shift(1)", "Columns right", show=False, id="tunnels.columns-right"),
     ]
@@ -129,6 +67,17 @@ class TunnelList(LineList):
     class Opened(Selected):
         """Enter or a double click on a tunnel."""
 
+    class Arranged(Message):
+        """The user sorted, or marked: what stands around the list may say so."""
+
+        def __init__(self, tunnel_list: TunnelList) -> None:
+            super().__init__()
+            self.tunnel_list = tunnel_list
+
+        @property
+        def control(self) -> TunnelList:
+            return self.tunnel_list
+
     def __init__(
         self, *, glyphs: Glyphs = UNICODE, id: str | None = None, classes: str | None = None
     ) -> None:
@@ -139,11 +88,11 @@ class TunnelList(LineList):
         self._by_uid: dict[int, FlowReport] = {}
         self._order: list[FlowReport] = []
         self._rows: dict[int, int] = {}
-        self._keys: dict[int, tuple[FlowReport, SortKey]] = {}
+        self._sorting = TunnelOrder()
+        self._marks: dict[int, None] = {}
+        self._columns: tuple[str, ...] = ()
         self._versions: dict[int, int] = {}
         self._content: dict[str, int] = {}
-        self._sort = FAILING_FIRST
-        self._reverse = False
         self._shift = 0
         self._selected: int | None = None
         self._chosen = False
@@ -169,9 +118,10 @@ class TunnelList(LineList):
         gone = len(flows) < len(self._by_uid)
         if gone:
             self._by_uid = {flow.uid: flow for flow in flows}
-            self._keys = {uid: key for uid, key in self._keys.items() if uid in self._by_uid}
+            self._sorting.forget_others(self._by_uid)
         else:
             self._by_uid.update((flow.uid, flow) for flow in changed)
+        self._sorting.learn(changed)
         if self._measure(changed):
             self._layout_width = -1
             self.clear_strips()
@@ -190,7 +140,7 @@ class TunnelList(LineList):
     def _measure(self, changed: Sequence[FlowReport]) -> bool:
         """Widen the known content widths; True if the columns must be placed anew."""
         grown = False
-        for key, text_of, limit in _MEASURED:
+        for key, text_of, limit in MEASURED:
             longest = max(map(text_of, changed), key=len, default="")
             known = self._content.get(key, 0)
             if len(longest) > known:
@@ -203,27 +153,12 @@ class TunnelList(LineList):
         """Put the rows in order again, keeping the selection and the view."""
         old_cursor, old_top = self.cursor, self.scroll_offset.y
         old_order = self._order
-        shown: Iterable[FlowReport] = self._by_uid.values()
-        if self.problems_only:
-            shown = (flow for flow in shown if flow.failing)
-        ordered = sorted(shown, key=_by_number)
-        if self._sort != "id":
-            ordered.sort(key=self._cached_key, reverse=self._reverse)
-        elif self._reverse:
-            ordered.reverse()
+        ordered = self._sorting.arrange(self._by_uid.values())
         self._order = ordered
         self._rows = {flow.uid: row for row, flow in enumerate(ordered)}
         self.rows_changed()
         self._keep_selection(old_cursor, old_top)
         self._refresh_moved(old_order, changed)
-
-    def _cached_key(self, flow: FlowReport) -> SortKey:
-        cached = self._keys.get(flow.uid)
-        if cached is not None and cached[0] is flow:
-            return cached[1]
-        key = _SORT_KEYS[self._sort](flow)
-        self._keys[flow.uid] = (flow, key)
-        return key
 
     def _keep_selection(self, old_cursor: int, old_top: int) -> None:
         """Find the selected tunnel's new row, or choose one."""
@@ -292,10 +227,13 @@ class TunnelList(LineList):
         return self._go_to_problem(-1)
 
     def _go_to_problem(self, step: int) -> bool:
+        return self._go_to_next(step, attrgetter("failing"))
+
+    def _go_to_next(self, step: int, wanted: Callable[[FlowReport], bool]) -> bool:
         total = len(self._order)
         for distance in range(1, total + 1):
             row = (self.cursor + step * distance) % total
-            if self._order[row].failing:
+            if wanted(self._order[row]):
                 self._chosen = True
                 self.move_cursor(row, center=True)
                 return True
@@ -315,17 +253,55 @@ class TunnelList(LineList):
         self._chosen = True
         self.post_message(self.Opened(self, self._order[self.cursor].uid))
 
+    # Marks
+
+    @property
+    def marked(self) -> frozenset[int]:
+        """Uids of the tunnels that the user marked, as far as they are there."""
+        return frozenset(uid for uid in self._marks if uid in self._by_uid)
+
+    def mark(self, uid: int, marked: bool = True) -> None:
+        """Put a tunnel aside, or back."""
+        before = bool(self._marks)
+        if marked:
+            self._marks[uid] = None
+        else:
+            self._marks.pop(uid, None)
+        if before != bool(self._marks):
+            self._place_anew()  # the signs need a cell
+        elif (row := self._rows.get(uid)) is not None:
+            self.refresh_row(row)
+        self.post_message(self.Arranged(self))
+
+    def action_mark(self) -> None:
+        flow = self.selected
+        if flow is not None:
+            self.mark(flow.uid, flow.uid not in self._marks)
+            self.move_cursor(self.cursor + 1)
+
+    def action_next_mark(self) -> None:
+        self._go_to_next(1, lambda flow: flow.uid in self._marks)
+
     # Order
+
+    def allow(self, uids: Collection[int] | None) -> None:
+        """Show only these tunnels (a filter's), as long as the data stays; None: all.
+
+        Call it before ``show`` when both change.
+        """
+        if uids != self._sorting.allowed:
+            self._sorting.allowed = uids
+            self._arrange()
 
     @property
     def sort_column(self) -> str:
         """Key of the column that decides the order."""
-        return self._sort
+        return self._sorting.sort
 
     @property
     def sort_reversed(self) -> bool:
         """Whether the order is turned around."""
-        return self._reverse
+        return self._sorting.reverse
 
     def sort_by(self, key: str, *, reverse: bool = False) -> None:
         """Order the rows by a column.
@@ -334,41 +310,71 @@ class TunnelList(LineList):
             key: Key of one of ``COLUMNS``.
             reverse: Turn the order around; newest first is ``sort_by("id", reverse=True)``.
         """
-        if key not in _SORT_KEYS:
-            raise ValueError(f"no such column: {key}")
-        if key != self._sort:
-            self._keys.clear()
-        self._sort, self._reverse = key, reverse
+        self._sorting.sort_by(key, self._by_uid.values())
+        self._sorting.reverse = reverse
+        self._place_anew()  # the column must be seen
         self._arrange()
         self.bring_on_screen(self.cursor, center=True)
+        self.post_message(self.Arranged(self))
 
     def watch_problems_only(self) -> None:
+        self._sorting.problems_only = self.problems_only
         self._arrange()
 
     def action_sort_column(self, step: int) -> None:
-        keys = [placed.column.key for placed in self._placed() if placed.column.key in _SORT_KEYS]
-        if keys:
-            at = keys.index(self._sort) if self._sort in keys else 0
-            self.sort_by(keys[(at + step) % len(keys)])
+        keys = list(SORTED_BY)
+        if self._columns:
+            keys = [key for key in keys if key in {"id", "target", "steps", *self._columns}]
+        at = keys.index(self._sorting.sort) if self._sorting.sort in keys else 0
+        key = keys[(at + step) % len(keys)]
+        self.sort_by(key, reverse=key in LARGEST_FIRST)
 
     def action_reverse(self) -> None:
-        self.sort_by(self._sort, reverse=not self._reverse)
+        self.sort_by(self._sorting.sort, reverse=not self._sorting.reverse)
 
     def action_shift(self, step: int) -> None:
         """Show further columns where they do not all fit."""
-        movable = [column for column in COLUMNS if not column.pinned]
-        hidden = len(COLUMNS) > len(self._placed())
+        columns = arranged(self._columns, self._sorting.sort)
+        movable = [column for column in columns if not column.pinned]
+        hidden = len(columns) > len(self._placed())
         if step > 0 and not (hidden and self._shift < len(movable) - 1):
             return
         self._shift = max(0, self._shift + step)
+        self._place_anew()
+
+    def _place_anew(self) -> None:
         self._layout_width = -1
         self.clear_strips()
+
+    # Columns
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Keys of the columns that the user chose; empty: as they fit."""
+        return self._columns
+
+    def choose_columns(self, keys: Iterable[str]) -> None:
+        """Show these columns beside number, target and steps, as far as there is room.
+
+        Args:
+            keys: Of ``widgets.tunnel_columns.COLUMNS``, the most wanted first; none: as they
+                fit.
+
+        Raises:
+            ValueError: There is no such column.
+        """
+        self._columns = check_columns(keys)
+        self._shift = 0
+        self._place_anew()
 
     def head_clicked(self, x: int, y: int) -> None:
         for placed in self._placed():
             key = placed.column.key
-            if placed.start <= x <= placed.start + placed.width and key in _SORT_KEYS:
-                self.sort_by(key, reverse=key == self._sort and not self._reverse)
+            if placed.start <= x <= placed.start + placed.width and key in SORTED_BY:
+                again = key == self._sorting.sort
+                self.sort_by(
+                    key, reverse=not self._sorting.reverse if again else key in LARGEST_FIRST
+                )
                 return
 
     # Rows
@@ -376,9 +382,10 @@ class TunnelList(LineList):
     def _placed(self) -> tuple[Placed, ...]:
         width = self.line_width
         if width != self._layout_width:
-            skipped = [column for column in COLUMNS if not column.pinned][: self._shift]
-            columns = [column for column in COLUMNS if column not in skipped]
-            content = self._content | {"steps": _STEPS_WIDTH, "mark": 1}
+            every = arranged(self._columns, self._sorting.sort)
+            skipped = [column for column in every if not column.pinned][: self._shift]
+            columns = [column for column in every if column not in skipped]
+            content = self._content | {"steps": STEPS_WIDTH, "mark": 2 if self._marks else 1}
             self._layout = place(columns, width, content)
             self._layout_width = width
         return self._layout
@@ -388,7 +395,7 @@ class TunnelList(LineList):
 
     def row_key(self, row: int) -> Hashable:
         uid = self._order[row].uid
-        return (uid, self._versions.get(uid, 0))
+        return (uid, self._versions.get(uid, 0), uid in self._marks)
 
     def row_segments(self, row: int, width: int, selected: bool) -> Iterable[tuple[str, str]]:
         flow = self._order[row]
@@ -409,15 +416,16 @@ class TunnelList(LineList):
     def _head_cell(self, placed: Placed) -> Iterable[tuple[str, str]]:
         column, width = placed.column, placed.width
         title = " ".join(STEP_KEYS) if column.key == "steps" else column.title
-        if column.key == self._sort:
-            sign = self.glyphs.descending if self._reverse else self.glyphs.ascending
+        if column.key == self._sorting.sort:
+            sign = self.glyphs.descending if self._sorting.reverse else self.glyphs.ascending
             title = f"{cut(title, width - 1, '')}{sign}"
         yield fit(title, width, self.glyphs.ellipsis, right=column.right), ""
 
     def _cell(self, flow: FlowReport, placed: Placed, selected: bool) -> Iterable[tuple[str, str]]:
         key, width = placed.column.key, placed.width
         if key == "mark":
-            yield (self.glyphs.cursor if selected else " "), "accent"
+            sign = self.glyphs.mark if flow.uid in self._marks else " "
+            yield f"{self.glyphs.cursor if selected else ' '}{sign}"[:width], "accent"
         elif key == "steps":
             yield from self._steps(flow)
         else:
@@ -433,10 +441,10 @@ class TunnelList(LineList):
                 return "(no request)", "dim"
             return cut_middle(self.clean(flow.target), width, self.glyphs.ellipsis), "strong"
         if key == "sni":
-            return cut_middle(self.clean(_sni(flow)), width, self.glyphs.ellipsis), ""
+            return cut_middle(self.clean(sni(flow)), width, self.glyphs.ellipsis), ""
         if key == "verdict":
             return self.clean(flow.verdict), _VERDICT_PART.get(flow.severity, "done")
-        return self.clean(_NUMBERS[key](flow)), ""
+        return self.clean(CONTENT[key](flow)), ""
 
     def _endpoint(self, endpoint: str, width: int) -> str:
         """The address and port, or the port alone where there is no room."""
@@ -455,20 +463,11 @@ class TunnelList(LineList):
 
     def _step_cell(self, step: StripStep) -> str:
         if step.code:
-            return fit(step.code, _STEP_CELL, "")
-        return fit(f" {state_glyph(step.state, self.glyphs)}", _STEP_CELL, "")
+            return fit(step.code, STEP_CELL, "")
+        return fit(f" {state_glyph(step.state, self.glyphs)}", STEP_CELL, "")
 
 
 _VERDICT_PART: Final[dict[Severity | None, str]] = {
     Severity.PROBLEM: "failed",
     Severity.WARNING: "warning",
-}
-
-_NUMBERS: Final[dict[str, Callable[[FlowReport], str]]] = {
-    "id": lambda flow: str(flow.id),
-    "duration": lambda flow: duration(flow.duration_s),
-    "bytes": lambda flow: size(flow.bytes_to_proxy + flow.bytes_to_client),
-    "rtt": lambda flow: "" if flow.rtt_ms is None else milliseconds(flow.rtt_ms),
-    "retrans": lambda flow: count(flow.retransmissions_to_proxy + flow.retransmissions_to_client),
-    "packets": lambda flow: count(flow.packets),
 }

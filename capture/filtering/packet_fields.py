@@ -61,7 +61,7 @@ def _analysed(bits: int) -> Column:
 
 
 def _numbers(material: Material) -> tuple[NDArray[Any], ...]:
-    return (np.arange(1, len(material.packets) + 1),)
+    return (material.numbers,)
 
 
 def _relative(material: Material) -> tuple[NDArray[Any], ...]:

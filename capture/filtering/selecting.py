@@ -107,6 +107,11 @@ class Material:
         return int(self.packets.rows["time_ns"][0]) if len(self.packets) else 0
 
     @cached_property
+    def numbers(self) -> NDArray[np.int64]:
+        """Frame number of each packet."""
+        return self.packets.numbers_of(np.arange(len(self.packets)))
+
+    @cached_property
     def flow(self) -> NDArray[np.int64]:
         """Flow number of each packet, 0 for none."""
         return self.packets.rows["flow"].astype(np.int64)
@@ -169,17 +174,18 @@ class Material:
         found = self.of_tunnels(packets)
         for place in np.flatnonzero(among & ~found).tolist():
             facts = self.facts.get(self.flows[place].uid)
-            errors = facts.icmp if facts is not None else ()
-            found[place] = any(
-                error.number <= len(packets) and packets[error.number - 1] for error in errors
-            )
+            rows = [self.packets.row(error.number) for error in facts.icmp] if facts else ()
+            found[place] = any(row is not None and packets[row] for row in rows)
         return found
 
     def at(self, numbers: NDArray[np.int64]) -> Bools:
         """The packets with these numbers; those that are not kept any more are left out."""
         found = np.zeros(len(self.packets), np.bool_)
-        rows = numbers - 1
-        found[rows[(rows >= 0) & (rows < len(found))]] = True
+        if self.packets.numbers is None:
+            rows = numbers - 1
+            found[rows[(rows >= 0) & (rows < len(found))]] = True
+        elif len(numbers):
+            found = np.isin(self.packets.numbers, numbers)
         return found
 
     def onward(self, first: NDArray[np.int64]) -> Bools:
@@ -189,8 +195,7 @@ class Material:
             first: Number of that packet for each tunnel, 0 for none; shape (flows,).
         """
         table = self.by_flow(np.where(first > 0, first, _NEVER), _NEVER)
-        numbers = np.arange(1, len(self.packets) + 1)
-        found: Bools = self.data & (numbers >= table[self.flow])
+        found: Bools = self.data & (self.numbers >= table[self.flow])
         return found
 
     def speaks(self, protocol: str) -> Bools:
@@ -210,7 +215,7 @@ class Material:
                 outside[place] = facts.first_language[CLIENT].startswith("http") or bool(
                     facts.exchanges
                 )
-        later = np.arange(1, len(self.packets) + 1) > self.by_flow(opened, _NEVER)[self.flow]
+        later = self.numbers > self.by_flow(opened, _NEVER)[self.flow]
         own = np.where(later, self.of_packets(inside), self.of_packets(outside))
         found: Bools = self.data & own
         return found

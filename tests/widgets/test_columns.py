@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from widgets.columns import GAP, Column, place
-from widgets.tunnel_list import COLUMNS
+from widgets.tunnel_columns import COLUMNS
 
 SAMPLE = (
     Column("id", "#", 2, 3, 0, pinned=True),

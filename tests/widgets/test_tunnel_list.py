@@ -7,6 +7,7 @@ import pytest
 from tests.widgets import build
 from tests.widgets.screen import HOSTILE, staged, steers
 from widgets.glyphs import ASCII
+from widgets.tunnel_columns import COLUMNS
 from widgets.tunnel_list import TunnelList
 
 
@@ -164,11 +165,11 @@ async def test_sorting_by_keys_and_by_mouse() -> None:
         x = stage.lines()[0].index("packets") + 2
         await stage.pilot.click(TunnelList, offset=(x, 0))
         assert tunnels.sort_column == "packets"
-        assert ids(tunnels) == [1, 3, 2]
+        assert ids(tunnels) == [2, 3, 1], "the largest first"
+        assert "packet▾" in stage.lines()[0]
         await stage.pilot.click(TunnelList, offset=(x, 0))
         await stage.settle()
-        assert ids(tunnels) == [2, 3, 1]
-        assert "packet▾" in stage.lines()[0]
+        assert ids(tunnels) == [1, 3, 2]
 
 
 async def test_sorting_by_an_unknown_column_is_refused() -> None:
@@ -302,7 +303,7 @@ async def test_empty_list_says_why() -> None:
         lines = stage.lines()
         assert lines[1].strip() == "412 packets, none TCP"
         assert lines[2].endswith("…")
-        assert not stage.heard
+        assert {type(message) for message in stage.heard} == {TunnelList.Arranged}
 
 
 async def test_growth_lays_out_twice_a_second_at_most() -> None:
@@ -335,3 +336,116 @@ async def test_a_new_theme_clears_the_cache() -> None:
         stage.theme = "textual-light"
         await stage.settle()
         assert list(stage.widget.render_line(2)) != dark
+
+
+# Columns, marks, filters
+
+
+def head(stage: object) -> list[str]:
+    return stage.lines()[0].split()  # type: ignore[attr-defined]
+
+
+async def test_every_column_can_be_sorted_by_and_is_seen_at_80_cells() -> None:
+    slow = build.flow(3, rtt_ms=None, tls=None, target=None, status=None, packets=9)
+    async with staged(TunnelList(), 80) as stage:
+        stage.widget.show((build.flow(1), slow, build.denied(4)))
+        for column in COLUMNS:
+            if column.key == "mark":
+                continue
+            stage.widget.sort_by(column.key, reverse=True)
+            await stage.settle()
+            sign = "▾"
+            assert sign in stage.lines()[0], column.key
+            assert stage.fits()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("key", ["rtt", "sni", "target", "status"])
+async def test_what_has_no_value_comes_last(key: str, reverse: bool) -> None:
+    without = build.flow(1, rtt_ms=None, tls=None, target=None, status=None)
+    async with staged(TunnelList()) as stage:
+        stage.widget.show((without, build.flow(2), build.flow(3)))
+        stage.widget.sort_by(key, reverse=reverse)
+        assert ids(stage.widget)[-1] == 1
+
+
+async def test_chosen_columns_come_before_the_others() -> None:
+    async with staged(TunnelList(), 80) as stage:
+        tunnels = stage.widget
+        tunnels.show(THREE)
+        tunnels.choose_columns(["bytes", "retrans", "bytes"])
+        await stage.settle()
+        assert tunnels.columns == ("bytes", "retrans")
+        assert {"#", "target", "SYN", "bytes", "retr"} <= set(head(stage))
+        assert "client" not in head(stage)
+        await stage.press("l", "l")
+        assert "bytes" in head(stage), "what was chosen is not scrolled away"
+        tunnels.choose_columns([])
+        assert "client" in head(stage)
+        with pytest.raises(ValueError, match="no such column: color"):
+            tunnels.choose_columns(["color"])
+
+
+async def test_sorting_goes_through_the_chosen_columns() -> None:
+    async with staged(TunnelList(), 80) as stage:
+        stage.widget.choose_columns(["bytes"])
+        seen = []
+        for _ in range(4):
+            await stage.press(">")
+            seen.append((stage.widget.sort_column, stage.widget.sort_reversed))
+        assert seen == [("bytes", True), ("id", False), ("target", False), ("steps", False)]
+
+
+async def test_marks_are_seen_and_outlive_updates_and_orders() -> None:
+    async with staged(TunnelList(), 80) as stage:
+        tunnels = stage.widget
+        tunnels.sort_by("id")
+        tunnels.show(tuple(build.flow(n) for n in (1, 2, 3, 4)))
+        await stage.press("m", "j", "m")
+        assert tunnels.marked == {1, 3}
+        assert [line[:4].strip() for line in stage.lines()[1:5]] == ["◆ 1", "2", "◆ 3", "▸  4"]
+        assert stage.fits()
+        seen = []
+        for _ in range(3):
+            await stage.press("apostrophe")
+            assert tunnels.selected is not None
+            seen.append(tunnels.selected.uid)
+        assert seen == [1, 3, 1]
+        assert stage.lines()[1].startswith("▸◆ 1")
+        tunnels.show(tuple(build.flow(n, packets=n) for n in (1, 2, 3)))
+        assert tunnels.marked == {1, 3}
+        tunnels.show((build.flow(1),))
+        assert tunnels.marked == {1}
+        await stage.press("m")
+        assert tunnels.marked == frozenset()
+        assert stage.lines()[1].startswith("▸ 1") or stage.lines()[1].startswith("▸  1")
+
+
+async def test_no_mark_no_jump() -> None:
+    async with staged(TunnelList()) as stage:
+        await stage.press("m", "apostrophe")
+        stage.widget.show(THREE)
+        await stage.press("apostrophe")
+        assert stage.widget.selected is not None
+        assert stage.widget.selected.uid == 4
+
+
+async def test_only_the_allowed_tunnels_are_shown() -> None:
+    async with staged(TunnelList()) as stage:
+        tunnels = stage.widget
+        tunnels.show((build.flow(1), build.denied(2), build.flow(3)))
+        tunnels.select(3)
+        tunnels.allow({1, 3})
+        assert ids(tunnels) == [1, 3]
+        assert tunnels.selected is not None
+        assert tunnels.selected.uid == 3
+        tunnels.show((build.flow(1), build.denied(2), build.flow(3), build.flow(5)))
+        assert ids(tunnels) == [1, 3]
+        tunnels.problems_only = True
+        assert ids(tunnels) == []
+        tunnels.problems_only = False
+        tunnels.allow({2})
+        assert ids(tunnels) == [2]
+        assert tunnels.selected.uid == 2
+        tunnels.allow(None)
+        assert ids(tunnels) == [2, 1, 3, 5]

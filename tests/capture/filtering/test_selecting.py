@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from capture.decode.columns import IcmpError
 from capture.filtering import Material, compile_filter
 from capture.filtering.registry import FIELDS
-from capture.packets import EMPTY
+from capture.packets import EMPTY, PacketView
 from capture.report.model import Attempt
 from tests.capture.filtering.build import found, material, packets, tunnels
 from tests.widgets import build
@@ -141,6 +141,16 @@ def test_several_requests_are_several_values() -> None:
     assert tunnels("delay > 40ms", asked) == [1]
     assert tunnels("delay === 5ms", asked) == []
     assert tunnels("delay all_ne 5ms", asked) == []
+
+
+def test_packets_that_were_let_go_are_not_missed() -> None:
+    whole = material()
+    kept = np.flatnonzero(whole.numbers > 4)
+    asked = Material(whole.flows, whole.facts, PacketView(whole.packets.rows[kept], kept + 1))
+    found_rows = packets("http or frame.number == 7 or tls.handshake", asked)
+    assert [int(kept[row - 1]) + 1 for row in found_rows] == [5, 7, 13, 14, 16, 17]
+    assert tunnels("http.request", asked) == [1, 2]
+    assert tunnels("tcp.len > 0 and frame.number < 6", asked) == [1]
 
 
 def test_nothing_to_judge() -> None:

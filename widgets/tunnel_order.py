@@ -1,0 +1,71 @@
+"""The order of the tunnels on the screen, and which of them are shown at all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from operator import attrgetter
+from typing import Any
+
+from capture.report.model import FlowReport
+from widgets.tunnel_columns import FAILING_FIRST, SORTED_BY
+
+__all__ = ["TunnelOrder"]
+
+_by_number = attrgetter("id")
+
+
+class TunnelOrder:
+    """Sorts flows by a column. Keys are kept, so that only flows that change cost anything."""
+
+    def __init__(self) -> None:
+        self.sort = FAILING_FIRST
+        """Key of the column that decides; change it with ``sort_by``."""
+        self.reverse = False
+        self.allowed: Collection[int] | None = None
+        """Uids of the flows that are shown; None: of all."""
+        self.problems_only = False
+        self._keys: dict[int, Any] = {}
+
+    def sort_by(self, key: str, flows: Iterable[FlowReport]) -> None:
+        """Let another column decide.
+
+        Args:
+            key: Of ``SORTED_BY``.
+            flows: All flows there are.
+
+        Raises:
+            ValueError: There is no such column.
+        """
+        if key not in SORTED_BY:
+            raise ValueError(f"no such column: {key}")
+        if key != self.sort:
+            self.sort = key
+            self._keys.clear()
+            self.learn(flows)
+
+    def learn(self, flows: Iterable[FlowReport]) -> None:
+        """Take notice of flows that are new or have changed."""
+        key_of = SORTED_BY[self.sort]
+        self._keys.update((flow.uid, key_of(flow)) for flow in flows)
+
+    def forget_others(self, uids: Collection[int]) -> None:
+        """Forget all flows but these."""
+        self._keys = {uid: key for uid, key in self._keys.items() if uid in uids}
+
+    def arrange(self, flows: Iterable[FlowReport]) -> list[FlowReport]:
+        """The flows that are shown, sorted.
+
+        Ties are broken by number, oldest first; what has no value comes last, both ways.
+        """
+        if self.allowed is not None:
+            allowed = self.allowed
+            flows = (flow for flow in flows if flow.uid in allowed)
+        if self.problems_only:
+            flows = (flow for flow in flows if flow.failing)
+        ordered = sorted(flows, key=_by_number)
+        keys = self._keys
+        lacking = [flow for flow in ordered if keys[flow.uid] is None]
+        if lacking:
+            ordered = [flow for flow in ordered if keys[flow.uid] is not None]
+        ordered.sort(key=lambda flow: keys[flow.uid], reverse=self.reverse)
+        return ordered + lacking
