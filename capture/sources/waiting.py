@@ -47,9 +47,8 @@ class WaitingSource:
             return
         inner = open_from(self._stream, self.info, spool=True)
         with self._lock:
+            # Closed meanwhile from another thread, its stream has ended.
             self._inner = inner
-            if self._closed:
-                inner.close()
         yield from inner.blocks()
 
     def progress(self) -> tuple[int, int | None]:
