@@ -35,6 +35,7 @@ def check_live(
     *,
     catalogue: Catalogue | None = None,
     progress: Callable[[float | None, str], None] | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> Report:
     """Read a source that may never end, until it does or a signal says so, and report.
 
@@ -44,6 +45,7 @@ def check_live(
         options: Passed to the analysis.
         catalogue: Texts of the rules; None: those that the options name.
         progress: Told twice a second what has come so far.
+        ready: Called once, when from now on a signal leads to a report.
 
     Raises:
         KeyboardInterrupt: A second signal came before the report was made.
@@ -54,6 +56,8 @@ def check_live(
             analysis = LiveAnalysis(
                 source.info, options, catalogue or Catalogue.load(options.rules)
             )
+            if ready is not None:
+                ready()
             _read(source, analysis, signals, progress)
             return analysis.report()
     finally:

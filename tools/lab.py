@@ -109,13 +109,14 @@ class Lab:
 
     def start(self, namespace: str, *command: str) -> subprocess.Popen[bytes]:
         """Start a program in a namespace; it ends with the lab at the latest."""
-        process = subprocess.Popen(
-            ["ip", "netns", "exec", namespace, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.directory / "errors.log").open("ab"),
-            cwd=ROOT,
-        )
+        with (self.directory / "errors.log").open("ab") as errors:
+            process = subprocess.Popen(
+                ["ip", "netns", "exec", namespace, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                cwd=ROOT,
+            )
         self._started.append(process)
         return process
 

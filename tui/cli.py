@@ -414,6 +414,7 @@ def _report_coming(
             opened.source,
             options,
             progress=(lambda part, label: bar(part, safe(label))) if bar.enabled else None,
+            ready=lambda: narrate(f"listening on {feed.title}; Ctrl+C ends it and reports"),
         )
     except UnreadableInput as error:
         bar.clear()

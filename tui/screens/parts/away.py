@@ -129,7 +129,7 @@ class AwayPart(MainPart):
 
     def marked(self) -> Sequence[FlowReport]:
         """The marked tunnels, in their order."""
-        uids: frozenset[int] = getattr(self._tunnels, "marked", frozenset())
+        uids = self._tunnels.marked
         return [flow for flow in self._snapshot_flows() if flow.uid in uids]
 
     def scoped(self, scope: str) -> Sequence[FlowReport]:
