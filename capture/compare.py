@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
+from heapq import nlargest
 from typing import Final, NamedTuple
 
 from capture.compare_tls import tls_rows
@@ -18,7 +19,7 @@ from capture.report.model import FlowReport, Step, StepState
 from capture.report.steps import HEALTHY
 from capture.units import duration, milliseconds, octets, plural
 
-__all__ = ["CompareRow", "Comparison", "Gravity", "Subject", "best_match", "compare"]
+__all__ = ["CompareRow", "Comparison", "Gravity", "Subject", "compare", "partners"]
 
 ABSENT: Final = "-"
 """Stands for what a tunnel does not have."""
@@ -121,31 +122,32 @@ def compare(left: Subject, right: Subject) -> Comparison:
     return Comparison(tuple(rows))
 
 
-def best_match(flows: Sequence[FlowReport], selected: FlowReport) -> FlowReport | None:
-    """The tunnel that tells most beside another: a healthy one beside one that fails, a
-    failing one beside a healthy one, as alike and as near in time as there is.
+def partners(
+    flows: Sequence[FlowReport], selected: FlowReport, limit: int = 20, *, same_capture: bool = True
+) -> list[FlowReport]:
+    """The tunnels that tell most beside another, the best first: healthy ones beside one that
+    fails, failing ones beside a healthy one, as alike and as near in time as there are.
 
     Args:
         flows: All tunnels of a capture.
-        selected: The one to find a partner for; need not be among them.
-
-    Returns:
-        None where there is no other tunnel.
+        selected: The one to find partners for.
+        limit: So many at most.
+        same_capture: ``selected`` is one of ``flows``.
     """
     want_healthy = selected.verdict not in HEALTHY
-    client = selected.client.rpartition(":")[0]
+    client = _host(selected.client)
 
     def rank(flow: FlowReport) -> tuple[bool, int, int]:
         alike = (
             4 * (flow.target == selected.target and flow.target is not None)
             + 2 * (flow.proxy == selected.proxy)
-            + (flow.client.rpartition(":")[0] == client)
+            + (_host(flow.client) == client)
         )
         fits = (flow.verdict in HEALTHY) == want_healthy
         return fits, alike, -abs(flow.start_ns - selected.start_ns)
 
-    others = (flow for flow in flows if flow is not selected and flow.uid != selected.uid)
-    return max(others, key=rank, default=None)
+    others = (flow for flow in flows if not same_capture or flow.uid != selected.uid)
+    return nlargest(limit, others, key=rank)
 
 
 def _row(
@@ -153,6 +155,13 @@ def _row(
 ) -> CompareRow:
     """A row whose difference, if there is one, has this gravity."""
     return CompareRow(step, name, left, right, Gravity.SAME if left == right else gravity)
+
+
+def _pair(
+    step: str, name: str, texts: Sequence[str], gravity: Gravity = Gravity.MINOR
+) -> CompareRow:
+    """As ``_row``, of both texts together."""
+    return _row(step, name, texts[0], texts[1], gravity)
 
 
 # -- who with whom -----------------------------------------------------------------------
@@ -233,7 +242,7 @@ def _options(step: str, sender: int, left: Subject, right: Subject) -> Iterator[
     yield both("MSS", lambda side: str(side.mss or ABSENT), Gravity.NOTABLE)
     yield both("window scale", _scale, Gravity.MINOR)
     sack = _yes_no(left.sack[sender]), _yes_no(right.sack[sender])
-    yield _row(step, "SACK permitted", *sack, Gravity.MINOR)
+    yield _pair(step, "SACK permitted", sack, Gravity.MINOR)
     yield both("timestamps", lambda side: _yes_no(side.timestamps), Gravity.MINOR)
     yield _row(step, "TTL", _ttl(ours), _ttl(theirs), _ttl_gravity(ours.ttl, theirs.ttl))
 
@@ -264,7 +273,7 @@ def _requests(left: Subject, right: Subject) -> Iterator[CompareRow]:
     yield _step("request", "connect", left, right)
     attempts = _attempts(left.facts), _attempts(right.facts)
     if len(left.facts.exchanges) > 1 or len(right.facts.exchanges) > 1:
-        yield _row("request", "replies in order", *attempts, Gravity.NOTABLE)
+        yield _pair("request", "replies in order", attempts, Gravity.NOTABLE)
     ours, theirs = _last(left.facts), _last(right.facts)
     yield from _request_rows(ours, theirs)
     yield _step("reply", "response", left, right)
@@ -287,16 +296,16 @@ def _request_rows(ours: Exchange, theirs: Exchange) -> Iterator[CompareRow]:
     if left is None and right is None:
         return
     method = left.method if left else ABSENT, right.method if right else ABSENT
-    yield _row("request", "method", *method, Gravity.NOTABLE)
+    yield _pair("request", "method", method, Gravity.NOTABLE)
     version = left.version if left else ABSENT, right.version if right else ABSENT
-    yield _row("request", "version", *version, Gravity.NOTABLE)
+    yield _pair("request", "version", version, Gravity.NOTABLE)
     oddities = [", ".join(item.malformed) if item else "" for item in (left, right)]
     if any(oddities):
-        yield _row("request", "malformed", *(text or ABSENT for text in oddities), Gravity.NOTABLE)
+        yield _pair("request", "malformed", [text or ABSENT for text in oddities], Gravity.NOTABLE)
     schemes = [
         item.credentials.scheme if item and item.credentials else ABSENT for item in (left, right)
     ]
-    yield _row("request", "credentials", *schemes, Gravity.NOTABLE)
+    yield _pair("request", "credentials", schemes, Gravity.NOTABLE)
     fields = left.headers if left else (), right.headers if right else ()
     for name, value, other in _fields(*fields):
         absent = ABSENT in (value, other)
@@ -313,7 +322,7 @@ def _reply_rows(ours: Exchange, theirs: Exchange) -> Iterator[CompareRow]:
     kinds = {item.status // 100 if item else 0 for item in (left, right)}
     same_code = left is not None and right is not None and left.status == right.status
     gravity = Gravity.GRAVE if len(kinds) > 1 else Gravity.MINOR if same_code else Gravity.NOTABLE
-    yield _row("reply", "status", *status, gravity)
+    yield _pair("reply", "status", status, gravity)
     fields = left.headers if left else (), right.headers if right else ()
     for name, value, other in _fields(*fields):
         yield _row("reply", name, value, other,
@@ -342,7 +351,7 @@ def _tls(left: Subject, right: Subject) -> Iterator[CompareRow]:
     if left.facts.tls is None and right.facts.tls is None:
         spoken = left.facts.tunnel_protocol, right.facts.tunnel_protocol
         if any(spoken):
-            yield _row("tunnel", "speaks", *(text or ABSENT for text in spoken), Gravity.NOTABLE)
+            yield _pair("tunnel", "speaks", [text or ABSENT for text in spoken], Gravity.NOTABLE)
         return
     yield _step("TLS", "client_hello", left, right)
     client, server = tls_rows(left.facts.tls, right.facts.tls)
@@ -379,7 +388,7 @@ def _data(left: Subject, right: Subject) -> Iterator[CompareRow]:
                              Gravity.NOTABLE if not all(unacked) else Gravity.SAME)  # fmt: skip
     waits = [_silence(subject.facts) for subject in (left, right)]
     gravity = _time_gravity(*(None if wait is None else wait * 1e3 for wait in waits))
-    yield CompareRow("data", "longest silence", *map(_seconds, waits), gravity)
+    yield CompareRow("data", "longest silence", _seconds(waits[0]), _seconds(waits[1]), gravity)
 
 
 def _resent(side: Direction) -> str:
@@ -406,11 +415,11 @@ def _end(left: Subject, right: Subject) -> Iterator[CompareRow]:
     yield _step("end", "close", left, right)
     closes = [_closes(subject.facts.closes) for subject in (left, right)]
     abrupt = {"RST" in text.partition(",")[0] for text in closes}
-    yield _row("end", "closed by", *closes, Gravity.NOTABLE if len(abrupt) > 1 else Gravity.MINOR)
+    yield _pair("end", "closed by", closes, Gravity.NOTABLE if len(abrupt) > 1 else Gravity.MINOR)
     spans = [subject.report.duration_s for subject in (left, right)]
     yield CompareRow("end", "lasted", duration(spans[0]), duration(spans[1]))
     titles = [_titles(subject.report) for subject in (left, right)]
-    yield _row("end", "findings", *titles)
+    yield _pair("end", "findings", titles)
 
 
 def _closes(closes: Iterable[tuple[str, Mark]]) -> str:

@@ -58,7 +58,9 @@ def _offered(left: TlsFacts, right: TlsFacts) -> Iterable[TlsRow]:
             [cipher for cipher in mine.ciphers if cipher not in other.ciphers]
             for mine, other in ((ours, theirs), (theirs, ours))
         ]
-        yield TlsRow("ciphers only here", *(_names(part, cipher_name) for part in only), True)
+        yield TlsRow(
+            "ciphers only here", _names(only[0], cipher_name), _names(only[1], cipher_name), True
+        )
     yield both("resumes by PSK", lambda hello: "yes" if hello.psk else "no", notable=False)
     yield both("ECH", lambda hello: "yes" if hello.ech else "no")
     yield both("size", lambda hello: f"{hello.length} bytes", notable=False)

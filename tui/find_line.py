@@ -43,12 +43,13 @@ class FindLine(Input):
         def control(self) -> FindLine:
             return self.line
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(
-            placeholder="host, SNI, target, verdict, words of a packet, or #number",
-            id=id,
-            compact=True,
-        )
+    def __init__(
+        self,
+        *,
+        placeholder: str = "host, SNI, target, verdict, words of a packet, or #number",
+        id: str | None = None,
+    ) -> None:
+        super().__init__(placeholder=placeholder, id=id, compact=True)
         self._back_to: Widget | None = None
 
     def on_key(self, event: events.Key) -> None:

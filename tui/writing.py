@@ -19,12 +19,12 @@ class AlreadyThere(CannotWrite):
     """There is a file of this name."""
 
 
-def write_whole(path: str, chunks: Iterable[str], *, replace: bool = False) -> int:
-    """Write text to a file that appears when it is complete.
+def write_whole(path: str, chunks: Iterable[str | bytes], *, replace: bool = False) -> int:
+    """Write text or bytes to a file that appears when it is complete.
 
     Args:
         path: Name; ``~`` is understood.
-        chunks: The text in pieces.
+        chunks: What to write, in pieces; text becomes UTF-8.
         replace: A file of this name may go.
 
     Returns:
@@ -42,9 +42,11 @@ def write_whole(path: str, chunks: Iterable[str], *, replace: bool = False) -> i
     part = ""
     try:
         handle, part = tempfile.mkstemp(prefix=f".{target.name[:80]}.", dir=target.parent)
-        with open(handle, "w", encoding="utf-8", errors="replace") as stream:
+        with open(handle, "wb") as stream:
             for chunk in chunks:
-                stream.write(chunk)
+                stream.write(
+                    chunk if isinstance(chunk, bytes) else chunk.encode("utf-8", "replace")
+                )
         # mkstemp's own permissions would keep colleagues out of a report.
         mask = os.umask(0)
         os.umask(mask)

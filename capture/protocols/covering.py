@@ -84,8 +84,10 @@ def login_spans(data: bytes) -> list[tuple[int, int]]:
 
 def _secrets(data: bytes) -> Iterator[tuple[int, int]]:
     yield from secret_spans(data)
-    for match in _PROSE.finditer(data):
-        yield match.span("value")
+    lowered = data.lower()
+    if b"pass" in lowered or b"pwd" in lowered:
+        for match in _PROSE.finditer(data):
+            yield match.span("value")
     for match in _AUTHORITY.finditer(data):
         # A password whose @ was not captured, or is further on.
         if match.end() == len(data) and not _PORT.match(match["value"]):

@@ -63,6 +63,9 @@ _OPTION: Final = re.compile(
     rb"(?P<value>\"[^\"\r\n:]{1,64}:[^\"\r\n]*|'[^'\r\n:]{1,64}:[^'\r\n]*|[^\s:\"']{1,64}:\S+)"
 )
 """curl's user and password, where a command is quoted (a User-Agent, a page)."""
+_COMMAND_WORDS: Final = (b"pass ", b"auth", b"oper ", b" login ")
+_SCHEME_ENDS: Final = (b"://", b":\\", b":/\\")
+_USER_OPTIONS: Final = (b"-u ", b"-u=", b"-u\t")
 _SCHEME: Final = re.compile(
     rb"(?i)(?:basic|digest|ntlm|negotiate|bearer|kerberos|hawk|scram-[a-z0-9-]+)[ \t]+"
 )
@@ -95,12 +98,16 @@ _cached = lru_cache(maxsize=512)(_mask)
 
 def secret_spans(data: bytes) -> Iterator[tuple[int, int]]:
     """Where secrets stand in text, in no order, possibly overlapping."""
-    yield from _values(data, _COMMAND, _LOGIN)
+    # A word that must be there is found many times faster than the pattern around it.
+    lowered = data.lower()
+    if any(word in lowered for word in _COMMAND_WORDS):
+        yield from _values(data, _COMMAND, _LOGIN)
     if b":" in data:
-        yield from _field_spans(data)
+        yield from _field_spans(data, b"authorization" in lowered)
         yield from _named_values(data, _JSON)
     if b"@" in data:
-        yield from _userinfo_spans(data)
+        if b"connect " in lowered or any(sign in data for sign in _SCHEME_ENDS):
+            yield from _userinfo_spans(data)
         yield from _values(data, _PAIR)
     if b"=" in data:
         yield from _named_values(data, _PARAMETER)
@@ -110,9 +117,10 @@ def secret_spans(data: bytes) -> Iterator[tuple[int, int]]:
         yield from _values(data, _JWT)
     if b"TlRM" in data:
         yield from _values(data, _NTLM)
-    if b"-u" in data or b"-U" in data or b"user" in data:
+    if b"user" in data or any(option in lowered for option in _USER_OPTIONS):
         yield from _values(data, _OPTION)
-    yield from _values(data, _TOKEN)
+    if b"basic " in lowered or b"bearer " in lowered:
+        yield from _values(data, _TOKEN)
 
 
 def _values(data: bytes, *patterns: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
@@ -134,14 +142,14 @@ def _userinfo_spans(data: bytes) -> Iterator[tuple[int, int]]:
             yield match.start() + found[0], match.start() + found[1]
 
 
-def _field_spans(data: bytes) -> Iterator[tuple[int, int]]:
+def _field_spans(data: bytes, authorization: bool) -> Iterator[tuple[int, int]]:
     for match in _FIELD.finditer(data):
         if _secret(match["name"]):
             start, end = match.span("value")
             if b"auth" in match["name"].lower():
                 start = _after_scheme(data, start, end)
             yield start, end
-    for match in _AUTHORIZATION.finditer(data):
+    for match in _AUTHORIZATION.finditer(data) if authorization else ():
         start, end = match.span("value")
         yield _after_scheme(data, start, end), end
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from capture.protocols.events import Certificate
 from capture.protocols.text import printable
 
-__all__ = ["parse_certificate"]
+__all__ = ["Element", "children", "dotted", "first_body", "parse_certificate"]
 
 MAX_NAMES: Final = 100
 MAX_ELEMENTS: Final = 200
@@ -39,14 +39,16 @@ _ATTRIBUTES: Final = {
 _ALT_NAME: Final = bytes.fromhex("551d11")
 
 
-class _Element(NamedTuple):
+class Element(NamedTuple):
+    """A DER element (X.690 section 8.1): its tag, and what is inside."""
+
     tag: int
     body: bytes
 
 
 def parse_certificate(data: bytes) -> Certificate:
     """Read a DER certificate; fields that cannot be read are empty or None."""
-    fields = list(_children(_first(_first(data))))  # Certificate, TBSCertificate
+    fields = list(children(first_body(first_body(data))))  # Certificate, TBSCertificate
     if fields and fields[0].tag == VERSION:
         fields = fields[1:]
     # serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo, …
@@ -63,7 +65,7 @@ def parse_certificate(data: bytes) -> Certificate:
     )
 
 
-def _children(data: bytes) -> Iterator[_Element]:
+def children(data: bytes) -> Iterator[Element]:
     """Elements of a constructed one, as far as they are whole (X.690 section 8.1)."""
     at = 0
     for _ in range(MAX_ELEMENTS):
@@ -79,29 +81,29 @@ def _children(data: bytes) -> Iterator[_Element]:
             at += size
         if at + length > len(data):
             return
-        yield _Element(tag, data[at : at + length])
+        yield Element(tag, data[at : at + length])
         at += length
 
 
-def _first(data: bytes) -> bytes:
+def first_body(data: bytes) -> bytes:
     """Body of the first element; empty when there is none."""
-    return next(_children(data), _Element(0, b"")).body
+    return next(children(data), Element(0, b"")).body
 
 
 def _name(data: bytes) -> str:
     """A distinguished name as RFC 4514 writes it, most specific part first."""
     parts = []
-    for relative in _children(data):
-        for attribute in _children(relative.body):
-            pair = list(_children(attribute.body))
+    for relative in children(data):
+        for attribute in children(relative.body):
+            pair = list(children(attribute.body))
             if len(pair) < 2:
                 continue
-            kind = _ATTRIBUTES.get(pair[0].body) or _dotted(pair[0].body)
+            kind = _ATTRIBUTES.get(pair[0].body) or dotted(pair[0].body)
             parts.append(f"{kind}={_escaped(_text(pair[1]))}")
     return ", ".join(reversed(parts))
 
 
-def _text(element: _Element) -> str:
+def _text(element: Element) -> str:
     if element.tag == BMP_STRING:
         return printable(element.body.decode("utf-16-be", "replace"), 200)
     if element.tag == UNIVERSAL_STRING:
@@ -117,7 +119,7 @@ def _escaped(value: str) -> str:
     return value
 
 
-def _dotted(oid: bytes) -> str:
+def dotted(oid: bytes) -> str:
     """An object identifier in dotted form (X.690 section 8.19)."""
     numbers: list[int] = []
     value = 0
@@ -133,11 +135,11 @@ def _dotted(oid: bytes) -> str:
 
 
 def _validity(data: bytes) -> tuple[datetime | None, datetime | None]:
-    times = [_time(element) for element in _children(data)]
+    times = [_time(element) for element in children(data)]
     return (times[0] if times else None), (times[1] if len(times) > 1 else None)
 
 
-def _time(element: _Element) -> datetime | None:
+def _time(element: Element) -> datetime | None:
     """UTCTime or GeneralizedTime (RFC 5280 section 4.1.2.5), to the second."""
     digits = element.body.removesuffix(b"Z")
     if not digits.isdigit():
@@ -161,15 +163,15 @@ def _time(element: _Element) -> datetime | None:
         return None
 
 
-def _alternative_names(fields: list[_Element]) -> tuple[str, ...]:
+def _alternative_names(fields: list[Element]) -> tuple[str, ...]:
     """DNS names and addresses of subjectAltName (RFC 5280 section 4.2.1.6)."""
     extensions = next((field.body for field in fields if field.tag == EXTENSIONS), b"")
     names: list[str] = []
-    for extension in _children(_first(extensions)):
-        parts = list(_children(extension.body))
+    for extension in children(first_body(extensions)):
+        parts = list(children(extension.body))
         if len(parts) < 2 or parts[0].body != _ALT_NAME:
             continue
-        for name in _children(_first(parts[-1].body)):
+        for name in children(first_body(parts[-1].body)):
             if name.tag == DNS_NAME:
                 names.append(printable(name.body, 255))
             elif name.tag == IP_ADDRESS and (address := _address(name.body)):

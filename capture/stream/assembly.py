@@ -113,7 +113,8 @@ def _unwrapped(seq: NDArray[np.uint32]) -> Ints:
     """Sequence numbers that go on beyond 4 GiB, from those that begin anew there."""
     if not len(seq):
         return np.zeros(0, np.int64)
-    steps = np.diff(seq.astype(np.int64), prepend=0)
+    wide = seq.astype(np.int64)
+    steps = wide - np.concatenate(([0], wide[:-1]))
     steps = (steps + (1 << 31)) % (1 << 32) - (1 << 31)
     return np.cumsum(steps)
 

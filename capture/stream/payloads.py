@@ -6,18 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from capture.decode.columns import Segments
 from capture.frames import FrameBlock
 
-__all__ = ["payload_spans"]
+__all__ = ["payload_spans", "segments_of"]
 
 
-def payload_spans(
-    frames: Sequence[bytes], linktypes: Sequence[int]
-) -> list[tuple[int, int] | None]:
-    """Where the TCP payload lies in each frame; None for what is no TCP segment of its own.
+def segments_of(frames: Sequence[bytes], linktypes: Sequence[int]) -> Segments:
+    """The TCP segments in some frames, each frame by itself, as the decoder reads them.
 
-    The program's own decoder says so, because it knows every encapsulation that flows are
-    tracked through.
+    Args:
+        frames: Captured bytes.
+        linktypes: LINKTYPE number of each.
+
+    Returns:
+        Columns whose ``number`` counts the frames from 1, and whose offsets are those in
+        all frames one after the other.
     """
     from capture.decode.decoder import Decoder
 
@@ -35,15 +39,28 @@ def payload_spans(
         position=offsets,
         first_number=1,
     )
-    segments = Decoder().decode(block).segments
-    spans: list[tuple[int, int] | None] = [None] * count
+    return Decoder().decode(block).segments
+
+
+def payload_spans(
+    frames: Sequence[bytes], linktypes: Sequence[int]
+) -> list[tuple[int, int] | None]:
+    """Where the TCP payload lies in each frame; None for what is no TCP segment of its own.
+
+    The program's own decoder says so, because it knows every encapsulation that flows are
+    tracked through.
+    """
+    segments = segments_of(frames, linktypes)
+    ends = np.cumsum([len(frame) for frame in frames]).tolist()
+    spans: list[tuple[int, int] | None] = [None] * len(frames)
     for number, at, captured in zip(
         segments.number.tolist(),
         segments.payload_at.tolist(),
         segments.payload_captured.tolist(),
         strict=True,
     ):
-        start = at - int(offsets[number - 1])
-        if 0 <= start <= start + captured <= len(frames[number - 1]):
+        length = len(frames[number - 1])
+        start = at - (ends[number - 1] - length)
+        if 0 <= start <= start + captured <= length:
             spans[number - 1] = (start, start + captured)
     return spans

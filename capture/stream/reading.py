@@ -73,6 +73,13 @@ class StreamReader:
         """Length of a side's stream in bytes, holes included."""
         return self.assembly.sides[side].total
 
+    def row_of(self, side: int, offset: int) -> int | None:
+        """Row of the packet that holds a byte; None where none does."""
+        pieces = self.assembly.sides[side]
+        at = int(np.searchsorted(pieces.end, offset, side="right"))
+        held = at < len(pieces) and int(pieces.start[at]) <= offset
+        return int(pieces.row[at]) if held else None
+
     def read(self, side: int, start: int, end: int) -> list[Chunk]:
         """A range of a stream, without a break: what is missing has a chunk of its own.
 
@@ -85,13 +92,15 @@ class StreamReader:
         if start >= end:
             return []
         if not self._masked:
-            return self._raw(side, start, end)
-        wide = self._raw(side, max(0, start - CONTEXT_BEFORE), end + CONTEXT_BEHIND)
+            return self.raw(side, start, end)
+        wide = self.raw(side, max(0, start - CONTEXT_BEFORE), end + CONTEXT_BEHIND)
         return _clipped([self._covered(side, chunk) for chunk in wide], start, end)
 
     # -- bytes ------------------------------------------------------------------------
 
-    def _raw(self, side: int, start: int, end: int) -> list[Chunk]:
+    def raw(self, side: int, start: int, end: int) -> list[Chunk]:
+        """As ``read``, with every secret in it: for parsers, never to be shown."""
+        start = max(0, start)
         pieces = self.assembly.sides[side]
         end = min(end, pieces.total)
         first = int(np.searchsorted(pieces.end, start, side="right"))
@@ -166,7 +175,7 @@ class StreamReader:
     def _login(self, side: int) -> list[tuple[int, int]]:
         """Where the secrets of a SOCKS handshake lie, which have no names to go by."""
         if side not in self._logins:
-            start = self._raw(side, 0, min(LOGIN_BYTES, self.total(side)))
+            start = self.raw(side, 0, min(LOGIN_BYTES, self.total(side)))
             self._logins[side] = login_spans(start[0].data) if start else []
         return self._logins[side]
 

@@ -91,7 +91,7 @@ class StreamText:
         self._turns = reader.assembly.turns
         requests = Requests()
         self._parsers = tuple(SideParser(side, requests) for side in (0, 1))
-        self._wording = _Wording(), _Wording()
+        self._wording = _Wording(reader), _Wording(reader)
         self._turn = 0
         self._at = 0
         self._in_turn = False
@@ -135,7 +135,7 @@ class StreamText:
         upto = min(end, start + room)
         found: list[Item] = []
         parser = self._parsers[side]
-        for chunk in self._reader.read(side, start, upto):
+        for chunk in self._reader.raw(side, start, upto):
             if chunk.missing:
                 found.extend(parser.gap(chunk.missing, chunk.start))
             else:
@@ -189,7 +189,8 @@ class StreamText:
 class _Wording:
     """Items of one side as lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: StreamReader) -> None:
+        self._reader = reader
         self._handshakes = Handshakes()
 
     def lines(self, side: int, items: list[Item]) -> Iterator[StreamLine]:
@@ -204,9 +205,9 @@ class _Wording:
             if fold:
                 yield _folded(side, fold, items[at:last])
             elif item.kind is ItemKind.HEAD:
-                yield from _head_lines(side, item)
+                yield from _head_lines(side, self._shown(side, item))
             elif item.kind is ItemKind.BODY:
-                yield from _text_lines(side, item)
+                yield from _text_lines(side, self._shown(side, item))
             elif item.kind is ItemKind.RECORD:
                 yield from self._record(side, item)
             else:
@@ -214,6 +215,12 @@ class _Wording:
                 text = f"[{octets(item.end - item.start)} not captured]"
                 yield StreamLine(side, LineKind.GAP, text, item.start, item.end)
             at = last
+
+    def _shown(self, side: int, item: Item) -> Item:
+        """An item as it may be shown. Only these are masked: by far the most bytes of most
+        streams are ciphertext, of which nothing is shown."""
+        chunks = self._reader.read(side, item.start, item.end)
+        return item._replace(data=b"".join(chunk.data for chunk in chunks))
 
     def _record(self, side: int, item: Item) -> Iterator[StreamLine]:
         length = item.end - item.start

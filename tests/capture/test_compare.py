@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from capture.compare import CompareRow, Comparison, Gravity, Subject, best_match, compare
+from capture.compare import CompareRow, Comparison, Gravity, Subject, compare, partners
 from capture.facts import CLIENT, PROXY, Direction, Exchange, FlowFacts
 from capture.protocols.events import Certificate, Credentials
 from capture.report.model import FlowReport
@@ -28,9 +29,9 @@ def subject(report: FlowReport | None = None, facts: FlowFacts | None = None) ->
 
 def with_side(sender: int, **changes: object) -> FlowFacts:
     facts = tunnel_facts()
-    sides = list(facts.sides)
-    sides[sender] = replace(Direction(packets=9, mss=1460, wscale=7, ttl=64), **changes)  # type: ignore[arg-type]
-    return replace(facts, sides=tuple(sides))
+    side = replace(Direction(packets=9, mss=1460, wscale=7, ttl=64), **changes)  # type: ignore[arg-type]
+    sides = (side, facts.sides[1]) if sender == CLIENT else (facts.sides[0], side)
+    return replace(facts, sides=sides)
 
 
 def row(comparison: Comparison, step: str, name: str) -> CompareRow:
@@ -113,7 +114,7 @@ def test_latencies(times: tuple[float, float], gravity: Gravity) -> None:
     assert row(compare(*sides), "reply", "reply").gravity is gravity
 
 
-def asked(**changes: object) -> Subject:
+def asked(**changes: Any) -> Subject:
     exchange = Exchange(
         request(**changes), mark(4), response(200, "Connection established"), mark(5, 196.8)
     )
@@ -168,8 +169,12 @@ def test_partners() -> None:
         denied(6),
     )
     healthy = flows[3]
-    assert best_match(flows, fails) is healthy  # same client, proxy and target, and nearest
-    assert best_match(flows, healthy) is fails
-    assert best_match((fails, flows[5]), fails) is flows[5]
-    assert best_match((fails,), fails) is None
-    assert best_match((), fails) is None
+    assert partners(flows, fails)[0] is healthy  # same client, proxy and target, and nearest
+    assert partners(flows, healthy)[0] is fails
+    assert partners((fails, flows[5]), fails) == [flows[5]]
+    assert partners((fails,), fails) == []
+    assert len(partners(flows, fails, limit=2)) == 2
+
+
+def test_a_partner_in_another_capture_may_have_the_same_number() -> None:
+    assert partners((flow(1),), denied(1), same_capture=False) == [flow(1)]

@@ -2,14 +2,113 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 
 from tui.screens.parts.base import MainPart
+
+if TYPE_CHECKING:
+    from capture.report.model import FlowReport
 
 
 class CloserPart(MainPart):
     """Looking closer: the stream, TLS, plots, and two tunnels side by side."""
 
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "stream", "Follow stream", id="main.stream",
+                tooltip="What both ends said, as text, bytes and sizes"),
+        Binding("i", "tls", "TLS", show=False, id="main.tls",
+                tooltip="The handshake in full: offers, choices, certificates"),
+        Binding("d", "compare", "Compare", id="main.compare",
+                tooltip="Beside a marked tunnel, or the one that fits best"),
+    ]  # fmt: skip
+
+    def _chosen(self) -> FlowReport | None:
+        """The selected tunnel; says so when there is none."""
+        flow = self._tunnels.selected
+        if flow is None or self._snapshot is None:
+            self.tell("no tunnel is selected")
+            return None
+        return flow
+
+    def action_stream(self) -> None:
+        from tui.screens.stream import StreamScreen
+
+        flow = self._chosen()
+        if flow is None or self._snapshot is None:
+            return
+        screen = StreamScreen(
+            self._bridge,
+            self._snapshot.packets,
+            flow,
+            glyphs=self._glyphs,
+            open_packet=self.open_packet,
+        )
+        self.app.push_screen(screen)
+
+    def action_tls(self) -> None:
+        from capture.stream.tls_detail import read_tls
+        from tui.screens.tls import TlsScreen
+
+        flow, snapshot = self._chosen(), self._snapshot
+        if flow is None or snapshot is None:
+            return
+        view = snapshot.packets
+        detail = read_tls(view, view.of_flow(flow.uid), self._fetch)
+        screen = TlsScreen(flow, detail, glyphs=self._glyphs, open_packet=self.open_packet)
+        self.app.push_screen(screen)
+
+    def action_compare(self) -> None:
+        self.compare_with("")
+
+    def compare_with(self, path: str) -> None:
+        """Compare the selected tunnel: with one of another capture file, or (no path) with
+        the marked one of this capture, else with the one that fits best."""
+        from tui.screens.compare import Capture, CompareScreen
+
+        flow, snapshot = self._chosen(), self._snapshot
+        if flow is None or snapshot is None:
+            return
+        app = self.app
+        title = getattr(app, "capture_title", "")
+        screen = CompareScreen(
+            Capture(self._bridge, snapshot, title),
+            flow,
+            self._marked_partner(flow),
+            glyphs=self._glyphs,
+            opener=getattr(app, "opener", None),
+            other=path,
+        )
+        app.push_screen(screen)
+
+    def _marked_partner(self, flow: FlowReport) -> FlowReport | None:
+        """The first marked tunnel that is not the selected one."""
+        marked: frozenset[int] = getattr(self._tunnels, "marked", frozenset())
+        flows = self._snapshot.report.flows if self._snapshot is not None else ()
+        found = (other for other in flows if other.uid in marked and other.uid != flow.uid)
+        return next(found, None)
+
+    def _fetch(self, number: int) -> bytes:
+        """A frame's bytes by its 1-based number; raises ``LookupError``."""
+        if self._snapshot is None:
+            raise LookupError("nothing was read yet")
+        return self._bridge.frame(self._snapshot.packets, number)
+
+    def open_packet(self, number: int) -> None:
+        """Show a packet in full, among those of its tunnel."""
+        from tui.screens.packet import PacketScreen
+
+        snapshot = self._snapshot
+        if snapshot is None or not 1 <= number <= len(snapshot.packets):
+            return
+        uid = int(snapshot.packets.rows["flow"][number - 1])
+        screen = PacketScreen(
+            self._bridge,
+            snapshot,
+            number,
+            rows=snapshot.packets.of_flow(uid) if uid else None,
+            describer=self._describer,
+            glyphs=self._glyphs,
+        )
+        self.app.push_screen(screen)

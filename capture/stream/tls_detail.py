@@ -1,0 +1,196 @@
+"""A TLS handshake read again from its packets, with everything that travels in clear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.facts import CLIENT, PROXY
+from capture.packets import PacketView
+from capture.protocols.tls_offer import ClientOffer, ServerChoice, read_client, read_server
+from capture.protocols.x509_detail import CertificateDetail, read_chain
+from capture.record import record
+from capture.stream.assembly import assemble
+from capture.stream.handshakes import Handshakes, Message
+from capture.stream.items import APPLICATION_DATA, Item, ItemKind, Requests, SideParser
+from capture.stream.reading import FetchFrame, StreamReader
+
+__all__ = ["ClearAlert", "TlsDetail", "read_tls"]
+
+LIMIT: Final = 1 << 18
+"""Bytes of each side that are read: heads of the proxy, and handshakes with long chains."""
+MAX_HELLOS: Final = 4
+
+_CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE = 1, 2, 11
+_CERTIFICATE_REQUEST, _SERVER_KEY_EXCHANGE, _TICKET = 13, 12, 4
+_HANDSHAKE, _ALERT, _CHANGE_CIPHER_SPEC = 22, 21, 20
+_TLS13: Final = 0x0304
+_NAMED_CURVE: Final = 3
+
+
+@record
+class ClearAlert:
+    """An alert that is not encrypted."""
+
+    sender: int
+    level: int
+    code: int
+    row: int
+    """Row of its packet."""
+
+
+@dataclass(slots=True)
+class TlsDetail:
+    """What a handshake shows to everybody on the path. Filled while it is read, and not
+    changed afterwards."""
+
+    client: ClientOffer | None = None
+    """The (last) ClientHello."""
+    client_row: int = -1
+    hellos: int = 0
+    """ClientHellos sent: two around a HelloRetryRequest."""
+    retry: ServerChoice | None = None
+    """HelloRetryRequest (RFC 8446 section 4.1.4)."""
+    server: ServerChoice | None = None
+    server_row: int = -1
+    chain: tuple[CertificateDetail, ...] = ()
+    """Certificates of the server, as it sent them."""
+    chain_row: int = -1
+    client_chain: tuple[CertificateDetail, ...] = ()
+    certificate_request: bool = False
+    exchange_group: int | None = None
+    """Named curve of the ServerKeyExchange (RFC 8422 section 5.4), TLS 1.2 and older."""
+    ticket: bool = False
+    """The server gave a session ticket in clear (TLS 1.2, RFC 5077)."""
+    alerts: tuple[ClearAlert, ...] = ()
+    early_records: int = 0
+    """Encrypted records that the client sent before the server's hello: early data."""
+    missing: int = 0
+    """Bytes among those that were read which the capture does not hold."""
+
+    @property
+    def version(self) -> int | None:
+        """The version agreed on."""
+        return self.server.version if self.server else None
+
+    @property
+    def resumed(self) -> bool | None:
+        """Whether an earlier session goes on; None where it cannot be told."""
+        if self.client is None or self.server is None:
+            return None
+        if self.server.version >= _TLS13:
+            return self.server.psk
+        if self.chain:
+            return False
+        same = self.server.session_id and self.server.session_id == self.client.session_id
+        return True if same else None
+
+
+def read_tls(view: PacketView, rows: NDArray[np.int64], fetch: FetchFrame) -> TlsDetail:
+    """Read the handshake in a flow.
+
+    Args:
+        view: The packet index.
+        rows: The flow's packets.
+        fetch: Fetches frames.
+    """
+    reader = StreamReader(fetch, view, assemble(view, rows))
+    reading = _Reading(reader)
+    for side in (CLIENT, PROXY):
+        reading.side(side)
+    return reading.detail
+
+
+class _Reading:
+    """Gathers the detail from the records of both sides."""
+
+    def __init__(self, reader: StreamReader) -> None:
+        self._reader = reader
+        self._requests = Requests()
+        self._sealed_rows: list[int] = []
+        self.detail = TlsDetail()
+
+    def side(self, side: int) -> None:
+        handshakes = Handshakes()
+        for item in self._items(side):
+            if item.kind is ItemKind.GAP:
+                self.detail.missing += item.end - item.start
+                handshakes.lost()
+            if item.kind is not ItemKind.RECORD:
+                continue
+            if item.type == _HANDSHAKE and item.whole:
+                for message in handshakes.feed(item.data, item.start + 5):
+                    self._message(side, message)
+            elif item.type == _ALERT and len(item.data) == 2:
+                self._alert(side, item)
+            elif item.type == _CHANGE_CIPHER_SPEC:
+                handshakes.encrypted = True
+            elif item.type == APPLICATION_DATA:
+                self._sealed(side, item)
+        unfinished = handshakes.unfinished
+        if unfinished[:1] == bytes([_CLIENT_HELLO]) and side == CLIENT:
+            offer = read_client(unfinished)
+            if offer is not None and self.detail.client is None:
+                self.detail.client = offer
+
+    def _items(self, side: int) -> Iterator[Item]:
+        parser = SideParser(side, self._requests)
+        for chunk in self._reader.raw(side, 0, min(LIMIT, self._reader.total(side))):
+            if chunk.missing:
+                yield from parser.gap(chunk.missing, chunk.start)
+            else:
+                yield from parser.feed(chunk.data, chunk.start)
+        yield from parser.finish()
+
+    def _row(self, side: int, offset: int) -> int:
+        row = self._reader.row_of(side, offset)
+        return -1 if row is None else row
+
+    def _message(self, side: int, message: Message) -> None:
+        detail, kind = self.detail, message.type
+        if not message.data:
+            return
+        if kind == _CLIENT_HELLO and side == CLIENT and detail.hellos < MAX_HELLOS:
+            offer = read_client(message.data)
+            if offer is not None:
+                detail.client, detail.hellos = offer, detail.hellos + 1
+                detail.client_row = self._row(side, message.offset)
+        elif kind == _SERVER_HELLO and side == PROXY:
+            choice = read_server(message.data)
+            if choice is not None and choice.retry:
+                detail.retry = choice
+            elif choice is not None and detail.server is None:
+                detail.server = choice
+                detail.server_row = self._row(side, message.offset)
+        elif kind == _CERTIFICATE:
+            chain = read_chain(message.data)
+            if side == CLIENT:
+                detail.client_chain = chain
+            elif not detail.chain:
+                detail.chain, detail.chain_row = chain, self._row(side, message.offset)
+        elif kind == _CERTIFICATE_REQUEST:
+            detail.certificate_request = True
+        elif kind == _SERVER_KEY_EXCHANGE and message.data[4:5] == bytes([_NAMED_CURVE]):
+            detail.exchange_group = int.from_bytes(message.data[5:7], "big")
+        elif kind == _TICKET:
+            detail.ticket = True
+
+    def _alert(self, side: int, item: Item) -> None:
+        level, code = item.data
+        if level in (1, 2):
+            alert = ClearAlert(side, level, code, self._row(side, item.start))
+            self.detail.alerts = (*self.detail.alerts, alert)[:16]
+
+    def _sealed(self, side: int, item: Item) -> None:
+        """Count the client's encrypted records that came before the server's hello."""
+        if side == CLIENT:
+            self._sealed_rows.append(self._row(side, item.start))
+            return
+        if self._sealed_rows and self.detail.server_row >= 0:
+            before = [row for row in self._sealed_rows if 0 <= row < self.detail.server_row]
+            self.detail.early_records = len(before)
+        self._sealed_rows = []
