@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from capture.analysis import Analysis
-from capture.frames import Source, SourceInfo, UnreadableInput
+from capture.frames import FrameBlock, Source, SourceInfo, UnreadableInput
 from capture.judging import Catalogue
 from capture.options import AnalysisOptions
 from capture.report.model import Report, SourceReport
@@ -111,7 +111,7 @@ class Engine(threading.Thread):
         try:
             catalogue = self._catalogue or Catalogue.load(self._options.rules)
             analysis = analysis_of(self._source, self._options, catalogue)
-            self._read(analysis)
+            self._read(analysis, self.begin(analysis))
             while analysis.behind and not self._stop_asked.is_set():
                 self._publish(analysis)
         except UnreadableInput as problem:
@@ -122,13 +122,21 @@ class Engine(threading.Thread):
             self._source.close()
         if not self._stop_asked.is_set():
             self._publish(analysis, finished=True, error=error)
+            self.ended()
 
-    def _read(self, analysis: Analysis) -> None:
+    def begin(self, analysis: Analysis) -> Callable[[FrameBlock], None]:
+        """Called before the first block; returns what takes the blocks for the analysis."""
+        return analysis.take
+
+    def ended(self) -> None:
+        """Called when all was read and published."""
+
+    def _read(self, analysis: Analysis, take: Callable[[FrameBlock], None]) -> None:
         due = time.monotonic()
         for block in self._source.blocks():
             if self._stop_asked.is_set():
                 return
-            analysis.take(block)
+            take(block)
             now = time.monotonic()
             if self._clear_asked.is_set():
                 self._clear_asked.clear()

@@ -45,6 +45,22 @@ class ReplayClock:
     playing: bool = False
     at_packet: int = 0
     """Number of the last packet shown (1-based; 0: before the first)."""
+    packets: int = 0
+    """Packets of the whole recording."""
+    share: float = 1.0
+    """Which part of the recording is behind the clock, 0 to 1; by packets without times."""
+    timed: bool = True
+    """False: the file has no times, and the clock goes by packets."""
+    at_end: bool = False
+    """The state shown is the final one."""
+    skipping: bool = False
+    """Long silences are skipped."""
+    flow: int | None = None
+    """Uid of the failing tunnel that the last step led to, while the clock stands there."""
+    note: str = ""
+    """One line about the last command, where it could not be done."""
+    asked: int = 0
+    """Commands obeyed so far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from capture.packets import PacketView
+    from capture.replay.controls import ReplayControls
     from capture.snapshot import Snapshot
 
 __all__ = ["EngineBridge", "EngineLike", "FrameStore"]
@@ -53,6 +54,16 @@ class Forgetting(Protocol):
 
     def clear(self) -> None:
         """Forget what was seen so far, and go on; safe from any thread."""
+        ...
+
+
+@runtime_checkable
+class Replaying(Protocol):
+    """An engine whose capture can be played."""
+
+    @property
+    def replay(self) -> ReplayControls:
+        """Takes commands, from any thread."""
         ...
 
 
@@ -109,6 +120,12 @@ class EngineBridge:
         engine.clear()
         return True
 
+    @property
+    def replay(self) -> ReplayControls | None:
+        """Takes commands to the replay's clock; None where nothing can be replayed."""
+        engine: object = self._engine
+        return engine.replay if isinstance(engine, Replaying) else None
+
     def poll(self) -> Snapshot | None:
         """The newest snapshot if the screen has not had it yet, else None."""
         newest = self._engine.latest() if self._engine is not None else None
@@ -164,11 +181,13 @@ class EngineBridge:
                 message is one line.
         """
         store = self._engine.store if self._engine is not None else None
-        if not 1 <= number <= len(view):
-            raise LookupError(f"there is no packet {number}")
+        place = view.row(number)
+        if place is None:
+            gone = 0 < number <= view.last_number
+            raise LookupError(f"packet {number} was let go" if gone else f"no packet {number}")
         if store is None:
             raise LookupError("the capture's bytes are not kept")
-        row = view.rows[number - 1]
+        row = view.rows[place]
         try:
             return store.frame(int(row["position"]), int(row["caplen"]))
         except Exception as error:

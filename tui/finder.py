@@ -70,7 +70,8 @@ class Finder:
             same: The rows only continue the former ones.
         """
         self._view, self._rows, self._describe = view, rows, describe
-        if self.query and not same:
+        shrunk = self._search is not None and self._search.count > self._count
+        if self.query and (shrunk or not same):
             self._restart()
         elif self._search is not None:
             self._search.extend(self._count)

@@ -91,6 +91,11 @@ class PacketSearch:
         return not self._ranges
 
     @property
+    def count(self) -> int:
+        """Rows there are."""
+        return self._count
+
+    @property
     def progress(self) -> float:
         """From 0 to 1."""
         return self._done / self._count if self._count else 1.0

@@ -53,7 +53,10 @@ def open_bridge(feed: Feed, setup: Setup) -> EngineBridge:
 def _make_engine(opened: Opened, setup: Setup) -> EngineLike:
     from capture.engine import Engine
 
-    return Engine(
+    engine: type[Engine] = Engine
+    if not opened.live:
+        from capture.replay.engine import ReplayEngine as engine
+    return engine(
         opened.source,
         replace(setup.options, keep_packets=True),
         period_s=setup.period_s,

@@ -117,14 +117,14 @@ class IssuePanel(LineList):
             self._flow, self._findings, width - 1, self.glyphs, self._explain, self._clock_ns
         )
 
-    def age(self, clock_ns: int) -> None:
+    def age(self, clock_ns: int | None) -> None:
         """Show how long the tunnel has been waiting; draws nothing else again.
 
         Args:
-            clock_ns: The moment that a live capture, or a replay, has got to.
+            clock_ns: The moment that a live capture, or a replay, has got to; None: it is over.
         """
-        self._clock_ns = clock_ns
-        if wait_of(self._flow, clock_ns) is not None:
+        before, self._clock_ns = self._clock_ns, clock_ns
+        if wait_of(self._flow, before) or wait_of(self._flow, clock_ns):
             self._lay_out_again()
 
     def _lay_out_again(self) -> None:

@@ -89,14 +89,14 @@ class Timeline(LineList):
         self.cursor = next((place for place, line in enumerate(lines) if line.failing), 0)
         self.scroll_to_row(max(0, self.cursor - self.page_rows + 2))
 
-    def age(self, clock_ns: int) -> None:
+    def age(self, clock_ns: int | None) -> None:
         """Show how long the tunnel has been waiting; draws nothing else again.
 
         Args:
-            clock_ns: The moment that a live capture, or a replay, has got to.
+            clock_ns: The moment that a live capture, or a replay, has got to; None: it is over.
         """
-        self._clock_ns = clock_ns
-        if wait_of(self._flow, clock_ns) is None:
+        before, self._clock_ns = self._clock_ns, clock_ns
+        if wait_of(self._flow, before) is None and wait_of(self._flow, clock_ns) is None:
             return
         self.refresh(Region(0, 0, self.size.width, 1))
         old, self._lines = self._lines, self._with_waiting()

@@ -119,6 +119,10 @@ class Clock:
         self.now_ns = max(self.times.first_ns, min(ns, self.times.last_ns))
         self.at = self.times.packets_by(self.now_ns)
 
+    def stand(self, at: int, now_ns: int) -> None:
+        """Stand where it stood once: behind packet ``at``, at a time before the next one's."""
+        self.at, self.now_ns = at, now_ns
+
     def go_to_packet(self, number: int) -> None:
         """Stand just behind a packet; 0: before the first."""
         self.at = max(0, min(number, len(self.times)))

@@ -26,10 +26,11 @@ from capture.judging.cards import Card, card, target
 from capture.judging.relate import relate_cards
 from capture.judging.whole import judge_cards
 from capture.packets import PacketView
+from capture.replay.clock import Times
 from capture.replay.recorder import Recorder
 from capture.replay.resume import Resumed, Resumer
 from capture.report.build import flow_report
-from capture.report.model import Finding, FlowReport, Report, SourceReport
+from capture.report.model import Finding, FlowReport, Report, Severity, SourceReport
 from capture.store import PacketStore
 
 MANY: Final = 2000
@@ -73,9 +74,11 @@ class Past:
     def __init__(self, recorder: Recorder, report: Report, store: PacketStore) -> None:
         analysis = self._analysis = recorder.analysis
         assert analysis.index is not None
-        self._end = report
+        self.end = report
+        """The final report."""
         self.packets = analysis.index.view()
         """All packets of the recording."""
+        self.times = Times(self.packets.rows["time_ns"])
         self._resumer = Resumer(recorder, self.packets.rows, store)
         self._capture = analysis.capture_facts()
         self._ends: dict[int, JudgedFlow] = analysis.judged()
@@ -114,7 +117,7 @@ class Past:
         related, findings = self._relate(begun, capture)
         flows = self._flow_reports(begun, related, capture)
         report = replace(
-            self._end,
+            self.end,
             source=self._source_at(number),
             flows=flows,
             other_flows=int(np.count_nonzero(self._first <= number)) - len(flows),
@@ -127,6 +130,42 @@ class Past:
             for flow in begun.tolist()
         }
         return Moment(report, facts, self._packets_at(resumed, begun, number))
+
+    def facts_at_end(self, uid: int) -> FlowFacts | None:
+        """Everything known of a reported flow; None for others."""
+        known = self._ends.get(uid - 1)
+        return known.facts if known is not None else None
+
+    def proof(self, flow: FlowReport) -> int:
+        """Number of the last packet that a failing flow's gravest finding rests on."""
+        numbers = flow.findings[0].packets
+        return max(numbers) if numbers else int(self._resumer.last[flow.uid - 1])
+
+    def when_failing(self, uid: int) -> tuple[int, int]:
+        """The moment from which a failing flow is shown as failing: packets by then, and time.
+
+        With the last packet that proves it, with the flow's last packet, or when enough time
+        has gone by without another one.
+
+        Raises:
+            FrameGone: The frames cannot be read again.
+        """
+        flow = uid - 1
+        proof, last = self.proof(self._reports[flow]), int(self._resumer.last[flow])
+        for number in sorted({proof, max(proof, last)}):
+            now_ns = self.times.of(number)
+            shown = self.at(number, now_ns).report.flows
+            if any(item.uid == uid and item.failing for item in shown):
+                return number, now_ns
+        look, facts = self._looks.get(flow), self._ends[flow].facts
+        until_ns = look.judgement.until_ns if look is not None else None
+        while until_ns is not None and until_ns < self._capture.last_ns:
+            capture = replace(self._capture, last_ns=until_ns)
+            judgement = judge(facts, capture, self._analysis.catalogue)
+            if judgement.findings and judgement.findings[0].severity is Severity.PROBLEM:
+                return self.times.packets_by(until_ns), until_ns
+            until_ns = judgement.until_ns
+        return len(self.times), self.times.last_ns
 
     # -- the flows --------------------------------------------------------------------
 
@@ -187,7 +226,9 @@ class Past:
     ) -> tuple[dict[int, Judgement], tuple[Finding, ...]]:
         """Let flows shed light on each other, and judge the capture."""
         looks, ends = self._looks, self._ends
-        order, deck, own = [], [], {}
+        order: list[int] = []
+        deck: list[Card] = []
+        own: dict[int, tuple[FlowFacts, Judgement]] = {}
         for flow in begun.tolist():
             look = looks.get(flow)
             made = self._cards.get(flow) if look is None else look.card
@@ -258,9 +299,9 @@ class Past:
 
     def _source_at(self, number: int) -> SourceReport:
         rows = self.packets.rows[:number]
-        timed = number and self._end.source.first_ns is not None
+        timed = number and self.end.source.first_ns is not None
         return replace(
-            self._end.source,
+            self.end.source,
             packets=number,
             bytes=int(rows["wirelen"].sum(dtype=np.int64)),
             first_ns=int(rows["time_ns"].min()) if timed else None,

@@ -35,6 +35,7 @@ from widgets.glyphs import glyphs
 from widgets.header import CaptureHeader
 from widgets.issue_panel import IssuePanel
 from widgets.packet_list import PacketList
+from widgets.replay_bar import ReplayBar
 from widgets.timeline import Timeline
 from widgets.tunnel_list import TunnelList
 
@@ -107,6 +108,7 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         self._period_s = period_s
         signs = self._glyphs = glyphs(ascii_only)
         self._header = CaptureHeader(title=title, glyphs=signs, id="header")
+        self._bar = ReplayBar(glyphs=signs, id="replay")
         self._tunnels = TunnelList(glyphs=signs, id="tunnels")
         self._timeline = Timeline(glyphs=signs, id="timeline")
         self._packets = PacketList(glyphs=signs, id="packets")
@@ -124,9 +126,12 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         self._packets_shown: NDArray[np.int64] | None = None
         self._settle: Timer | None = None
         self._before_zoom: Widget | None = None
+        self._trouble = ""
 
     def compose(self) -> ComposeResult:
-        yield self._header
+        with Horizontal(id="top"):
+            yield self._header
+            yield self._bar
         yield self._banner
         with Horizontal(id="body"):
             with Vertical(id="left"):
@@ -192,8 +197,9 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
             self.took(snapshot)
 
     def say_trouble(self, words: str) -> None:
-        if words:
+        if words and words != self._trouble:
             self._banner.update(printable(words, 300), layout=False)
+        self._trouble = words
         self.set_class(bool(words), "-trouble")
 
     def fill(self) -> None:
@@ -219,9 +225,8 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
     def _explain(self, number: int) -> str:
         """A packet in a few words, beside its number in the evidence."""
         snapshot = self._snapshot
-        if snapshot is None or not 1 <= number <= len(snapshot.packets):
-            return ""
-        return self._describer(number - 1).info
+        row = snapshot.packets.row(number) if snapshot is not None else None
+        return "" if row is None else self._describer(row).info
 
     def _fill_packets(self, snapshot: Snapshot, rows: NDArray[np.int64], *, same: bool) -> None:
         every = self._every_packet or self._shown is None
@@ -236,9 +241,13 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
     def _title_panes(self) -> None:
         flow = self._shown
         number = "" if flow is None else f" {flow.id}"
-        self._timeline.border_title = f"Timeline{number}"
         every = self._every_packet or flow is None
-        self._packets.border_title = "Packets" if every else f"Packets of{number}"
+        for pane, title in (
+            (self._timeline, f"Timeline{number}"),
+            (self._packets, "Packets" if every else f"Packets of{number}"),
+        ):
+            if pane.border_title != title:  # set anew, even the same one draws the pane again
+                pane.border_title = title
 
     # Messages from the panes
 

@@ -66,7 +66,7 @@ def part(block: FrameBlock, start: int, end: int) -> FrameBlock:
 def record(path: Path, packets: int = PACKETS) -> Recording:
     """Record a capture with a checkpoint after so many packets."""
     source = open_source(str(path), spool=True)
-    blocks = []
+    blocks: list[FrameBlock] = []
     for block in source.blocks():
         own = replace(block, data=block.data.copy())
         blocks.extend(pieces(own, packets))

@@ -43,6 +43,8 @@ class MainPart(PaneScreen):
     _describer: Describer
     _snapshot: Snapshot | None
     """The newest snapshot shown."""
+    _every_packet: bool
+    """The packet pane shows those of all tunnels."""
     _shown: FlowReport | None
     """The tunnel that the panes show."""
 
@@ -67,6 +69,10 @@ class MainPart(PaneScreen):
 
     def say_trouble(self, words: str) -> None:
         """Show one line across the screen, until it is empty again."""
+        raise NotImplementedError
+
+    def _pull(self) -> None:
+        """Look for a newer snapshot and show it."""
         raise NotImplementedError
 
     def take(self, snapshot: Snapshot) -> None:

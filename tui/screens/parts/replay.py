@@ -2,14 +2,210 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
+from textual.timer import Timer
 
+from tui.keys import BoundAction
 from tui.screens.parts.base import MainPart
+from widgets.replay_bar import ReplayBar
+
+if TYPE_CHECKING:
+    from capture.replay.controls import ReplayControls
+    from capture.snapshot import ReplayClock, Snapshot
+    from tui.when_line import WhenLine
+
+SEEK: Final = 0.02
+"""Part of the recording that a seek goes over, and a far one."""
+SEEK_FAR: Final = 0.1
+
+ANSWER_S: Final = 0.02
+"""How often the answer to a command is looked for, rather than a few times a second."""
+
+_ACTIONS: Final = frozenset(
+    {"step_packet", "step_message", "step_problem", "seek", "speed", "skip_silences", "when"}
+)
 
 
 class ReplayPart(MainPart):
     """The replay clock: play, pause, step, seek, speed."""
 
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("full_stop", "step_packet(1)", "Step: next packet", show=False,
+                id="main.step"),
+        Binding("comma", "step_packet(-1)", "Step: packet before", show=False,
+                id="main.step-back"),
+        Binding("right_parenthesis", "step_message(1)", "Step: next message", show=False,
+                id="main.step-message"),
+        Binding("left_parenthesis", "step_message(-1)", "Step: message before", show=False,
+                id="main.step-message-back"),
+        Binding("right_curly_bracket", "step_problem(1)", "Play to the next problem", show=False,
+                id="main.step-problem"),
+        Binding("left_curly_bracket", "step_problem(-1)", "Back to the problem before", show=False,
+                id="main.step-problem-back"),
+        Binding("plus,equals_sign", "speed(1)", "Faster", show=False, id="main.faster"),
+        Binding("minus", "speed(-1)", "Slower", show=False, id="main.slower"),
+        Binding("shift+right", "seek(1)", "Seek forward", show=False, id="main.seek"),
+        Binding("shift+left", "seek(-1)", "Seek back", show=False, id="main.seek-back"),
+        Binding("ctrl+right", "seek(10)", "Seek far forward", show=False, id="main.seek-far"),
+        Binding("ctrl+left", "seek(-10)", "Seek far back", show=False, id="main.seek-far-back"),
+        Binding("T", "when", "Go to a time or packet", show=False, id="main.when"),
+        Binding("S", "skip_silences", "Skip long silences", show=False, id="main.skip-silences"),
+    ]  # fmt: skip
+
+    _bar: ReplayBar
+    _when_line: WhenLine | None = None
+    _answer: Timer | None = None
+    """Looks for the answer to the last command."""
+    _told: int = 0
+    """Commands whose answer was shown."""
+    _wanted: int | None = None
+    """Uid of the tunnel that the user chose; it may not have begun at the clock."""
+    _instead: int | None = None
+    """Uid of the tunnel that is selected in its place."""
+    _aged: bool = False
+    _playing: bool = False
+
+    @property
+    def _clock(self) -> ReplayClock | None:
+        return self._snapshot.clock if self._snapshot is not None else None
+
+    # Snapshots
+
+    def holds(self, snapshot: Snapshot) -> bool:
+        selected = self._tunnels.selected
+        if selected is not None and selected.uid != self._instead:
+            self._wanted, self._instead = selected.uid, None
+        if snapshot.clock is not None and snapshot.clock.flow is not None:
+            self._wanted = snapshot.clock.flow
+        return super().holds(snapshot)
+
+    def took(self, snapshot: Snapshot) -> None:
+        super().took(snapshot)
+        clock = snapshot.clock
+        if clock is None:
+            return
+        self._bar.show(clock)
+        if not self.has_class("-replay") or clock.playing != self._playing:
+            self._playing = clock.playing
+            self.add_class("-replay")
+            self.refresh_bindings()
+        self._keep_wanted(snapshot)
+        self._show_age(None if clock.at_end else clock.now_ns)
+        if clock.asked > self._told:
+            self._told = clock.asked
+            self.set_class(not clock.at_end or self.has_class("-engaged"), "-engaged")
+            if clock.note:
+                self.tell(clock.note)
+
+    def _keep_wanted(self, snapshot: Snapshot) -> None:
+        """Select the tunnel that the user chose as soon as it is there again."""
+        selected = self._tunnels.selected
+        if selected is None or selected.uid == self._wanted:
+            return
+        if self._wanted in snapshot.facts and self._tunnels.select(self._wanted):
+            self._instead = None
+            self.fill()
+        else:
+            self._instead = selected.uid
+
+    def _show_age(self, clock_ns: int | None) -> None:
+        if clock_ns is None and not self._aged:
+            return
+        self._aged = clock_ns is not None
+        for pane in (self._timeline, self._issue, self._brief):
+            pane.age(clock_ns)
+
+    # Commands
+
+    def _ask(self, command: Callable[[ReplayControls], None], *, follow: bool = True) -> None:
+        """Give a command to the replay and look for the answer at once."""
+        replay = self._bridge.replay
+        if replay is None or self._clock is None:
+            return
+        command(replay)
+        if follow:
+            self._packets.following = True
+        if self._answer is None:
+            self._answer = self.set_interval(ANSWER_S, self._look_for_answer)
+
+    def _look_for_answer(self) -> None:
+        replay, clock = self._bridge.replay, self._clock
+        if replay is None or clock is None or clock.asked >= replay.sent:
+            if self._answer is not None:
+                self._answer.stop()
+                self._answer = None
+            return
+        self._pull()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in _ACTIONS:
+            return self._clock is not None
+        if action == "pause" and self._clock is not None:
+            return True
+        return super().check_action(action, parameters)
+
+    def hint(self, action: BoundAction) -> str:
+        if action.id == "main.pause" and self._clock is not None:
+            return "pause" if self._clock.playing else "play"
+        return super().hint(action)
+
+    def action_pause(self) -> None:
+        clock = self._clock
+        if clock is None:
+            super().action_pause()
+            return
+        self._ask(lambda replay: replay.toggle(), follow=not clock.playing)
+
+    def action_step_packet(self, direction: int) -> None:
+        uid = self._scope()
+        self._ask(lambda replay: replay.step_packet(direction, uid))
+
+    def action_step_message(self, direction: int) -> None:
+        uid = self._scope()
+        self._ask(lambda replay: replay.step_message(direction, uid))
+
+    def action_step_problem(self, direction: int) -> None:
+        self._ask(lambda replay: replay.step_problem(direction))
+
+    def _scope(self) -> int | None:
+        """Uid of the tunnel whose packets the packet pane shows; None: those of all."""
+        return None if self._every_packet else self._wanted
+
+    def action_seek(self, steps: int) -> None:
+        share = SEEK_FAR if abs(steps) > 1 else SEEK
+        self._ask(lambda replay: replay.seek_by(share if steps > 0 else -share))
+
+    def action_speed(self, steps: int) -> None:
+        self._ask(lambda replay: replay.faster(steps), follow=False)
+
+    def action_skip_silences(self) -> None:
+        clock = self._clock
+        if clock is not None:
+            skipping = not clock.skipping
+            self._ask(lambda replay: replay.skip_silences(), follow=False)
+            self.tell("long silences are skipped" if skipping else "silences take their time")
+
+    async def action_when(self) -> None:
+        from tui.when_line import WhenLine
+
+        if self._when_line is None:
+            self._when_line = WhenLine(id="when")
+            await self.mount(self._when_line)
+        self._when_line.open()
+
+    def on_when_line_closed(self, message: WhenLine.Closed) -> None:
+        message.stop()
+        text = message.query
+        if text is not None:
+            self._ask(lambda replay: replay.seek(text))
+
+    def on_replay_bar_sought(self, message: ReplayBar.Sought) -> None:
+        message.stop()
+        self._ask(lambda replay: replay.seek_share(message.share))
+
+    def on_replay_bar_toggled(self, message: ReplayBar.Toggled) -> None:
+        message.stop()
+        self.action_pause()

@@ -1,0 +1,104 @@
+"""The engine for recordings: reads to the end, as any engine, then plays what was read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from capture.analysis import Analysis
+from capture.engine import Engine
+from capture.frames import FrameBlock, Source
+from capture.judging import Catalogue
+from capture.options import AnalysisOptions
+from capture.replay.controls import ReplayControls
+from capture.replay.past import Moment, Past
+from capture.replay.player import Player
+from capture.replay.recorder import Recorder
+from capture.snapshot import Snapshot
+from capture.store import PacketStore
+
+PATIENCE: Final = 1.0
+"""While playing, the thread rests at least this many times as long as the last state took:
+the keys are answered by another thread, and Python runs one of them at a time."""
+
+
+class ReplayEngine(Engine):
+    """An engine whose capture can be played when it has been read.
+
+    Attributes:
+        replay: Takes the commands; those given before the end is read are obeyed then.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        options: AnalysisOptions,
+        *,
+        period_s: float = 0.25,
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        super().__init__(source, options, period_s=period_s, catalogue=catalogue)
+        self.replay = ReplayControls()
+        self._recorder: Recorder | None = None
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        self._stop_asked.set()
+        self.replay.close()
+        super().stop(timeout_s)
+
+    def begin(self, analysis: Analysis) -> Callable[[FrameBlock], None]:
+        if analysis.live or self.store is None:
+            return super().begin(analysis)
+        self._recorder = Recorder(analysis)
+        return self._recorder.take
+
+    def ended(self) -> None:
+        store, end = self.store, self._latest
+        if self._recorder is None or store is None or end is None or end.error is not None:
+            return
+        if not len(end.packets):
+            return
+        self._play(self._recorder, store, end)
+
+    def _play(self, recorder: Recorder, store: PacketStore, end: Snapshot) -> None:
+        """Obey commands until the engine is stopped."""
+        player = Player(
+            Past(recorder, end.report, store), Moment(end.report, end.facts, end.packets)
+        )
+        try:
+            self._obey(player, end)
+        except Exception as problem:  # what is shown stays; a thread must not die silently
+            words = f"the replay is over: internal error: {type(problem).__name__}: {problem}"
+            clock = replace(player.state(), playing=False, note=words)
+            self._latest = replace(self._latest or end, rev=self._rev + 1, clock=clock)
+
+    def _obey(self, player: Player, end: Snapshot) -> None:
+        self._show(player, end)
+        before, due = time.monotonic(), 0.0
+        while True:
+            playing = player.clock.playing
+            wait = max(0.0, due - time.monotonic()) if playing else None
+            if not self.replay.obey(player, wait):
+                return
+            now = time.monotonic()
+            if playing:
+                player.clock.advance(now - before)
+            before = now
+            self._show(player, end)
+            spent = time.monotonic() - now
+            due = now + spent + max(self._period_s - spent, PATIENCE * spent)
+
+    def _show(self, player: Player, end: Snapshot) -> None:
+        """Publish the state at the clock."""
+        moment = player.moment()
+        self._rev += 1
+        self._latest = replace(
+            end,
+            rev=self._rev,
+            report=moment.report,
+            facts=moment.facts,
+            packets=moment.packets,
+            clock=player.state(),
+        )
