@@ -116,6 +116,7 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
         return self
 
     def __init__(self, interface: str, settings: CaptureSettings) -> None:
+        self.closed = True  # nothing to release yet: scapy closes what is forgotten
         self.iface = interface
         self.promisc = settings.promiscuous and interface != ANY
         self.outs = None
@@ -150,9 +151,9 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
             if interface != ANY:
                 self.bind()
         except BaseException:
-            self.closed = True
             self.ins.close()
             raise
+        self.closed = False
 
     def _make_ring(self, blocks: int) -> int:
         """Ask for a ring, smaller ones where memory is short; returns its blocks."""

@@ -142,6 +142,15 @@ class Sniffer:
         if not room:
             time.sleep(_FULL_PAUSE_S)
 
+    def collect(self) -> None:
+        """Move what the socket has to the queue, in another thread than the sniffer's.
+
+        Where frames of several interfaces are put in order it has to be known that none of
+        an earlier time is left; a thread that waits for its turn cannot tell.
+        """
+        with suppress(OSError, ValueError), self._lock:
+            self.listener.drain(self.crates)
+
     @property
     def stopped(self) -> bool:
         """Whether ``stop`` was called."""
@@ -192,8 +201,7 @@ class Sniffer:
             self._async.thread.join(_JOIN_S)
             # The block that is being filled is handed over soon.
             time.sleep(2 * RETIRE_MS / 1e3)
-            with suppress(OSError), self._lock:
-                self.listener.drain(self.crates)
+            self.collect()
         self.statistics()
         self.listener.close()
 

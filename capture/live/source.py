@@ -138,6 +138,9 @@ class LiveSource:
         Args:
             until_ns: Where several interfaces are merged: only what is not younger; None: all.
         """
+        if self._merger is not None:
+            for sniffer in self._sniffers:
+                sniffer.collect()
         for sniffer, cut in zip(self._sniffers, self._cuts, strict=True):
             for _ in range(_CRATES_AT_ONCE if until_ns is not None else _ALL):
                 crate = sniffer.crates.take()
