@@ -7,6 +7,7 @@ the bytes that are there: of a message that was cut, what was seen counts.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -14,6 +15,8 @@ from capture.protocols.events import Certificate, ClientHello, ServerHello
 from capture.protocols.text import printable
 
 __all__ = [
+    "HELLO_RETRY",
+    "extensions",
     "parse_certificates",
     "parse_client_hello",
     "parse_server_hello",
@@ -28,7 +31,7 @@ MAX_SHARES: Final = 32
 
 _GREASE: Final = frozenset(value << 8 | value for value in range(0x0A, 0x100, 0x10))
 """RFC 8701 section 2."""
-_HELLO_RETRY: Final = bytes.fromhex(
+HELLO_RETRY: Final = bytes.fromhex(
     "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c"
 )
 """Random of a HelloRetryRequest (RFC 8446 section 4.1.3)."""
@@ -135,10 +138,30 @@ def parse_server_hello(data: bytes, *, session: bool = True) -> ServerHello | No
         version=version,
         cipher=cipher,
         alpn=alpn,
-        retry=data[6:38] == _HELLO_RETRY,
+        retry=data[6:38] == HELLO_RETRY,
         session_id=session_id if session else b"",
         psk=psk,
     )
+
+
+def extensions(data: bytes, client: bool) -> Iterator[tuple[int, int, int]]:
+    """Kind, start and end of each extension's body in a hello, as far as it goes.
+
+    Args:
+        data: A message of at least 39 bytes.
+        client: It is a ClientHello.
+    """
+    size = len(data)
+    at = 39 + data[38]
+    if client:
+        end = at + 2 + (data[at] << 8 | data[at + 1]) if at + 2 <= size else size
+        at = end + 1 + data[end] + 2 if end < size else size
+    else:
+        at += 5  # cipher, compression method, length of the extensions
+    while at + 4 <= size:
+        kind, length = _PAIR.unpack_from(data, at)
+        yield kind, at + 4, min(at + 4 + length, size)
+        at += 4 + length
 
 
 def parse_ssl2_hello(data: bytes) -> ClientHello | None:

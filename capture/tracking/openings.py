@@ -8,6 +8,7 @@ any other way is handed to a conversation instead, from its first byte.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import compress
 from typing import Final, NamedTuple
 
@@ -22,6 +23,9 @@ from capture.tracking.table import FlowTable, distinct
 
 KEPT_SEGMENTS: Final = 8
 """Segments kept of each side: a ClientHello of two, a certificate chain of five."""
+
+START_SEGMENTS: Final = 3
+"""Of these a settled tunnel is told: a head, and a hello of two."""
 
 _HEAD_END: Final = 0x0D0A0D0A
 _CONNECT: Final = int.from_bytes(b"CONNECT ", "big")
@@ -45,8 +49,29 @@ class Kept(NamedTuple):
         return self.row & 1
 
 
+class Start(NamedTuple):
+    """The first segments of a flow, as far as a plain tunnel needs them to show itself."""
+
+    flow: int
+    asked: bytes
+    told: bytes
+    hello: bytes
+    """What the client sent first in the tunnel."""
+    more: bytes
+    """And second; empty without it."""
+    answer: bytes
+    """What the proxy's side sent first in the tunnel."""
+    hello_no: int
+    hello_ns: int
+    more_no: int
+    """Packet of ``more``; without it, of ``hello``."""
+    more_ns: int
+    answer_no: int
+    answer_ns: int
+
+
 class _Chunk:
-    """What was kept of one block; ordered by flow, in capture order within a flow."""
+    """What was kept of one block, in capture order within a flow."""
 
     __slots__ = ("columns", "flow", "payloads")
 
@@ -55,12 +80,11 @@ class _Chunk:
         self.payloads = payloads
         self.flow = columns["row"] >> 1
 
-    def without(self, gone: Ints) -> _Chunk | None:
-        """The chunk without these flows; None when nothing is left."""
-        low, high = np.searchsorted(gone, (self.flow[0], self.flow[-1] + 1)).tolist()
-        if low == high:
+    def without(self, gone: NDArray[np.bool_]) -> _Chunk | None:
+        """The chunk without the flows that are True; None when nothing is left."""
+        stay = ~gone[self.flow]
+        if stay.all():
             return self
-        stay = ~np.isin(self.flow, gone[low:high])
         if not stay.any():
             return None
         columns = {name: column[stay] for name, column in self.columns.items()}
@@ -83,9 +107,10 @@ class Openings:
 
     def flows(self) -> Ints:
         """Flows of which something is kept, ascending."""
-        if not self._chunks:
-            return np.zeros(0, np.int64)
-        return distinct(np.concatenate([chunk.flow for chunk in self._chunks]))
+        kept = self._set(np.zeros(0, np.int64))
+        for chunk in self._chunks:
+            kept[chunk.flow] = True
+        return np.flatnonzero(kept)
 
     def keep(
         self, segments: Segments, a: Analysed, start: Ints, positions: Ints, rank: Ints
@@ -94,14 +119,12 @@ class Openings:
         side were kept before each."""
         if not len(positions):
             return
-        order = np.argsort(a.flow[positions], kind="stable")
-        positions = positions[order]
         columns = {
             "row": a.row[positions],
             "seq": start[positions],
             "number": a.number[positions],
             "time_ns": a.time_ns[positions],
-            "rank": rank[order],
+            "rank": rank,
         }
         at = segments.payload_at[a.index[positions]]
         ends = at + a.length[positions]
@@ -113,20 +136,56 @@ class Openings:
             )
         )
 
-    def of_flows(self, flows: Ints, segments: int = KEPT_SEGMENTS) -> dict[int, list[Kept]]:
-        """The first kept segments of each side of several flows (ascending), by flow."""
+    def of_flows(self, flows: Ints) -> dict[int, list[Kept]]:
+        """The kept segments of several flows, by flow."""
         found: dict[int, list[Kept]] = {flow: [] for flow in flows.tolist()}
+        wanted = self._set(flows)
         for chunk in self._chunks:
-            low, high = np.searchsorted(flows, (chunk.flow[0], chunk.flow[-1] + 1)).tolist()
-            if low == high:
+            which = wanted[chunk.flow]
+            if not which.any():
                 continue
-            first = chunk.columns["rank"] < segments
-            which = first & np.isin(chunk.flow, flows[low:high])
             row, seq, number, time_ns = [chunk.columns[name][which].tolist() for name in _FIELDS]
             payloads = compress(chunk.payloads, which.tolist())
             for item in map(Kept._make, zip(row, seq, payloads, number, time_ns, strict=True)):
                 found[item.row >> 1].append(item)
         return found
+
+    def starts(self, flows: Ints) -> Iterator[Start]:
+        """The first segments of flows (ascending) of which two of each side are kept."""
+        wanted = self._set(flows)
+        keys: list[Ints] = []
+        numbers: list[Ints] = []
+        times: list[Ints] = []
+        payloads: list[bytes] = []
+        for chunk in self._chunks:
+            rank = chunk.columns["rank"]
+            at = np.flatnonzero(wanted[chunk.flow] & (rank < START_SEGMENTS))
+            keys.append(chunk.columns["row"][at] * START_SEGMENTS + rank[at])
+            numbers.append(chunk.columns["number"][at])
+            times.append(chunk.columns["time_ns"][at])
+            payloads += map(chunk.payloads.__getitem__, at.tolist())
+        key = np.concatenate(keys)
+        order = np.argsort(key)
+        key, place = key[order], order.tolist()
+        number = np.concatenate(numbers)[order].tolist()
+        time_ns = np.concatenate(times)[order].tolist()
+        first = np.searchsorted(key, 2 * flows * START_SEGMENTS)
+        answer = np.searchsorted(key, (2 * flows + 1) * START_SEGMENTS)
+        for flow, c, p in zip(flows.tolist(), first.tolist(), answer.tolist(), strict=True):
+            more = p - c > 2
+            yield Start(
+                flow, payloads[place[c]], payloads[place[p]], payloads[place[c + 1]],
+                payloads[place[c + 2]] if more else b"", payloads[place[p + 1]],
+                number[c + 1], time_ns[c + 1], number[c + 1 + more], time_ns[c + 1 + more],
+                number[p + 1], time_ns[p + 1],
+            )  # fmt: skip
+
+    def _set(self, flows: Ints) -> NDArray[np.bool_]:
+        """These flows as a mask over all that may be kept."""
+        top = max([int(chunk.flow.max()) for chunk in self._chunks], default=-1)
+        mask = np.zeros(1 + max(top, int(flows.max()) if len(flows) else -1), np.bool_)
+        mask[flows] = True
+        return mask
 
     def renumber(self, number: Ints) -> None:
         """Follow the flow table when flows were let go (see ``FlowTable.keep``)."""
@@ -137,8 +196,9 @@ class Openings:
             chunk.flow = flow
 
     def drop(self, flows: Ints) -> None:
-        """Forget flows (ascending)."""
-        kept = [chunk.without(flows) for chunk in self._chunks]
+        """Forget flows."""
+        gone = self._set(flows)
+        kept = [chunk.without(gone) for chunk in self._chunks]
         self._chunks = [chunk for chunk in kept if chunk is not None]
 
 

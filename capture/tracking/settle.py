@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Hashable, Iterable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.facts import CLIENT, PROXY, Exchange, Mark, Record, TlsDirection, TlsFacts
+from capture.facts import Exchange, Mark, Record, TlsDirection, TlsFacts
 from capture.frames import Ints
 from capture.protocols.events import ClientHello, Request, Response, ServerHello
 from capture.protocols.http1 import parse_request, parse_response
-from capture.protocols.tls_hello import parse_client_hello, parse_server_hello
-from capture.tracking.openings import Kept, Openings
+from capture.protocols.tls_hello_memo import HelloMemo
+from capture.tracking.openings import Openings, Start
 from capture.tracking.records import HEADER, LOST, RECORDS
 from capture.tracking.table import FlowTable, renumbered
 
@@ -34,10 +34,7 @@ PROMPT_NS: Final = 1_000_000_000
 REQUEST_BYTES: Final = 160
 """More than a TLS 1.3 Finished (74) and a close_notify (24) with their headers."""
 
-HELLO_SEGMENTS: Final = 3
-"""Segments of each side that are looked at: a head, and a hello of two."""
-
-T = TypeVar("T")
+TLS13: Final = 0x0304
 
 _MARKS: Final = struct.Struct("<7q")
 _NO_ZEROS: Final = ("retransmissions", "lost", "acked_unseen", "zero_windows", "cut",
@@ -95,10 +92,14 @@ def direction(c: Any, end: int) -> TlsDirection:
     )
 
 
-def healthy(table: FlowTable, flows: Ints, now_ns: int | None) -> NDArray[np.bool_]:
-    """Flows (of those given) whose columns show a tunnel that was used and closed in
-    order; with ``now_ns``, only those that ended ``AFTER_NS`` before."""
+def healthy(table: FlowTable, flows: Ints, now_ns: int | None) -> Ints:
+    """Those of the flows whose columns show a tunnel that was used and closed in order; with
+    ``now_ns``, only those that ended ``AFTER_NS`` before."""
     f, s = table.flows, table.sides
+    if now_ns is not None:
+        flows = flows[f.last_ns[flows] < now_ns - AFTER_NS]
+    for side in (1, 0):  # what most of the others lack
+        flows = flows[s.fin_no[2 * flows + side] > 0]
     client, proxy = 2 * flows, 2 * flows + 1
     ok: NDArray[np.bool_] = (
         (f.syn_count[flows] == 1) & (f.syn_ack_count[flows] == 1) & (f.ack_no[flows] > 0)
@@ -106,21 +107,18 @@ def healthy(table: FlowTable, flows: Ints, now_ns: int | None) -> NDArray[np.boo
     ok &= (f.ack_ns[flows] - f.syn_ns[flows] < PROMPT_NS) & (f.backwards[flows] == 0)
     ok &= (f.silence_ns[flows] < PROMPT_NS) & (f.wait_ns[flows] < PROMPT_NS)
     ok &= f.last_ns[flows] - s.last_payload_ns[proxy] < PROMPT_NS
-    if now_ns is not None:
-        ok &= f.last_ns[flows] < now_ns - AFTER_NS
     for side, other in ((client, proxy), (proxy, client)):
         for name in _NO_ZEROS:
             ok &= getattr(s, name)[side] == 0
         ok &= (s.mode[side] >= RECORDS) & (s.kept[side] >= 2) & (s.data_no[side] > 0)
-        ok &= (s.fin_no[side] > 0) & (s.max_ack[other] >= s.fin_end[side])
+        ok &= s.max_ack[other] >= s.fin_end[side]
         # Where the borders are lost nothing is known to be cut; the client left first.
         ok &= (s.mode[side] == LOST) | (s.want[side] == s.fin_end[side] - 1)
     ok &= s.fin_no[client] < s.fin_no[proxy]
     ok &= s.fin_end[client] - 1 - s.data_at[client] > REQUEST_BYTES
     asked = s.asked_no[client]  # the proxy said something after the client's request
-    answered: NDArray[np.bool_] = (asked > 0) & (s.last_payload_no[proxy] > asked)
-    ok &= answered
-    return ok
+    ok &= (asked > 0) & (s.last_payload_no[proxy] > asked)
+    return flows[ok]
 
 
 def choose_witnesses(settled: Iterable[tuple[int, Hashable, Hashable, str, str]]) -> list[int]:
@@ -153,7 +151,7 @@ class Settler:
         self.summaries: dict[int, Summary] = {}
         self._table = table
         self._openings = openings
-        self._shared: dict[object, object] = {}
+        self._hellos = HelloMemo()
         self._refused: set[int] = set()
         """Flows that looked healthy by their columns only."""
 
@@ -161,70 +159,58 @@ class Settler:
         """Follow the flow table when flows were let go (see ``FlowTable.keep``)."""
         self.summaries = renumbered(self.summaries, number, 1)
         self._refused = {new for flow in self._refused if (new := int(number[flow])) >= 0}
-        self._shared = {}  # it also holds what only flows had that are gone
+        self._hellos = HelloMemo()  # it also holds what only flows had that are gone
 
     def settle(self, now_ns: int | None, spared: set[int]) -> None:
         """Settle what can be; ``spared``: flows that something else is known of."""
-        flows = self._openings.flows()
-        flows = flows[healthy(self._table, flows, now_ns)]
+        flows = healthy(self._table, self._openings.flows(), now_ns)
         skip = spared | self._refused
         if skip:
             flows = flows[~np.isin(flows, list(skip))]
         if not len(flows):
             return
         done: list[int] = []
-        for flow, kept in self._openings.of_flows(flows, HELLO_SEGMENTS).items():
-            summary = self._summary(kept)
+        for start in self._openings.starts(flows):
+            summary = self._summary(start)
             if summary is None:
-                self._refused.add(flow)
+                self._refused.add(start.flow)
             else:
-                self.summaries[flow] = summary
-                done.append(flow)
+                self.summaries[start.flow] = summary
+                done.append(start.flow)
         self._openings.drop(np.array(done, np.int64))
 
-    def _summary(self, kept: list[Kept]) -> Summary | None:
+    def _summary(self, start: Start) -> Summary | None:
         """Parse an opening; None when it is not as plain as it looked."""
-        asked = [item for item in kept if item.row & 1 == CLIENT]
-        told = [item for item in kept if item.row & 1 == PROXY]
-        request = parse_request(asked[0].payload)
-        response = parse_response(told[0].payload)
+        request, response = parse_request(start.asked), parse_response(start.told)
         if request is None or response is None or request.credentials or request.malformed:
             return None
-        if request.length != len(asked[0].payload) or response.length != len(told[0].payload):
+        if request.length != len(start.asked) or response.length != len(start.told):
             return None
-        stream = asked[1].payload
-        size = HEADER + (stream[3] << 8 | stream[4]) if len(stream) > HEADER else 0
-        packets = 1
-        while len(stream) < size and packets + 1 < len(asked):
-            packets += 1
-            stream += asked[packets].payload
-        hello = None
-        if HEADER < size <= len(stream):
-            hello = parse_client_hello(stream[HEADER:size], session=False)
-        server = _server_hello(told[1].payload)
-        if hello is None or server is None or server.retry:
+        stream, packets = start.hello, 1
+        last_no, last_ns = start.hello_no, start.hello_ns
+        size = _record_size(stream)
+        if len(stream) < size:
+            stream, packets = stream + start.more, 2
+            last_no, last_ns = start.more_no, start.more_ns
+        if not HEADER < size <= len(stream):
             return None
-        if hello.length != size - HEADER:
+        hello = self._hellos.client(stream[HEADER:size])
+        if hello is None or hello.length != size - HEADER:
             return None
-        first, last, answer = asked[1], asked[packets], told[1]
+        size = _record_size(start.answer)
+        if not HEADER < size <= len(start.answer):
+            return None
+        server = self._hellos.server(start.answer[HEADER:size])
+        # Before TLS 1.3 certificates can be seen: such tunnels are looked at in full.
+        if server is None or server.retry or server.version < TLS13:
+            return None
         return Summary(
-            request,
-            response,
-            self._share(hello),
-            self._share(server),
-            (first.number, first.time_ns, last.number, last.time_ns, packets,
-             answer.number, answer.time_ns),
+            request, response, hello, server,
+            (start.hello_no, start.hello_ns, last_no, last_ns, packets,
+             start.answer_no, start.answer_ns),
         )  # fmt: skip
 
-    def _share(self, value: T) -> T:
-        """An equal object that is already there, or this one."""
-        return cast(T, self._shared.setdefault(value, value))
 
-
-def _server_hello(stream: bytes) -> ServerHello | None:
-    """A TLS 1.3 ServerHello at the start of a segment (older ones show certificates)."""
-    size = HEADER + (stream[3] << 8 | stream[4]) if len(stream) > HEADER else 0
-    if not HEADER < size <= len(stream):
-        return None
-    server = parse_server_hello(stream[HEADER:size], session=False)
-    return server if server is not None and server.version >= 0x0304 else None
+def _record_size(stream: bytes) -> int:
+    """Length of the TLS record at the start of a segment; 0 where its header is cut."""
+    return HEADER + (stream[3] << 8 | stream[4]) if len(stream) > HEADER else 0
