@@ -283,28 +283,28 @@ class Analysis:
     def _flow_reports(self, listed: list[int], capture: CaptureFacts) -> Sequence[FlowReport]:
         """Reports of the listed flows; unchanged ones are the same objects as before."""
         entries: list[FlowReport | int] = []
-        steps, bare = self.options.keep_steps, not self.options.keep_texts
         for place, flow in enumerate(listed, 1):
             item = self._judged.get(flow)
-            if item is None:
-                entries.append(flow)
-                continue
-            number = item.number or place
-            before = item.report
-            if before is None or before.id != number or item.reported is not item.shown:
-                report = flow_report(
-                    item.facts, item.shown, capture, number, steps=steps, bare=bare
-                )
-                if before is not None:
-                    same = replace(report, rev=before.rev) == before
-                    report = before if same else replace(report, rev=before.rev + 1)
-                item.report, item.reported = report, item.shown
-                before = report
-            entries.append(before)
+            entries.append(
+                flow if item is None else self._described(item, item.number or place, capture)
+            )
         made = tuple(entry for entry in entries if isinstance(entry, FlowReport))
         if len(made) == len(entries):
             return made
-        return FlowReports(entries, self.tracker, capture, steps)
+        return FlowReports(entries, self.tracker, capture, self.options.keep_steps)
+
+    def _described(self, item: JudgedFlow, number: int, capture: CaptureFacts) -> FlowReport:
+        """The report of a judged flow: the one before, if that is still true."""
+        before, shown = item.report, item.shown
+        if before is None or before.id != number or item.reported is not shown:
+            steps, bare = self.options.keep_steps, not self.options.keep_texts
+            report = flow_report(item.facts, shown, capture, number, steps=steps, bare=bare)
+            if before is not None:
+                same = replace(report, rev=before.rev) == before
+                report = before if same else replace(report, rev=before.rev + 1)
+            before = item.report = report
+            item.reported = shown
+        return before
 
     # -- the capture as a whole -------------------------------------------------------
 

@@ -24,7 +24,7 @@ Mask = NDArray[np.bool_]
 
 NEVER: Final = np.iinfo(np.int64).max
 
-REFRESH_NS: Final = 500_000_000
+REFRESH_NS: Final = 1_000_000_000
 """Flows that merely carry more data are shown as they were so long ago at most."""
 
 UNLISTED: Final = -1

@@ -25,7 +25,7 @@ from capture.judging.cards import Card, card
 from capture.judging.select import CANDIDATE_PORTS, SCAN, is_proxied
 from capture.options import AnalysisOptions
 from capture.packet_index import PacketIndex
-from capture.report.model import Finding, Report, SourceReport, Warning
+from capture.report.model import Finding, FlowReport, Report, SourceReport, Warning
 from capture.tracking.table import renumbered
 from capture.units import plural
 
@@ -60,6 +60,9 @@ class LiveAnalysis(Analysis):
         self._attention = Attention(self.tracker.table)
         self._cards_made: dict[int, tuple[Judgement, Card]] = {}
         """The card of each judged flow, and the judgement it was made with."""
+        self._restate: set[int] = set()
+        """Judged flows whose report may have to be made anew."""
+        self._facts_by_id: dict[int, FlowFacts] = {}
         self._numbers = 0
         """Numbers given to flows."""
         self._scanned = 0
@@ -121,6 +124,8 @@ class LiveAnalysis(Analysis):
         self._attention.hide(np.arange(table.count))
         self._judged.clear()
         self._cards_made.clear()
+        self._facts_by_id.clear()
+        self._restate.clear()
         if self.index is not None:
             self.index.clear()
         self._dns.clear()
@@ -155,6 +160,8 @@ class LiveAnalysis(Analysis):
         self._attention.keep(flows)
         self._judged = renumbered(self._judged, number, 1)
         self._cards_made = renumbered(self._cards_made, number, 1)
+        self._restate = {new for flow in self._restate if (new := int(number[flow])) >= 0}
+        self._facts_by_id = {item.facts.id: item.facts for item in self._judged.values()}
         self._moved = True
 
     def _seal(self) -> None:
@@ -201,6 +208,18 @@ class LiveAnalysis(Analysis):
         self._others_gone = self._others_evicted - int(hidden)
         return super()._report(capture, findings)
 
+    def _flow_reports(self, listed: list[int], capture: CaptureFacts) -> Sequence[FlowReport]:
+        if not self._numbers or len(listed) != len(self._judged):
+            return super()._flow_reports(listed, capture)
+        for flow in self._restate:
+            item = self._judged[flow]
+            self._described(item, item.number, capture)
+        self._restate.clear()
+        return tuple([self._judged[flow].report for flow in listed])  # type: ignore[misc]
+
+    def facts(self) -> dict[int, FlowFacts]:
+        return self._facts_by_id.copy()
+
     def _judge(self, capture: CaptureFacts, final: bool) -> None:
         """Look at flows, the most pressing first; all that matter when ``final``."""
         self._ended = final
@@ -228,11 +247,15 @@ class LiveAnalysis(Analysis):
         for flow, facts in zip(flows, self.tracker.facts_of(flows), strict=True):
             known = self._judged.pop(flow, None)
             if not is_proxied(facts, capture):
+                self._restate.discard(flow)
+                self._facts_by_id.pop(facts.id, None)
                 until.append(None)
                 ranks.append(UNLISTED)
                 continue
             judgement = judge(facts, capture, self.catalogue, texts=texts)
             self._judged[flow] = _again(facts, judgement, known)
+            self._facts_by_id[facts.id] = facts
+            self._restate.add(flow)
             until.append(judgement.until_ns)
             findings = judgement.findings
             ranks.append(findings[0].severity.rank + 1 if findings else 0)
@@ -309,8 +332,10 @@ class LiveAnalysis(Analysis):
         super()._relate(deck, places, capture)
         for flow, old in before.items():
             item = self._judged[flow]
-            if old is not item.judgement and old == item.related:
+            if old == item.related:
                 item.related = old  # the report made of it is still true
+            else:
+                self._restate.add(flow)
 
     def _cards(self, capture: CaptureFacts) -> dict[int, Card]:
         """Cards of all judged flows; those of flows that did not change are kept."""
