@@ -40,6 +40,10 @@ class User:
 
 _given_up: User | None = None
 
+_PARTS: Final = ("os", "encodings", "numpy", "capture")
+"""Modules whose places stand for all: the standard library, packages, this program."""
+_BY_EFFECTIVE: Final = os.access in os.supports_effective_ids
+
 
 # -- may we? --------------------------------------------------------------------------
 
@@ -172,6 +176,11 @@ def give_up_root(user: User | None) -> None:
     global _given_up
     if user is None:
         return
+    if (hidden := _hidden_from(user)) is not None:
+        raise NotPermitted(
+            f"cannot go on as {printable(user.name)}, who may not read {printable(hidden)}:"
+            " choose another user with -Z (-Z root keeps root)"
+        )
     try:
         _set_groups(user)
         if hasattr(os, "setresuid"):
@@ -188,6 +197,35 @@ def give_up_root(user: User | None) -> None:
     _given_up = user
     os.environ.update(HOME=user.home, USER=user.name, LOGNAME=user.name)
     os.environ.pop("XDG_RUNTIME_DIR", None)
+
+
+def _hidden_from(user: User) -> str | None:
+    """A part of this program that a user may not read; None: all can be read.
+
+    Modules are imported when they are needed: where Python lies in root's home, giving root
+    up would break the program in the middle.
+    """
+    places = {os.path.dirname(found) for found in map(_file_of, _PARTS) if found}
+    groups, own_user, own_group = os.getgroups(), os.geteuid(), os.getegid()
+    try:
+        _set_groups(user)
+        os.setegid(user.gid)
+        os.seteuid(user.uid)
+        for place in sorted(places):
+            if not os.access(place, os.R_OK | os.X_OK, effective_ids=_BY_EFFECTIVE):
+                return place
+    except (OSError, OverflowError):
+        return None  # what does not work will be told when it is done for good
+    finally:
+        os.seteuid(own_user)
+        os.setegid(own_group)
+        with suppress(OSError):  # where they cannot be set they were not changed
+            os.setgroups(groups)
+    return None
+
+
+def _file_of(name: str) -> str | None:
+    return getattr(sys.modules.get(name), "__file__", None)
 
 
 def _set_groups(user: User) -> None:
