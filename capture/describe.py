@@ -65,10 +65,11 @@ def describe(view: PacketView, row: int, facts: FlowFacts | None = None) -> Pack
 
     Args:
         view: The packet index.
-        row: Row in it; the packet's number minus one.
+        row: Row in it.
         facts: Facts of its flow, where they are known.
     """
-    told = [] if facts is None else [t for t in tellings(facts) if t.number == row + 1]
+    number = view.number(row)
+    told = [] if facts is None else [t for t in tellings(facts) if t.number == number]
     return _describe(view, row, facts, told)
 
 
@@ -89,7 +90,8 @@ class Describer:
         facts = self._facts.get(int(self._view.rows["flow"][row]))
         if facts is None:
             return _describe(self._view, row, None, [])
-        return _describe(self._view, row, facts, self._index(facts).get(row + 1, []))
+        told = self._index(facts).get(self._view.number(row), [])
+        return _describe(self._view, row, facts, told)
 
     def _index(self, facts: FlowFacts) -> dict[int, list[Telling]]:
         known = self._told.get(facts.id)

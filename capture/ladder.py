@@ -121,6 +121,7 @@ class _Folding:
 
     def __init__(self, facts: FlowFacts, view: PacketView, rows: NDArray[np.int64]) -> None:
         self.rows = rows
+        self.numbers = view.numbers_of(rows)
         self.time = view.rows["time_ns"][rows]
         self.sender = view.rows["sender"][rows]
         self.flags = view.rows["flags"][rows]
@@ -143,13 +144,13 @@ class _Folding:
 
     def _row_of(self, number: int) -> int | None:
         """Index within the flow of a packet number."""
-        at = int(np.searchsorted(self.rows, number - 1))
-        return at if at < len(self.rows) and self.rows[at] == number - 1 else None
+        at = int(np.searchsorted(self.numbers, number))
+        return at if at < len(self.numbers) and self.numbers[at] == number else None
 
     def _swallow_rest(self, row: int, item: Telling) -> None:
         """A message of several packets is one line: its later packets are no data."""
         if item.last_number:
-            end = int(np.searchsorted(self.rows, item.last_number))
+            end = int(np.searchsorted(self.numbers, item.last_number, "right"))
             part = slice(row + 1, end)
             self.data[part] &= self.sender[part] != item.sender
 
@@ -201,7 +202,7 @@ class _Folding:
         start = 0
         for row in sorted({*own, *silences, len(self.rows)}):
             yield from self._fold(start, row)
-            number = int(self.rows[row]) + 1 if row < len(self.rows) else None
+            number = int(self.numbers[row]) if row < len(self.rows) else None
             while waiting is not None and (number is None or waiting.number < number):
                 yield _told_outside(waiting)
                 waiting = next(outside, None)
@@ -220,13 +221,13 @@ class _Folding:
             NETWORK,
             f"silence {duration(length_ns / 1e9)}",
             int(self.time[row - 1]),
-            int(self.rows[row - 1]) + 1,
-            int(self.rows[row]) + 1,
+            int(self.numbers[row - 1]),
+            int(self.numbers[row]),
         )
 
     def _message(self, row: int) -> LadderLine:
         told = self.told.get(row) or self.told.get(self.again.get(row, -1), [])
-        number = int(self.rows[row]) + 1
+        number = int(self.numbers[row])
         text = ", ".join(item.text for item in told) or _control_name(int(self.flags[row]))
         if self.resent[row]:
             text += "  [retransmission]"
@@ -278,8 +279,8 @@ class _Folding:
             int(self.sender[run[0]]),
             text,
             int(self.time[run[0]]),
-            int(self.rows[run[0]]) + 1,
-            int(self.rows[run[-1]]) + 1,
+            int(self.numbers[run[0]]),
+            int(self.numbers[run[-1]]),
             Severity.WARNING if again else None,
             end_ns=int(self.time[run[-1]]),
         )
@@ -297,7 +298,7 @@ class _Folding:
                 if not len(found):
                     continue
                 text = name if len(found) == 1 else f"{plural(len(found), name)}"
-                first, last = int(self.rows[found[0]]) + 1, int(self.rows[found[-1]]) + 1
+                first, last = int(self.numbers[found[0]]), int(self.numbers[found[-1]])
                 time_ns = int(self.time[found[0]])
                 yield LadderLine(LineKind.NOTE, sender, text, time_ns, first, last, severity)
 
@@ -326,7 +327,8 @@ def _silence_at_end(view: PacketView, rows: NDArray[np.int64]) -> Iterator[Ladde
     if rest >= SILENCE_NS:
         text = f"nothing more in {duration(rest / 1e9)} of capture"
         time_ns = int(view.rows["time_ns"][last])
-        yield LadderLine(LineKind.SILENCE, NETWORK, text, time_ns, last + 1, last + 1)
+        number = view.number(last)
+        yield LadderLine(LineKind.SILENCE, NETWORK, text, time_ns, number, number)
 
 
 def _insert_missing(

@@ -103,6 +103,12 @@ class PacketView:
         at = int(np.searchsorted(self.numbers, number))
         return at if at < len(self.numbers) and self.numbers[at] == number else None
 
+    def row_from(self, number: int) -> int:
+        """Row of a frame, or of the next one that there is; ``len`` beyond the last."""
+        if self.numbers is None:
+            return max(0, min(number - 1, len(self.rows)))
+        return int(np.searchsorted(self.numbers, number))
+
     def of_flow(self, flow: int) -> NDArray[np.int64]:
         """Row indices of one flow's packets, in capture order (a scan: under a
         millisecond for a million)."""

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from tui.thrift import thrifty
+
 if TYPE_CHECKING:
     from textual.driver import Driver
 
@@ -62,10 +64,11 @@ class LinkBudget:
 
 
 def counted(base: type[Driver], budget: LinkBudget) -> type[Driver]:
-    """A driver class that pays for what it writes."""
+    """A driver class that writes thriftily and pays for it."""
 
     class CountedDriver(base):  # type: ignore[misc, valid-type]
         def write(self, data: str) -> None:
+            data = thrifty(data)
             budget.spend(len(data.encode("utf-8", "replace")))
             super().write(data)
 

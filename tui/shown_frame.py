@@ -61,7 +61,7 @@ def fetch_shown(
         LookupError: Its bytes cannot be had; the message is one line.
     """
     frame = bridge.frame(view, number)
-    row = number - 1
+    row = view.row_from(number)
     packet = view.rows[row]
     before = b"".join(_payloads(bridge, view, _predecessors(view, row))[::-1])[-CONTEXT_BYTES:]
     after = b"".join(_payloads(bridge, view, _successors(view, row)))[:CONTEXT_BYTES]
@@ -89,7 +89,7 @@ def _payloads(bridge: EngineBridge, view: PacketView, rows: list[int]) -> list[b
     linktypes: list[int] = []
     with suppress(LookupError):
         for place in rows:
-            frames.append(bridge.frame(view, place + 1))
+            frames.append(bridge.frame(view, view.number(place)))
             linktypes.append(int(view.rows["linktype"][place]))
     if not frames:
         return []

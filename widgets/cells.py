@@ -8,9 +8,12 @@ whatever was done upstream.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size, split_graphemes
+from rich.segment import Segment
+from rich.style import Style
 
 from capture.report.redact import safe as guarded
 
@@ -34,6 +37,31 @@ def safe(text: str, ascii_only: bool = False) -> str:
     if ascii_only and not text.isascii():
         text = text.translate(_ASCII_SUBSTITUTES).encode("ascii", "replace").decode("ascii")
     return text
+
+
+def joined(pieces: Iterable[tuple[str, Style]]) -> list[Segment]:
+    """Texts with their styles as few segments: each costs some 40 bytes on the link.
+
+    A blank has no colour of its own, so it takes that of what is before it.
+    """
+    segments: list[Segment] = []
+    for text, style in pieces:
+        if not text:
+            continue
+        before = segments[-1].style if segments else None
+        if before is not None and (
+            style == before or (text.isspace() and _blanks_alike(style, before))
+        ):
+            segments[-1] = Segment(segments[-1].text + text, before)
+        else:
+            segments.append(Segment(text, style))
+    return segments
+
+
+def _blanks_alike(one: Style, other: Style) -> bool:
+    """Whether a blank looks the same in both styles."""
+    drawn = any(style.reverse or style.underline or style.strike for style in (one, other))
+    return not drawn and one.bgcolor == other.bgcolor
 
 
 def cut(text: str, width: int, ellipsis: str) -> str:

@@ -7,7 +7,6 @@ from operator import is_not
 from typing import ClassVar, Final, NamedTuple
 
 from rich.cells import cell_len
-from rich.segment import Segment
 from rich.style import Style
 from textual.reactive import var
 from textual.strip import Strip
@@ -16,7 +15,7 @@ from textual.widget import Widget
 from capture.report.model import FlowReport
 from capture.snapshot import Capturing, Snapshot
 from capture.units import count, plural, size
-from widgets.cells import cut, safe
+from widgets.cells import cut, joined, safe
 from widgets.glyphs import UNICODE, Glyphs
 
 _BAR_CELLS: Final = 12
@@ -190,13 +189,9 @@ class CaptureHeader(Widget):
         left = self._cut(left, room - _cells(right) - 2 if right else room)
         right = self._cut(right, room - _cells(left) - (2 if left else 0))
         gap = " " * max(0, room - _cells(left) - _cells(right))
-        segments = [
-            Segment(" ", self.rich_style),
-            *self._segments(left),
-            Segment(gap, self.rich_style),
-            *self._segments(right),
-        ]
-        return Strip(segments).adjust_cell_length(width, self.rich_style)
+        plain = self.rich_style
+        pieces = [(" ", plain), *self._pieces(left), (gap, plain), *self._pieces(right)]
+        return Strip(joined(pieces)).adjust_cell_length(width, plain)
 
     def _cut(self, parts: list[Part], room: int) -> list[Part]:
         """The parts in at most ``room`` cells, the last one cut if need be."""
@@ -208,13 +203,11 @@ class CaptureHeader(Widget):
                 kept.append(part._replace(text=text))
         return kept
 
-    def _segments(self, parts: list[Part]) -> list[Segment]:
-        segments = []
+    def _pieces(self, parts: list[Part]) -> Iterator[tuple[str, Style]]:
         for place, part in enumerate(parts):
             if place:
-                segments.append(Segment("  ", self.rich_style))
-            segments.append(Segment(part.text, self._part_style(part.style)))
-        return segments
+                yield "  ", self.rich_style
+            yield part.text, self._part_style(part.style)
 
     def _part_style(self, part: str) -> Style:
         if not part:

@@ -21,11 +21,11 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.timer import Timer
 
-from widgets.cells import fit, safe
+from widgets.cells import fit, joined, safe
 from widgets.glyphs import UNICODE, Glyphs
 
 GROWTH_PERIOD_S: Final = 0.5
-"""Growing ``virtual_size`` lays out the whole screen again: 15 times the bytes of a row."""
+"""How often the scroll bar follows rows that come by themselves."""
 
 CACHED_STRIPS: Final = 1024
 
@@ -173,7 +173,14 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
             self._apply_size(wanted)
 
     def _apply_size(self, wanted: Size) -> None:
-        self.virtual_size = wanted
+        height = self.container_size.height
+        if height and (wanted.height > height) == (self.virtual_size.height > height):
+            # Scroll bar or not: that stays, and so does the layout. Only the bar is drawn
+            # again, where the reactive attribute would have laid out and sent the screen.
+            self.set_reactive(LineList.virtual_size, wanted)
+            self._scroll_update(wanted)
+        else:
+            self.virtual_size = wanted
         if self._growth_timer is None and self.is_running:
             self._growth_timer = self.set_timer(GROWTH_PERIOD_S, self._growth_due)
 
@@ -242,14 +249,11 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
         style = self.part_style(base)
         # On the cursor's own colours no other colour is sure to be readable.
         plain = base == "cursor" and self.has_focus
-        strip = Strip(
-            [
-                Segment(text, style if plain or not part else style + self.part_style(part))
-                for text, part in segments
-                if text
-            ]
+        styled = (
+            (text, style if plain or not part else style + self.part_style(part))
+            for text, part in segments
         )
-        return strip.adjust_cell_length(width, style)
+        return Strip(joined(styled)).adjust_cell_length(width, style)
 
     def _empty_line(self, line: int, width: int) -> Strip:
         text = self.empty_text.split("\n")

@@ -119,13 +119,14 @@ class PacketList(LineList):
         self.rows_changed(at_once=not grown)
         if not self.row_count():
             return
-        if not grown:
+        if self.following:
+            if not grown or self.virtual_size.height == self.row_count():
+                self._to_tail()  # else when the scroll bar has followed
+        elif not grown:
             at = 0 if number is None else self._row_near(number)
             self.cursor = at
             if at or self.scroll_offset.y:
                 self.scroll_to_row(max(0, at - self.page_rows // 2))
-        if self.following and self.virtual_size.height == self.row_count():
-            self._to_tail()  # else when the scroll bar has followed
         if self._held_at is not None:
             self.refresh_overlay()
 
@@ -134,12 +135,13 @@ class PacketList(LineList):
         before = self.row_count()
         if not before or (rows is None) != (self._index is None):
             return False
-        if rows is None or self._index is None:
-            return len(view) >= before
-        if len(rows) < before:
+        after = len(view) if rows is None else len(rows)
+        if after < before:
             return False
-        # Rows of one flow ascend, so equal ends of the old part prove it the same flow's.
-        return bool(rows[0] == self._index[0] and rows[before - 1] == self._index[-1])
+        # Numbers ascend, so equal ends of the old part prove it the same packets'.
+        ends = (0, before - 1)
+        places = ends if rows is None else [int(rows[end]) for end in ends]
+        return [view.number(place) for place in places] == [self._number(end) for end in ends]
 
     def _refresh_texts(self) -> None:
         """Forget the texts; draw the rows on screen again whose text became another."""
@@ -152,6 +154,10 @@ class PacketList(LineList):
 
     def row_count(self) -> int:
         return len(self._view) if self._index is None else len(self._index)
+
+    def _number(self, row: int) -> int:
+        """Frame number of a row."""
+        return self._view.number(self._view_row(row))
 
     def _view_row(self, row: int) -> int:
         return row if self._index is None else int(self._index[row])
@@ -172,7 +178,7 @@ class PacketList(LineList):
     @property
     def selected_number(self) -> int | None:
         """Number of the packet under the cursor."""
-        return self._view_row(self.cursor) + 1 if self.cursor < self.row_count() else None
+        return self._number(self.cursor) if self.cursor < self.row_count() else None
 
     def go_to(self, number: int) -> bool:
         """Put the cursor on a packet, or on the nearest one shown.
@@ -185,14 +191,13 @@ class PacketList(LineList):
         row = self._row_near(number)
         self._hold()
         self.move_cursor(row, center=True)
-        return self._view_row(row) == number - 1
+        return self._number(row) == number
 
     def _row_near(self, number: int) -> int:
-        last = self.row_count() - 1
-        if self._index is None:
-            return max(0, min(number - 1, last))
-        row = min(int(np.searchsorted(self._index, number - 1)), last)
-        if row and self._index[row] - (number - 1) > (number - 1) - self._index[row - 1]:
+        at = self._view.row_from(number)
+        row = at if self._index is None else int(np.searchsorted(self._index, at))
+        row = min(row, self.row_count() - 1)
+        if row and self._number(row) - number > number - self._number(row - 1):
             row -= 1
         return row
 
@@ -274,7 +279,7 @@ class PacketList(LineList):
 
     def _placed(self) -> tuple[Placed, ...]:
         """The columns; drawn anew when the numbers or the width outgrow them."""
-        digits = len(str(self._view_row(self.row_count() - 1) + 1)) if self.row_count() else 1
+        digits = len(str(self._number(self.row_count() - 1))) if self.row_count() else 1
         labelled = max((len(label) for label in self._labels.values()), default=0)
         placing = (self.line_width, self.time_format, max(digits, 3), min(labelled, 8))
         if placing != self._placing:
@@ -287,7 +292,8 @@ class PacketList(LineList):
         at = self._view_row(row)
         first = self._time(0) if self.time_format is TimeFormat.RELATIVE else 0
         label = self._labels.get(int(self._view.rows["flow"][at])) if self._labels else None
-        return (at, self.time_format, first, self._text(at), self._is_hit(at + 1), label)
+        number = self._view.number(at)
+        return (number, self.time_format, first, self._text(at), self._is_hit(number), label)
 
     def row_segments(self, row: int, width: int, selected: bool) -> Iterable[tuple[str, str]]:
         at = self._view_row(row)
@@ -303,12 +309,12 @@ class PacketList(LineList):
     def _cell(
         self, key: str, row: int, at: int, text: PacketText, selected: bool
     ) -> tuple[str, str]:
-        packet = self._view.rows[at]
+        packet, number = self._view.rows[at], self._view.number(at)
         if key == "mark":
-            sign = self.glyphs.hit if self._is_hit(at + 1) else " "
+            sign = self.glyphs.hit if self._is_hit(number) else " "
             return (self.glyphs.cursor if selected else sign), "accent"
         if key == "number":
-            return str(at + 1), "dim"
+            return str(number), "dim"
         if key == "time":
             before = self._time(row - 1) if row else None
             return self.time_format.text(int(packet["time_ns"]), self._time(0), before), ""
@@ -324,7 +330,7 @@ class PacketList(LineList):
         part = _PART.get(text.severity, "")
         if key == "proto":
             return text.proto, part
-        return text.info, "hit" if self._is_hit(at + 1) else part
+        return text.info, "hit" if self._is_hit(number) else part
 
 
 def _columns(time_format: TimeFormat, digits: int, label: int) -> tuple[Column, ...]:

@@ -76,12 +76,14 @@ class Timeline(LineList):
         if flow is self._flow and lines is self._given:
             return
         same = flow is not None and self._flow is not None and flow.uid == self._flow.uid
+        head = self._head()
         self._flow, self._given = flow, lines
         old, self._lines = self._lines, self._with_waiting()
         self.rows_changed(at_once=not same)
         if same:
             self.cursor = min(self.cursor, max(0, len(self._lines) - 1))
-            self.refresh_head()
+            if self._head() != head:
+                self.refresh_head()
             self._refresh_changed(old)
             return
         self.head_lines = 2 if flow is not None else 0
@@ -141,6 +143,11 @@ class Timeline(LineList):
         self.clear_strips()
 
     # The head
+
+    def _head(self) -> list[list[tuple[str, str]]]:
+        """The fixed lines as they read now."""
+        width = self.line_width
+        return [list(self.head_segments(line, width)) for line in range(self.head_lines)]
 
     def head_segments(self, line: int, width: int) -> Iterable[tuple[str, str]]:
         if self._flow is None:

@@ -193,16 +193,25 @@ class TunnelList(LineList):
             self.refresh()
             return
         for line in range(max(len(before), len(after))):
-            same = line < len(before) and line < len(after) and before[line] is after[line]
-            if not same:
+            was = before[line] if line < len(before) else None
+            now = after[line] if line < len(after) else None
+            if was is not now and not self._reads_alike(was, now):
                 self.refresh_row(top + line)
+
+    def _reads_alike(self, was: FlowReport | None, now: FlowReport | None) -> bool:
+        """Whether the columns shown say the same of both: much traffic changes but numbers."""
+        if was is None or now is None:
+            return False
+        return list(self._cells(was)) == list(self._cells(now))
 
     # Selection
 
     @property
     def selected(self) -> FlowReport | None:
-        """The tunnel under the cursor."""
-        return None if self._selected is None else self._by_uid.get(self._selected)
+        """The tunnel under the cursor; None while no tunnel is shown."""
+        if self._selected is None or self._selected not in self._rows:
+            return None
+        return self._by_uid.get(self._selected)
 
     @property
     def order(self) -> Iterator[FlowReport]:
@@ -398,8 +407,10 @@ class TunnelList(LineList):
         return (uid, self._versions.get(uid, 0), uid in self._marks)
 
     def row_segments(self, row: int, width: int, selected: bool) -> Iterable[tuple[str, str]]:
-        flow = self._order[row]
-        yield from self._line(lambda placed: self._cell(flow, placed, selected))
+        yield from self._cells(self._order[row], selected)
+
+    def _cells(self, flow: FlowReport, selected: bool = False) -> Iterator[tuple[str, str]]:
+        return self._line(lambda placed: self._cell(flow, placed, selected))
 
     def _line(
         self, cell: Callable[[Placed], Iterable[tuple[str, str]]]

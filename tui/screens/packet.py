@@ -35,9 +35,14 @@ class PacketScreen(PaneScreen):
         Binding("right_square_bracket,J", "packet(1)", "Next packet", id="packet.next"),
         Binding("left_square_bracket,K", "packet(-1)", "Previous packet", id="packet.previous"),
         Binding("tab,shift+tab", "other_pane", "Other pane", show=False, id="packet.other-pane"),
+        Binding("a", "every", "Of all / of the tunnel", show=False, id="packet.every",
+                tooltip="Whose packets the next and the previous one are"),
         Binding("y", "copy", "Copy value", id="packet.copy"),
+        Binding("x", "copy_bytes", "Copy bytes", show=False, id="packet.copy-bytes",
+                tooltip="The bytes of the field in hex, secrets covered"),
+        Binding("Y", "copy_summary", "Copy summary", show=False, id="packet.copy-summary"),
         Binding("escape,q", "back", "Back", id="packet.back"),
-    ]
+    ]  # fmt: skip
 
     def __init__(
         self,
@@ -64,6 +69,8 @@ class PacketScreen(PaneScreen):
         self._snapshot = snapshot
         self._number = number
         self._rows = rows
+        self._data = b""
+        """Bytes shown, secrets covered."""
         self._describer = describer
         self._glyphs = glyphs
         self._title = Static(id="title", markup=False)
@@ -89,19 +96,22 @@ class PacketScreen(PaneScreen):
 
     def _show(self) -> None:
         view = self._snapshot.packets
-        text = self._describer(self._number - 1)
-        facts = self._snapshot.facts.get(int(view.rows["flow"][self._number - 1]))
+        row = view.row_from(self._number)
+        text = self._describer(row)
+        facts = self._snapshot.facts.get(int(view.rows["flow"][row]))
         sign = self._glyphs.separator
         self._title.update(f"Packet {self._number} {sign} {text.proto} {text.info}")
         try:
             frame = fetch_shown(self._bridge, view, self._number, facts)
         except LookupError as error:
+            self._data = b""
             self._hex.show(b"")
             self._hex.border_title = "Bytes"
             self._layers.show(())
             self._layers.empty_text = "The bytes of this packet cannot be had."
             self.tell(str(error.args[0]), error=True, stay=True)
             return
+        self._data = frame.data
         self._hex.show(frame.data)
         self._hex.border_title = "Bytes, secrets covered" if frame.masked else "Bytes"
         # Bytes first: scapy takes a moment to load when it is first needed.
@@ -155,21 +165,55 @@ class PacketScreen(PaneScreen):
 
     def _neighbour(self, step: int) -> int | None:
         """The packet after or before this one among those of the list."""
-        rows = self._rows
+        view, rows = self._snapshot.packets, self._rows
+        at = view.row_from(self._number)
         if rows is None:
-            number = self._number + step
-            return number if 1 <= number <= len(self._snapshot.packets) else None
-        place = int(np.searchsorted(rows, self._number - 1)) + step
-        return int(rows[place]) + 1 if 0 <= place < len(rows) else None
+            return view.number(at + step) if 0 <= at + step < len(view) else None
+        place = int(np.searchsorted(rows, at)) + step
+        return view.number(int(rows[place])) if 0 <= place < len(rows) else None
 
     def action_other_pane(self) -> None:
         (self._hex if self._layers.has_focus else self._layers).focus()
 
+    def action_every(self) -> None:
+        """Go through all packets from here on, or through those of the packet's tunnel."""
+        flow = int(self._snapshot.packets.rows["flow"][self._number - 1])
+        if self._rows is not None:
+            self._rows = None
+            self.tell("next and previous: of all packets")
+        elif flow:
+            self._rows = self._snapshot.packets.of_flow(flow)
+            self.tell("next and previous: of this packet's tunnel")
+        else:
+            self.tell("this packet belongs to no TCP connection")
+
     def action_copy(self) -> None:
         field = self._layers.selected
         if field is not None and field.value:
-            self.app.copy_to_clipboard(field.value)
-            self.tell(f"copied: {field.value}")
+            self._copy(field.value)
+        else:
+            self.tell("there is no value to copy")
+
+    def action_copy_bytes(self) -> None:
+        """Copy the field's bytes; of what has none of its own, the whole packet's."""
+        field = self._layers.selected
+        part = self._data[field.start : field.end] if field and field.start >= 0 else b""
+        self._copy((part or self._data).hex(" "))
+
+    def action_copy_summary(self) -> None:
+        view, at = self._snapshot.packets, self._number - 1
+        text = self._describer(at)
+        time_ns = int(view.rows["time_ns"][at])
+        when = f"{time_of_day(time_ns)} " if time_ns > 0 else ""
+        self._copy(f"#{self._number} {when}{text.proto} {text.info}")
+
+    def _copy(self, text: str) -> None:
+        if not text:
+            self.tell("there is nothing to copy")
+            return
+        text = self._layers.clean(text)
+        self.app.copy_to_clipboard(text)
+        self.tell(f"copied: {text}")
 
     def action_back(self) -> None:
         self.dismiss(None)
