@@ -33,7 +33,7 @@ class Crate:
     view: memoryview = field(init=False)
 
     def __post_init__(self) -> None:
-        self.view = memoryview(self.data)
+        self.view = self.data.data
 
 
 class Crates:

@@ -194,7 +194,7 @@ class Layout:
         if len(address) == 16:
             source, destination = (self._prefix(at, address, length) for at in (8, 24))
             return And(self.ethertype(IPV6), _directed(directions, source, destination))
-        kinds = [((IPV4,), (12, 16))]
+        kinds: list[tuple[tuple[int, ...], tuple[int, int]]] = [((IPV4,), (12, 16))]
         if arp and self._linktype != RAW_IP:
             kinds.append(((ARP, RARP), (14, 24)))
         return any_of(

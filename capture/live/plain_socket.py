@@ -6,19 +6,28 @@ What it reads is laid out like a block of the ring, so that one parser does for 
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
+import struct
 import sys
 import time
 from typing import Any, Final
 
 import numpy as np
 from scapy.config import conf
+from scapy.error import Scapy_Exception
 
-from capture.live.bpf import compile_filter
+from capture.live.bpf import FilterError, compile_filter
 from capture.live.crates import CRATE_BYTES, Crates
-from capture.live.ring import ETHERNET, HEADER, LOOPBACK, linktype_of
+from capture.live.interfaces import ANY
+from capture.live.ring import ETHERNET, LOOPBACK, SLL2, linktype_of
 from capture.live.settings import CaptureSettings
+from capture.protocols.text import printable
 
+_RECORD: Final = struct.Struct("=6I2H20x2HiH10x")
+"""``capture.live.ring.HEADER``, its fields up to the type of hardware."""
+_AF_PACKET: Final = 17
+_NEEDS_RING: Final = "this takes a packet ring, which the system does not have"
 _AT_ONCE: Final = 512
 """Packets read before the queue gets them."""
 _LARGEST: Final = 1 << 16
@@ -41,16 +50,18 @@ class PlainSocket:
     """
 
     def __init__(self, interface: str, settings: CaptureSettings) -> None:
+        if interface == ANY:
+            raise OSError(errno.EOPNOTSUPP, _NEEDS_RING)
         self.iface = interface
         self.index = 0
         self.received = 0
-        on_linux = sys.platform == "linux"
-        arguments: dict[str, Any] = {"nofilter": 1} if on_linux else {}
-        if not on_linux and settings.filter:
-            arguments = {"filter": settings.filter}
-        self.opened: Any = conf.L2listen(iface=interface, promisc=settings.promiscuous, **arguments)
+        self._dropped = 0
+        self._on_linux = sys.platform == "linux"
+        # Elsewhere scapy compiles the filter and sets it.
+        filtering = {"nofilter": 1} if self._on_linux else {"filter": settings.filter or None}
+        self.opened: Any = _opened(interface, promisc=settings.promiscuous, **filtering)
         try:
-            if on_linux:
+            if self._on_linux:
                 self._set_up_linux(interface, settings)
             else:
                 self._set_up_bsd()
@@ -64,8 +75,11 @@ class PlainSocket:
         sock = self.opened.ins
         self.hatype = hardware_type(interface)
         self.linktype = linktype_of(self.hatype)
+        if self.linktype == SLL2:
+            raise OSError(errno.EOPNOTSUPP, _NEEDS_RING)
         self.index = socket.if_nametoindex(interface)
-        program = compile_filter(settings.filter, self.linktype, snaplen=settings.snaplen)
+        # Frames are cut later: scapy does not tell how long they were.
+        program = compile_filter(settings.filter, self.linktype)
         attach(sock, program)
         if self.hatype == LOOPBACK:
             ignore_outgoing(sock)
@@ -81,7 +95,6 @@ class PlainSocket:
                 pass
 
     def _set_up_bsd(self) -> None:
-        import struct
         from fcntl import ioctl
 
         self.opened.set_nonblock(True)
@@ -116,8 +129,10 @@ class PlainSocket:
         """The next frame and its time, or None."""
         try:
             _, frame, seconds = self.opened.recv_raw(_LARGEST)
-        except BlockingIOError:
-            return None
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.ENETDOWN):
+                return None
+            raise
         if not frame:
             return None
         return frame, time.time_ns() if seconds is None else round(seconds * 1e9)
@@ -125,10 +140,10 @@ class PlainSocket:
     def statistics(self) -> tuple[int, int]:
         """Packets received and dropped, as far as the system tells."""
         try:
-            if sys.platform == "linux":
+            if self._on_linux:
                 from capture.live.ring_socket import read_statistics
 
-                self._dropped = getattr(self, "_dropped", 0) + read_statistics(self.opened.ins)[1]
+                self._dropped += read_statistics(self.opened.ins)[1]
                 return self.received + self._dropped, self._dropped
             received, dropped = self.opened.get_stats()
             return int(received or self.received), int(dropped or 0)
@@ -137,21 +152,31 @@ class PlainSocket:
 
     def bind(self) -> None:
         """An interface that was made anew needs a new socket here."""
-        raise OSError("cannot be listened to again: start the capture anew")
+        raise OSError(errno.ENODEV, "cannot be listened to again")
 
     def close(self) -> None:
         """Release the socket; idempotent."""
         self.opened.close()
 
 
+def _opened(interface: str, **arguments: Any) -> Any:
+    """Scapy's socket, its exceptions turned into what others raise."""
+    try:
+        return conf.L2listen(iface=interface, **arguments)
+    except Scapy_Exception as error:
+        words = printable(str(error))
+        if "filter" in words:
+            raise FilterError(words) from None
+        number = errno.EACCES if "/dev/bpf" in words else errno.EIO
+        raise OSError(number, words) from None
+
+
 def _record(frame: bytes, time_ns: int, hatype: int) -> bytes:
     """A frame as it would lie in the ring."""
-    width = HEADER.itemsize
-    head = np.zeros(1, HEADER)
-    padding = -(width + len(frame)) % 8
-    head["next"] = width + len(frame) + padding
-    head["sec"], head["nsec"] = divmod(time_ns, 10**9)
-    head["caplen"] = head["wirelen"] = len(frame)
-    head["mac"] = head["net"] = width
-    head["hatype"] = hatype
-    return head.tobytes() + frame + bytes(padding)
+    padding = -(_RECORD.size + len(frame)) % 8
+    seconds, nanoseconds = divmod(time_ns, 10**9)
+    step, length, mac = _RECORD.size + len(frame) + padding, len(frame), _RECORD.size
+    head = _RECORD.pack(
+        step, seconds, nanoseconds, length, length, 0, mac, mac, _AF_PACKET, 0, 0, hatype
+    )
+    return head + frame + bytes(padding)

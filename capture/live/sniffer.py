@@ -185,9 +185,8 @@ class Sniffer:
         try:
             self.listener.bind()
         except OSError as error:
-            if error.errno == errno.ENODEV and error.strerror.startswith("is another"):
-                return f"{name} {error.strerror}"
-            return f"{name} is gone"
+            other_kind = str(error.strerror).startswith("is another")
+            return f"{name} {error.strerror}" if other_kind else f"{name} is gone"
         return ""
 
     def stop(self) -> None:

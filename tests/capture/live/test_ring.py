@@ -184,7 +184,7 @@ def test_no_bytes_do_harm(noise: bytes, first: int, packets: int) -> None:
     for linktype in (ETHERNET, SLL2):
         data = np.frombuffer(bytearray(noise), np.uint8)
         run = Run(0, len(noise), first, packets)
-        block = frames(data, memoryview(data), [run], Cut(linktype, 0, 100))
+        block = frames(data, data.data, [run], Cut(linktype, 0, 100))
         assert (block.offset >= 0).all()
         assert (block.offset + block.caplen <= len(noise)).all()
 

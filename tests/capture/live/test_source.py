@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -264,6 +265,41 @@ def test_raw_ip_devices(wire: Wire) -> None:
     ip("-n", wire.here, "link", "set", "raw0", "up")
     with watching(wire, CaptureSettings(("raw0",), filter="udp port 9")) as watcher:
         assert watcher.source.info.interfaces[0].linktype == 101
+
+
+@pytest.fixture
+def without_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    from capture.live import ring_socket
+
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+
+    monkeypatch.setattr(ring_socket, "RingSocket", refuse)
+
+
+@pytest.mark.usefixtures("without_ring")
+def test_without_a_ring_every_frame_is_seen_once_all_the_same(wire: Wire) -> None:
+    plain = [tcp_frame(number, payload=number) for number in range(1000)]
+    tagged = plain[7][:12] + b"\x81\x00\x60\x05" + plain[7][12:]
+    with watching(wire, CaptureSettings(("in",), filter="port 3128", snaplen=500)) as watcher:
+        wire.send([tcp_frame(1, port=80), *plain, tagged])
+        watcher.until(lambda: len(watcher.frames) >= 1001)
+        watcher.finish()
+        assert watcher.frames == [frame[:500] for frame in [*plain, tagged]]
+        assert watcher.wirelens == [len(frame) for frame in [*plain, tagged]]
+        assert watcher.times == sorted(watcher.times)
+        assert abs(watcher.times[0] - time.time_ns()) < PATIENCE_S * 10**9
+    with watching(wire, CaptureSettings(("lo",))) as watcher:
+        _send_datagrams(5)
+        watcher.until(lambda: len(watcher.frames) >= 5)
+        watcher.finish()
+        assert [frame[-1] for frame in watcher.frames] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.usefixtures("without_ring")
+def test_all_interfaces_at_once_need_a_ring(wire: Wire) -> None:
+    with inside(wire.here), pytest.raises(UnreadableInput, match="takes a packet ring"):
+        LiveSource(CaptureSettings(("any",)))
 
 
 def test_more_than_the_kernel_buffers_is_counted(wire: Wire) -> None:
