@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.widgets import build
-from tests.widgets.screen import HOSTILE, staged, steers
+from tests.widgets.screen import HOSTILE, Stage, staged, steers
 from widgets.glyphs import ASCII
 from widgets.tunnel_columns import COLUMNS
 from widgets.tunnel_list import TunnelList
@@ -264,12 +264,15 @@ async def test_only_changed_rows_are_drawn_again(monkeypatch: pytest.MonkeyPatch
         await stage.settle()
         drawn: list[int] = []
         monkeypatch.setattr(stage.widget, "refresh_row", drawn.append)
-        flows[3] = replace(flows[3], bytes_to_client=10**6)
+        flows[3] = replace(flows[3], target="other.example:443")
         stage.widget.show(tuple(flows))
         assert drawn == [3]
         drawn.clear()
         stage.widget.show(tuple(flows))
         assert drawn == []
+        flows[5] = replace(flows[5], retransmissions_to_proxy=7)
+        stage.widget.show(tuple(flows))
+        assert drawn == [], "no column for it is on screen"
 
 
 async def test_changed_flow_shows_its_new_state() -> None:
@@ -341,8 +344,8 @@ async def test_a_new_theme_clears_the_cache() -> None:
 # Columns, marks, filters
 
 
-def head(stage: object) -> list[str]:
-    return stage.lines()[0].split()  # type: ignore[attr-defined]
+def head(stage: Stage[TunnelList]) -> list[str]:
+    return stage.lines()[0].split()
 
 
 async def test_every_column_can_be_sorted_by_and_is_seen_at_80_cells() -> None:
