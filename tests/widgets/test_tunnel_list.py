@@ -270,7 +270,7 @@ async def test_only_changed_rows_are_drawn_again(monkeypatch: pytest.MonkeyPatch
         drawn.clear()
         stage.widget.show(tuple(flows))
         assert drawn == []
-        flows[5] = replace(flows[5], retransmissions_to_proxy=7)
+        flows[5] = replace(flows[5], notes=("seen late",))
         stage.widget.show(tuple(flows))
         assert drawn == [], "no column for it is on screen"
 
