@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from capture import __version__
 from capture.frames import Bytes, FrameBlock, Interface, Ints
+from capture.writing.frames import copy_frames
 
 APPLICATION: Final = f"tunnelscope {__version__}"
 
@@ -109,14 +110,16 @@ def packet_sizes(caplen: Ints) -> Ints:
 
 
 def packets(
-    block: FrameBlock, numbers: NDArray[np.integer], comments: Mapping[int, str] | None = None
+    block: FrameBlock,
+    numbers: NDArray[np.integer],
+    comments: Mapping[int, Sequence[str]] | None = None,
 ) -> tuple[Bytes, Ints]:
     """Enhanced packet blocks of all frames.
 
     Args:
         block: The frames.
         numbers: Interface number of each frame in the section being written; shape (n,).
-        comments: Index of a frame -> what there is to say of it.
+        comments: Index of a frame -> what there is to say of it, each a comment.
 
     Returns:
         The blocks as one run of bytes, and where in it each frame's own bytes begin.
@@ -125,15 +128,15 @@ def packets(
     padded = (caplen + 3) & ~3
     sizes = packet_sizes(caplen)
     tails: dict[int, bytes] = {}
-    for index, comment in (comments or {}).items():
-        tails[index] = _options([(_COMMENT, _text(comment))])
+    for index, said in (comments or {}).items():
+        tails[index] = _options([(_COMMENT, _text(comment)) for comment in said])
         sizes[index] += len(tails[index])
     starts = np.cumsum(sizes) - sizes
     total = int(sizes.sum())
     # What follows the frame is written after it: a frame may be copied with some bytes more.
     out = np.empty(total + _AROUND, np.uint8)
     frames = starts + _HEAD
-    _copy_frames(block, out, frames)
+    copy_frames(block, out, frames, _AROUND)
     words = out[: total + _AROUND & ~3].view("<u4")
     _clear_padding(words, out, frames, caplen)
     ticks = block.time_ns.view(np.uint64)
@@ -150,35 +153,6 @@ def packets(
         begin = int(frames[index] + padded[index])
         out[begin : begin + len(tail)] = np.frombuffer(tail, np.uint8)
     return out[:total], frames
-
-
-def _copy_frames(block: FrameBlock, out: Bytes, to: Ints) -> None:
-    """Copy all frames of about one length at once.
-
-    Lengths are rounded up to 32 bytes, so that there are few of them: a frame is followed by
-    no less in ``out`` (its block's end, the next one's head), all of which is written later.
-    """
-    data, offset, caplen = block.data, block.offset, block.caplen
-    rounded = (caplen + (_AROUND - 1)) & -_AROUND
-    at_end = offset + rounded > len(data)
-    for index in np.flatnonzero(at_end).tolist():
-        # There are no bytes behind it that could be copied with it.
-        start, size, begin = int(offset[index]), int(caplen[index]), int(to[index])
-        out[begin : begin + size] = data[start : start + size]
-    if at_end.any():
-        inside = ~at_end
-        offset, to, rounded = offset[inside], to[inside], rounded[inside]
-    order = np.argsort(rounded, kind="stable")
-    ordered = rounded[order]
-    borders = np.flatnonzero(np.diff(ordered, prepend=-1, append=-1))
-    for low, high in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True):
-        size = int(ordered[low])
-        if not size:
-            continue
-        some = order[low:high]
-        source = np.ndarray((len(data) - size + 1,), f"V{size}", data, 0, (1,))
-        target = np.ndarray((len(out) - size + 1,), f"V{size}", out, 0, (1,))
-        target[to[some]] = source[offset[some]]
 
 
 def _clear_padding(words: NDArray[np.uint32], out: Bytes, frames: Ints, caplen: Ints) -> None:
