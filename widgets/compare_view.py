@@ -96,6 +96,10 @@ class CompareView(LineList):
             line += direction
         return False
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # There is nothing in a row to open.
+        return action != "open" and super().check_action(action, parameters)
+
     # -- layout -----------------------------------------------------------------------
 
     @property
@@ -154,7 +158,7 @@ class CompareView(LineList):
         first = place == self._comparison.first
         sign = self._sign(gravity) if name else " "
         yield f"{self.glyphs.cursor if first and name else ' '}{sign} ", part or "dim"
-        yield fit(name, names, self.glyphs.ellipsis), part or "dim"
+        yield f"{fit(name, names - 1, self.glyphs.ellipsis)} ", part or "dim"
         yield f"{fit(left, room, self.glyphs.ellipsis)}  ", part
         yield fit(right, room, self.glyphs.ellipsis), part
 

@@ -95,3 +95,27 @@ async def test_value_is_copied() -> None:
         screen.query_one(LayerTree).select_at(54)
         await user.press("y")
         assert user.app.clipboard == "HTTP/1.1 403 Forbidden"
+
+
+async def test_bytes_of_a_field_and_the_summary_are_copied() -> None:
+    async with using(loaded_app()) as user:
+        screen = await open_packet(user, 4)
+        tree = screen.query_one(LayerTree)
+        await user.until(lambda: tree.row_count() > 3)
+        tree.select_at(54 + CONNECT.index(b"Proxy-Auth"))
+        await user.press("x")
+        copied = bytes.fromhex(user.app.clipboard)
+        assert copied.startswith(b"Proxy-Authorization: Basic ****")
+        assert SECRET not in copied
+        await user.press("Y")
+        assert user.app.clipboard.startswith("#4 11:30:12.536989 HTTP CONNECT tools.cisco.com:443")
+
+
+async def test_neighbours_of_all_packets_and_of_the_tunnel() -> None:
+    async with using(loaded_app()) as user:
+        screen = await open_packet(user, 9)
+        await user.press("a", "right_square_bracket")
+        assert screen.number == 10
+        await user.press("a", "left_square_bracket")
+        assert screen.number == 10  # the first of its own tunnel
+        assert "this is the first packet" in user.text()

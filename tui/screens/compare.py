@@ -168,14 +168,14 @@ class CompareScreen(PaneScreen):
 
     def _summary(self, comparison: Comparison, partner: FlowReport) -> str:
         """Where the two part ways, in a line."""
-        who = f"Tunnel {self._flow.id} beside {partner.id}"
+        who = f"{self._flow.id} beside {partner.id}"
         if self._there is not None:
             who += f" of {self._there.title}"
         if comparison.first is None:
-            return f"{who}: no difference that matters"
+            return f"No difference that matters: {who}"
         row = comparison.rows[comparison.first]
         part = row.step if row.step == row.name else f"{row.step}, {row.name}"
-        return f"{who}: first difference: {part}"
+        return f"First difference: {part} {self._glyphs.separator} {who}"
 
     def _counts(self, comparison: Comparison) -> str:
         rows = comparison.rows

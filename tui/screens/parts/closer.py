@@ -10,6 +10,7 @@ from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:
     from capture.report.model import FlowReport
+    from capture.snapshot import Snapshot
 
 
 class CloserPart(MainPart):
@@ -20,9 +21,19 @@ class CloserPart(MainPart):
                 tooltip="What both ends said, as text, bytes and sizes"),
         Binding("i", "tls", "TLS", show=False, id="main.tls",
                 tooltip="The handshake in full: offers, choices, certificates"),
+        Binding("v", "plots", "Plots", show=False, id="main.plots",
+                tooltip="Sequence, throughput, round trips and window over time"),
         Binding("d", "compare", "Compare", id="main.compare",
                 tooltip="Beside a marked tunnel, or the one that fits best"),
     ]  # fmt: skip
+
+    def took(self, snapshot: Snapshot) -> None:
+        super().took(snapshot)
+        # A second capture was named on the command line: compare once this one is read.
+        other: str = getattr(self.app, "other", "")
+        if other and snapshot.finished and snapshot.report.flows:
+            self.app.other = ""  # type: ignore[attr-defined]
+            self.call_after_refresh(self.compare_with, other)
 
     def _chosen(self) -> FlowReport | None:
         """The selected tunnel; says so when there is none."""
@@ -57,6 +68,17 @@ class CloserPart(MainPart):
         view = snapshot.packets
         detail = read_tls(view, view.of_flow(flow.uid), self._fetch)
         screen = TlsScreen(flow, detail, glyphs=self._glyphs, open_packet=self.open_packet)
+        self.app.push_screen(screen)
+
+    def action_plots(self) -> None:
+        from tui.screens.plots import PlotScreen
+
+        flow, snapshot = self._chosen(), self._snapshot
+        if flow is None or snapshot is None:
+            return
+        screen = PlotScreen(
+            snapshot.packets, flow, glyphs=self._glyphs, open_packet=self.open_packet
+        )
         self.app.push_screen(screen)
 
     def action_compare(self) -> None:
