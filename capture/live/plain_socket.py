@@ -13,7 +13,6 @@ import sys
 import time
 from typing import Any, Final
 
-import numpy as np
 from scapy.config import conf
 from scapy.error import Scapy_Exception
 
@@ -111,7 +110,7 @@ class PlainSocket:
             if not packets:
                 return True
             self.received += packets
-            if not crates.put(np.frombuffer(block, np.uint8), 0, packets):
+            if not crates.put(memoryview(block), 0, packets):
                 crates.lost += packets
                 return False
 

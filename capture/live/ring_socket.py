@@ -17,10 +17,8 @@ import socket
 import struct
 from typing import Final
 
-import numpy as np
 from scapy.arch.linux import L2ListenSocket
 
-from capture.frames import Bytes
 from capture.live.bpf import Program, compile_filter, pack
 from capture.live.crates import Crates
 from capture.live.interfaces import ANY
@@ -143,7 +141,7 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
                 mmap.MAP_SHARED,
                 mmap.PROT_READ | mmap.PROT_WRITE,
             )
-            self._ring: Bytes | None = np.frombuffer(self._map, np.uint8)
+            self._ring: memoryview | None = memoryview(self._map)
             self._next = 0
             self.received = self.dropped = 0
             self._count()
@@ -204,7 +202,7 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
             raise OSError(errno.EBADF, "the socket is closed")
         while True:
             base = self._next * BLOCK_BYTES
-            status, packets, first, length = BLOCK_HEADER.unpack_from(self._map, base)
+            status, packets, first, length = BLOCK_HEADER.unpack_from(ring, base)
             if not status & TO_USER:
                 self._clear_error()
                 return True
@@ -212,7 +210,7 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
                 if not self._nearly_full():
                     return False
                 crates.lost += packets
-            struct.pack_into("=I", self._map, base + STATUS_OFFSET, 0)
+            struct.pack_into("=I", ring, base + STATUS_OFFSET, 0)
             self._next = (self._next + 1) % self._blocks
 
     def _nearly_full(self) -> bool:
@@ -245,8 +243,10 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
         self.closed = True
         with contextlib.suppress(OSError):
             self._count()
-        self._ring = None
-        # A reader that still holds a slice keeps the mapping a moment longer.
+        # A thread that hangs in the middle of a copy keeps the mapping a moment longer.
         with contextlib.suppress(BufferError):
+            if self._ring is not None:
+                self._ring.release()
             self._map.close()
+        self._ring = None
         self.ins.close()

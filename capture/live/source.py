@@ -39,8 +39,9 @@ _CRATES_AT_ONCE: Final = 4
 """Taken from one interface before the next one's turn."""
 _ALL: Final = 1 << 30
 _QUEUE_PART: Final = 8
-"""The queues take an eighth of the memory at most."""
-_QUEUE_BYTES: Final = 256 << 20
+"""The queues take an eighth of the machine's memory at most, and only in a burst."""
+_QUEUE_BYTES: Final = 512 << 20
+"""Two seconds of 2 Gbit/s."""
 
 
 class LiveSource:

@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import threading
 
-import numpy as np
-
 from capture.live.crates import CRATE_BYTES, Crate, Crates
 from capture.live.ring import BLOCK_BYTES, Run
 
 
-def block(value: int, size: int = BLOCK_BYTES) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    return np.full(size, value, np.uint8)
+def block(value: int, size: int = BLOCK_BYTES) -> memoryview:
+    return memoryview(bytes([value]) * size)
 
 
 def taken(crates: Crates) -> Crate:

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import pytest
 from scapy.supersocket import SuperSocket
 
@@ -40,7 +39,7 @@ class Pipe(SuperSocket):  # type: ignore[misc]
                 return True
             if not data and self.failure:
                 raise self.failure
-            if not crates.put(np.frombuffer(data, np.uint8), 0, 1):
+            if not crates.put(memoryview(data), 0, 1):
                 return False
 
     def statistics(self) -> tuple[int, int]:
