@@ -179,6 +179,16 @@ class Analysis:
             made=flows.made() if isinstance(flows, FlowReports) else None,
         )
 
+    def chosen_report(self) -> Report:
+        """The final report, of the flows alone that the user's display filter lets through."""
+        report = self.report()
+        if not self.options.display_filter:
+            return report
+        from capture.filtering.reports import narrowed
+
+        packets = self.index.view() if self.index is not None else None
+        return narrowed(report, self.facts(), packets, self.options.display_filter)
+
     def facts(self) -> dict[int, FlowFacts]:
         """Facts of the flows in the last report, by ``FlowFacts.id``."""
         return {item.facts.id: item.facts for item in self._judged.values()}

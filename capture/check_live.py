@@ -59,7 +59,7 @@ def check_live(
             if ready is not None:
                 ready()
             _read(source, analysis, signals, progress)
-            return analysis.report()
+            return analysis.chosen_report()
     finally:
         source.close()
 

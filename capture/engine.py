@@ -49,7 +49,7 @@ def analyse(
             del block  # its buffer need not outlive it: the reports need the room
             if progress is not None:
                 progress(*source.progress())
-        return analysis.report()
+        return analysis.chosen_report()
     finally:
         source.close()
         if collecting:

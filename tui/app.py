@@ -44,6 +44,7 @@ def run(
     theme: str | None = None,
     slow_link: bool = False,
     looks: Config | None = None,
+    other: str = "",
 ) -> int:
     """Show captures on the terminal until the user leaves.
 
@@ -56,6 +57,7 @@ def run(
         theme: Name of a theme; None to go by the terminal.
         slow_link: Draw once a second, without animation, within 2 kB/s.
         looks: Keys and columns of the user's configuration.
+        other: A second capture, to compare a tunnel of the first with; empty for none.
 
     Returns:
         The process's exit code: 0; 2 for a wrong option or no terminal; 3 when it could not
@@ -100,6 +102,8 @@ def run(
         settings=settings,
         proxies=options.proxies,
         looks=looks,
+        display_filter=options.display_filter,
+        other=other,
     )
     # A thread that dies has its word in the banner and at the end, not across the screen.
     threading.excepthook = app.thread_died

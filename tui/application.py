@@ -75,6 +75,8 @@ class TunnelscopeApp(App[int]):
         settings: CaptureSettings | None = None,
         proxies: Sequence[tuple[str, int | None]] = (),
         looks: Config | None = None,
+        display_filter: str = "",
+        other: str = "",
     ) -> None:
         """Prepare the application; nothing runs yet.
 
@@ -90,6 +92,8 @@ class TunnelscopeApp(App[int]):
             settings: How captures are made that are started there.
             proxies: Hosts told to be proxies, with a port or None for any.
             looks: Keys and columns of the user's configuration.
+            display_filter: One that compiles; empty: none.
+            other: A second capture, to compare a tunnel of the first with; empty for none.
         """
         self.budget = LinkBudget(bytes_per_s)
         # NO_COLOR: leave the terminal its own colours, rather than shades of grey.
@@ -102,6 +106,8 @@ class TunnelscopeApp(App[int]):
         self._settings = settings
         self._proxies = proxies
         self.looks = looks or Config()
+        self.other = other
+        self.display_filter = display_filter
         self._guards: list[LineFilter] = [ControlFilter()]
         if ascii_only:
             self._guards.append(AsciiFilter())
@@ -131,6 +137,11 @@ class TunnelscopeApp(App[int]):
         return StartScreen(
             self._opener, self._settings, proxies=self._proxies, ascii_only=self.ascii_only
         )
+
+    @property
+    def opener(self) -> Opener | None:
+        """Opens another capture."""
+        return self._opener
 
     def _main_screen(self, bridge: EngineBridge) -> MainScreen:
         return MainScreen(

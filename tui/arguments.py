@@ -20,15 +20,15 @@ FAIL_ON: Final = ("problem", "warning", "info", "never")
 
 _NOT_YET_FLAGS: Final[dict[tuple[str, ...], int | str]] = {
     ("--resolve", "--no-redact", "--anonymize"): 0,
-    ("-Y", "--tls-keylog"): "?",
+    ("--tls-keylog",): "?",
 }
 """Options whose meaning is settled and whose work is not done yet, with the number of words
 they take. Whoever types them is told so, and --help does not."""
 
 _VALUED: Final = frozenset({
-    "-r", "--read", "--format", "--fail-on", "--jobs", "-j", "-o", "--output", "--proxy",
+    "-r", "--read", "--with", "--format", "--fail-on", "--jobs", "-j", "-o", "--output", "--proxy",
     "--iprep-proxy-conf", "--rules", "--theme", "--config", "--completion",
-    "-i", "--ssh", "-f", "-w", "-c", "-a", "-b", "-s", "-B", "-Z",
+    "-i", "--ssh", "-f", "-w", "-c", "-a", "-b", "-s", "-B", "-Z", "-Y",
 })  # fmt: skip
 """Options followed by a value (a test compares them with the parsers)."""
 
@@ -37,6 +37,7 @@ commands:
   tunnelscope                  choose: an interface with its live rate, a recent capture, a demo
   tunnelscope -i IF [BPF...]   watch live; check -i IF does it without a screen
   tunnelscope FILE             show a capture on the screen (also -r FILE; -r - reads a pipe)
+  tunnelscope FILE --with FILE2  compare a tunnel with its counterpart in another capture
   tunnelscope check FILE...    judge captures without a screen; check -h for its options
   tunnelscope demo [NAME]      show a capture that comes with the program; demo --list names them
   tunnelscope interfaces       list what -i takes (also -D)
@@ -168,6 +169,8 @@ def _screen(arguments: argparse.Namespace) -> argparse.Namespace:
     if not files:
         if arguments.follow:
             raise UsageError("--follow needs the file to follow")
+        if arguments.other is not None:
+            raise UsageError("--with needs two captures: tunnelscope FILE --with FILE2")
         arguments.command = "start"
         arguments.settings = _settings(arguments, ())
         return arguments
@@ -251,6 +254,14 @@ def _add_analysis(parser: argparse.ArgumentParser) -> None:
         "--rules", action="append", default=[], metavar="DIR", help="own known issues (*.toml)"
     )
     group.add_argument(
+        "-Y",
+        dest="display_filter",
+        default="",
+        metavar="EXPR",
+        help="display filter: only the tunnels (on the screen: and packets) that match, as in "
+        "'status == 403 and target contains \"cisco\"'",
+    )
+    group.add_argument(
         "-n", action="store_true", help="numbers, no names: always so, accepted from habit"
     )
 
@@ -281,6 +292,10 @@ def _screen_parser() -> _Parser:
     parser.add_argument(
         "--follow", action="store_true", help="FILE still grows: show what is added"
     )
+    parser.add_argument(
+        "--with", dest="other", metavar="FILE2",
+        help="compare the selected tunnel with its counterpart in this capture",
+    )  # fmt: skip
     parser.add_argument(
         "-D", dest="list_interfaces", action="store_true", help="list the interfaces for -i"
     )

@@ -230,6 +230,7 @@ def _screen(arguments: Namespace, feed: Feed | None, options: AnalysisOptions) -
         theme=arguments.theme or config.theme,
         slow_link=arguments.slow_link or config.slow_link,
         looks=config,
+        other=getattr(arguments, "other", None) or "",
     )
 
 
@@ -284,7 +285,28 @@ def _options(
         keep_texts=keep_texts,
         rules=tuple(arguments.rules),
         thresholds=tuple(sorted(arguments.configured.thresholds.items())),
+        display_filter=_display_filter(arguments.display_filter),
+        keep_packets=bool(arguments.display_filter.strip()),
     )
+
+
+def _display_filter(text: str) -> str:
+    """A filter that compiles; what it may not mean so is said on stderr.
+
+    Raises:
+        UsageError: It cannot be understood.
+    """
+    if not text.strip():
+        return ""
+    from capture.filtering import FilterError, compile_filter
+
+    try:
+        hints = compile_filter(text).hints
+    except FilterError as error:
+        raise UsageError(f"-Y: {error.pointed(text)}") from None
+    for hint in hints:
+        narrate(f"-Y: {hint}")
+    return text
 
 
 class _Tally:

@@ -16,6 +16,7 @@ __all__ = [
     "CHOSEN_ONLY",
     "COLUMNS",
     "CONTENT",
+    "EXPLAINED",
     "FAILING_FIRST",
     "LARGEST_FIRST",
     "MEASURED",
@@ -56,6 +57,28 @@ COLUMNS: Final = (
 
 CHOSEN_ONLY: Final = frozenset({"start", "delay", "status", "tls", "ended", "rule"})
 """Columns that are shown to those who ask for them."""
+
+EXPLAINED: Final = {
+    "id": "number, in order of the first packet",
+    "client": "address and port of the client",
+    "proxy": "address and port of the proxy",
+    "target": "host and port asked for",
+    "steps": "SYN to FIN; sorted by it, the failing come first",
+    "verdict": "what became of the tunnel",
+    "duration": "first packet to last",
+    "bytes": "payload both ways",
+    "rtt": "round trip of the TCP handshake",
+    "retrans": "segments sent again, both ways",
+    "packets": "both ways",
+    "sni": "name in the ClientHello",
+    "start": "time of the first packet",
+    "delay": "request to reply",
+    "status": "code of the final reply",
+    "tls": "version as negotiated",
+    "ended": "who closed first, and how",
+    "rule": "rule of the gravest finding",
+}
+"""Each column in a few words."""
 
 FAILING_FIRST: Final = "steps"
 """The column that sorts by gravity: failing, warning, the rest."""

@@ -157,7 +157,6 @@ def test_mistakes_are_told_in_one_printable_line(argv: list[str], word: str) -> 
 @pytest.mark.parametrize(
     "argv",
     [
-        ["-r", "x", "-Y", "tcp"],
         ["x", "--resolve"],
         ["check", "x", "--tls-keylog", "keys"],
         ["demo", "--no-redact"],
@@ -176,7 +175,7 @@ def test_help_and_version_promise_only_what_works(
         parse([*command.split(), "-h"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    for word in ("-Y", "--tls-keylog", "--no-redact", "--resolve"):
+    for word in ("--tls-keylog", "--no-redact", "--resolve"):
         assert word not in text
     assert ("-w FILE" in text) == (command != "demo")
     assert "--proxy" in text

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from capture.describe import Describer
 from capture.ladder import build_ladder
@@ -76,7 +76,6 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         Binding("t", "time_format", "Time format", show=False, id="main.time-format"),
         Binding("a", "all_packets", "Packets of all / of the tunnel", show=False,
                 id="main.all-packets"),
-        Binding("o", "problems_only", "Problems only", show=False, id="main.problems-only"),
         Binding("escape", "back", "Back", show=False, id="main.back"),
         Binding("q", "leave", "Quit, or back", id="main.leave"),
     ]  # fmt: skip
@@ -191,6 +190,7 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
             if snapshot.capturing is None:
                 self._header.show(snapshot)
             self._tunnels.empty_text = empty_text(snapshot)
+            self.taking(snapshot)
             self._tunnels.show(tuple(snapshot.report.flows))
             self._finder.tunnels_changed()
             self.fill()
@@ -230,7 +230,7 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
 
     def _fill_packets(self, snapshot: Snapshot, rows: NDArray[np.int64], *, same: bool) -> None:
         every = self._every_packet or self._shown is None
-        index = None if every else rows
+        index = self.narrowed(None if every else rows)
         self._packets_shown = index
         labels = {flow.uid: str(flow.id) for flow in snapshot.report.flows} if every else None
         self._packets.show(snapshot.packets, index, self._describer, labels)
@@ -373,8 +373,8 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         self.set_focus(panes[(at + step) % len(panes)])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        # In the line itself a slash is a letter.
-        if action == "find" and self._find_line is not None and self._find_line.has_focus:
+        # In a line that is being typed a slash is a letter.
+        if action == "find" and isinstance(self.focused, Input):
             return False
         return super().check_action(action, parameters)
 
@@ -437,11 +437,6 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         found = self._tunnels.next_problem() if direction > 0 else self._tunnels.previous_problem()
         if not found:
             self.tell("no failing tunnel")
-
-    def action_problems_only(self) -> None:
-        self._tunnels.problems_only = not self._tunnels.problems_only
-        only = self._tunnels.problems_only
-        self._tunnels.border_title = "Tunnels with a problem" if only else "Tunnels"
 
     def action_time_format(self) -> None:
         self._timeline.action_time_format()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from tui.screens.base import PaneScreen
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from textual.widgets import Static
 
     from capture.describe import Describer
@@ -55,8 +57,15 @@ class MainPart(PaneScreen):
         """Whether a snapshot that has come must not be shown now; ``took`` is not called."""
         return False
 
+    def taking(self, snapshot: Snapshot) -> None:
+        """Called before a snapshot is shown: what is to be left out of it is settled now."""
+
     def took(self, snapshot: Snapshot) -> None:
         """Called after a snapshot has been shown."""
+
+    def narrowed(self, rows: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+        """Those of the rows of the packet index (None: of all) that are to be shown."""
+        return rows
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "pause":
