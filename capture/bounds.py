@@ -51,7 +51,9 @@ def least_worth(table: FlowTable, attention: Attention, excess: int, now_ns: int
     last_ns = table.flows.last_ns[:count]
     worth = np.where(over, 1, 3) + 2 * rank  # clean: 1 over, 3 open; problem: 7 and 9
     stale = over | (last_ns < now_ns - IDLE_NS)
-    worth[rank == UNLISTED] = np.where(stale, 0, 2)[rank == UNLISTED]
+    unlisted = rank == UNLISTED
+    known = attention.seen_no[:count] > 0  # the others may turn out to be anything
+    worth[unlisted] = np.where(stale & known, 0, 2)[unlisted]
     order = np.lexsort((last_ns, worth))
     return np.sort(order[:excess])
 

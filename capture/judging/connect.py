@@ -17,7 +17,7 @@ from capture.judging.hit import (
     sentence,
 )
 from capture.judging.reset import origin
-from capture.judging.scene import Scene
+from capture.judging.scene import SECOND, Scene
 from capture.units import duration, plural
 
 SILENT_S: Final = 5.0
@@ -133,6 +133,23 @@ def _hung(scene: Scene) -> Hit | None:
         packets(scene.asked, scene.client_end),
         "connect_no_reply",
         values={"delay": duration(waited)},
+    )
+
+
+def slow_reply(scene: Scene) -> Hit | None:
+    """The tunnel opened, but so late that clients less patient would have left."""
+    delay = scene.delay_ns
+    if not scene.is_connect or delay is None or delay < SILENT_S * SECOND:
+        return None
+    if scene.stream_gap(CLIENT) or scene.stream_gap(PROXY):
+        return None
+    return Hit(
+        "connect-slow",
+        INFO,
+        POSSIBLE,
+        sentence(scene.request_text, scene.reply_text),
+        packets(scene.asked, scene.answered),
+        values={"delay": duration(delay / SECOND)},
     )
 
 

@@ -77,6 +77,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("asked answered tunnel", auth.ntlm_for_kerberos),
     Rule("answered tunnel", status.https_without_connect),
     Rule("open asked answered tunnel", reach.slow_handshake),
+    Rule("tunnel", connect.slow_reply),
     Rule("asked answered tunnel outer midway open", caveats.one_way),
     Rule("answered tunnel midway asked", caveats.mid_stream),
     Rule("asked tunnel answered", caveats.gap),

@@ -167,6 +167,14 @@ def slow() -> Story:
     )  # fmt: skip
 
 
+def late(after: float = 5.1) -> Story:
+    """The proxy opens the tunnel after a while."""
+    return (
+        Story().connect().ask().answer(after=after).client_hello().server_flight().finish()
+        .fetch().goodbye().close("client_fin")
+    )  # fmt: skip
+
+
 def warned() -> Story:
     """unrecognized_name as a warning before the ServerHello."""
     return (
