@@ -1,9 +1,8 @@
 """What a screen shows of any moment of a recording: reports, facts and packets as of then.
 
 A flow that was over by then and closed is as it was at the end: the same objects. A flow that
-had not begun is not there. Only flows that were open at that moment are looked at again, in
-the state that ``resume`` gives them. Rules about absence are judged by the clock, as they were
-in a live capture.
+had not begun is not there. ``looks`` knows the others. Rules about absence are judged by the
+clock, as they were in a live capture.
 
 Two things are known from the start that a live capture would have had to learn: which servers
 are proxies, and so which flows are listed; and their numbers. A tunnel is in the list from its
@@ -12,21 +11,22 @@ first packet on and keeps its number, whichever way the clock runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
 from capture.analysis import JudgedFlow
 from capture.facts import CaptureFacts, Endpoint, FlowFacts
 from capture.frames import Ints
-from capture.judging import Judgement, judge
+from capture.judging import Judgement
 from capture.judging.cards import Card, card, target
 from capture.judging.relate import relate_cards
 from capture.judging.whole import judge_cards
 from capture.packets import PacketView
 from capture.replay.clock import Times
+from capture.replay.looks import Look, Looks
 from capture.replay.recorder import Recorder
 from capture.replay.resume import Resumed, Resumer
 from capture.report.build import flow_report
@@ -39,6 +39,8 @@ the rules about several flows."""
 REASONS: Final = 16
 """Reasons why frames were not understood that are told at most."""
 
+T = TypeVar("T")
+
 
 class Moment(NamedTuple):
     """The capture as it was."""
@@ -47,19 +49,8 @@ class Moment(NamedTuple):
     facts: dict[int, FlowFacts]
     """By flow uid, of the reported flows."""
     packets: PacketView
-
-
-@dataclass(slots=True)
-class _Look:
-    """A flow as it was when it was not, or not yet known to be, as it is at the end."""
-
-    stamp: tuple[int, int]
-    """Its packets and ICMP errors by then: the same stamp means the same facts."""
-    facts: FlowFacts
-    judgement: Judgement
-    """Of the flow alone."""
-    judged_ns: int
-    card: Card
+    behind: int = 0
+    """Flows that there was no time for; asked for again, the same moment has more."""
 
 
 class Past:
@@ -72,7 +63,7 @@ class Past:
     """
 
     def __init__(self, recorder: Recorder, report: Report, store: PacketStore) -> None:
-        analysis = self._analysis = recorder.analysis
+        analysis = recorder.analysis
         assert analysis.index is not None
         self.end = report
         """The final report."""
@@ -80,23 +71,24 @@ class Past:
         """All packets of the recording."""
         self.times = Times(self.packets.rows["time_ns"])
         self._resumer = Resumer(recorder, self.packets.rows, store)
+        self._tracker = analysis.tracker
         self._capture = analysis.capture_facts()
-        self._ends: dict[int, JudgedFlow] = analysis.judged()
-        self._reports = {flow.uid - 1: flow for flow in report.flows}
-        self._listed = np.array(sorted(self._reports), np.int64)
-        self._first = self._resumer.first
-        self._open = np.zeros(len(self._first), np.bool_)
-        """Flows that nobody closed: time changes what is said of them."""
-        self._open[[flow for flow in self._reports if not self._ends[flow].facts.closes]] = True
-        self._errors = analysis.tracker.icmp
-        self._last_error = np.zeros(len(self._first), np.int64)
-        for flow, errors in self._errors.items():
-            self._last_error[flow] = max(error.number for error in errors)
-        self._cards = _cards(self._ends, self._listed, self._capture)
-        self._looks: dict[int, _Look] = {}
+        self._catalogue = analysis.catalogue
+        # In order of the flows' numbers, all three: see ``_Begun``.
+        flows = sorted(report.flows, key=lambda flow: flow.uid)
+        self._reports = {flow.uid - 1: flow for flow in flows}
+        judged = analysis.judged()
+        self._ends = {flow: judged[flow] for flow in self._reports}
+        self._looks = Looks(
+            self._ends, analysis.tracker.icmp, self._resumer, self.times, self._capture,
+            self._catalogue,
+        )  # fmt: skip
+        self._listed = _Begun(list(self._ends), self._resumer.first)
+        self._cards = _cards(self._ends, self._capture)
+        self._dealt = _Begun(list(self._cards), self._resumer.first)
+        self._rev = 1 + max((flow.rev for flow in report.flows), default=0)
         self._made: dict[int, FlowReport] = {}
         """Reports of the last moment that are not those of the end."""
-        self._rev = 1 + max((flow.rev for flow in report.flows), default=0)
 
     def at(self, number: int, now_ns: int, *, afresh: bool = True) -> Moment:
         """The capture after a packet.
@@ -104,32 +96,40 @@ class Past:
         Args:
             number: Of the packet; 0: before the first.
             now_ns: Capture time at which absence is judged, from that packet's time on.
-            afresh: Judge all that time changes anew. Without, only what changed since the
-                moment asked for before, as while capturing live.
+            afresh: Tell how long was waited to the moment; without, as a live capture that
+                goes on: as of when it began to matter.
 
         Raises:
             FrameGone: The frames cannot be read again.
         """
         resumed = self._resumer.after(number)
         capture = self._capture_at(resumed, number, now_ns)
-        begun = self._listed[self._first[self._listed] <= number]
-        self._look(resumed, begun, number, capture, afresh)
-        related, findings = self._relate(begun, capture)
-        flows = self._flow_reports(begun, related, capture)
+        begun = self._listed.by(number)
+        looks = self._looks.at(resumed, begun, number, capture, afresh=afresh)
+        related, findings = self._relate(looks, number, len(begun), capture)
+        reports = dict(zip(begun.tolist(), self._listed.some(self._reports, number), strict=True))
+        facts = {flow + 1: end.facts for flow, end in zip(
+            reports, self._listed.some(self._ends, number), strict=True)}  # fmt: skip
+        self._describe(reports, looks, related, capture)
+        facts.update((flow + 1, look.facts) for flow, look in looks.items())
+        if self._looks.behind:
+            for flow in begun[self._resumer.last[begun] > number].tolist():
+                if flow not in looks:
+                    del reports[flow], facts[flow + 1]
         report = replace(
             self.end,
             source=self._source_at(number),
-            flows=flows,
-            other_flows=int(np.count_nonzero(self._first <= number)) - len(flows),
+            flows=tuple(reports.values()),
+            other_flows=int(np.count_nonzero(self._resumer.first <= number)) - len(begun),
             findings=findings,
             not_understood=capture.not_understood,
         )
-        looks, ends = self._looks, self._ends
-        facts = {
-            flow + 1: looks[flow].facts if flow in looks else ends[flow].facts
-            for flow in begun.tolist()
-        }
-        return Moment(report, facts, self._packets_at(resumed, begun, number))
+        packets = self._packets_at(resumed, begun, number)
+        return Moment(report, facts, packets, self._looks.behind)
+
+    def prepare(self) -> Iterator[None]:
+        """Do what later moments need, a little at each step."""
+        return self._looks.prepare()
 
     def facts_at_end(self, uid: int) -> FlowFacts | None:
         """Everything known of a reported flow; None for others."""
@@ -157,126 +157,68 @@ class Past:
             shown = self.at(number, now_ns).report.flows
             if any(item.uid == uid and item.failing for item in shown):
                 return number, now_ns
-        look, facts = self._looks.get(flow), self._ends[flow].facts
-        until_ns = look.judgement.until_ns if look is not None else None
-        while until_ns is not None and until_ns < self._capture.last_ns:
-            capture = replace(self._capture, last_ns=until_ns)
-            judgement = judge(facts, capture, self._analysis.catalogue)
-            if judgement.findings and judgement.findings[0].severity is Severity.PROBLEM:
-                return self.times.packets_by(until_ns), until_ns
-            until_ns = judgement.until_ns
+        for look in self._looks.waits(flow) if not self._ends[flow].facts.closes else ():
+            findings = look.judgement.findings
+            if findings and findings[0].severity is Severity.PROBLEM:
+                return self.times.packets_by(look.judged_ns), look.judged_ns
         return len(self.times), self.times.last_ns
 
     # -- the flows --------------------------------------------------------------------
 
-    def _look(
-        self, resumed: Resumed, begun: Ints, number: int, capture: CaptureFacts, afresh: bool
-    ) -> None:
-        """Look at the flows of which something else may be said than at the end."""
-        looks: dict[int, _Look] = {}
-        goes_on = self._resumer.last[begun] > number
-        for flow, facts, stamp in (
-            *self._unfinished(resumed, begun[goes_on], number),
-            *self._finished(begun[~goes_on], number),
-        ):
-            before = self._looks.get(flow)
-            if before is not None and before.stamp == stamp:
-                facts = before.facts
-                if not afresh and _holds(before, capture.last_ns):
-                    looks[flow] = before
-                    continue
-            judgement = judge(facts, capture, self._analysis.catalogue)
-            made = card(facts, judgement, capture)
-            looks[flow] = _Look(stamp, facts, judgement, capture.last_ns, made)
-        self._looks = looks
-
-    def _unfinished(self, resumed: Resumed, flows: Ints, number: int) -> _Seen:
-        """Flows of which more packets follow."""
-        tracker = resumed.tracker
-        up = tracker.table.sides.packets[2 * flows]
-        packets = (up + tracker.table.sides.packets[2 * flows + 1]).tolist()
-        changed = []
-        for flow, count in zip(flows.tolist(), packets, strict=True):
-            errors = [e for e in self._errors.get(flow, ()) if e.number <= number]
-            if errors:
-                tracker.icmp[flow] = errors
-            stamp = count, len(errors)
-            before = self._looks.get(flow)
-            if before is not None and before.stamp == stamp:
-                yield flow, before.facts, stamp
-            else:
-                changed.append((flow, stamp))
-        facts = tracker.facts_of([flow for flow, _ in changed])
-        for (flow, stamp), found in zip(changed, facts, strict=True):
-            yield flow, found, stamp
-
-    def _finished(self, flows: Ints, number: int) -> _Seen:
-        """Flows whose last packet was seen, but of which time or an ICMP error tells more."""
-        later = self._last_error[flows] > number
-        for flow in flows[self._open[flows] | later].tolist():
-            facts = self._ends[flow].facts
-            errors = tuple([e for e in facts.icmp if e.number <= number])
-            stamp = facts.packets, len(errors)
-            if len(errors) < len(facts.icmp):
-                facts = replace(facts, icmp=errors)
-            yield flow, facts, stamp
-
     def _relate(
-        self, begun: Ints, capture: CaptureFacts
+        self, looks: Mapping[int, Look], number: int, begun: int, capture: CaptureFacts
     ) -> tuple[dict[int, Judgement], tuple[Finding, ...]]:
-        """Let flows shed light on each other, and judge the capture."""
-        looks, ends = self._looks, self._ends
-        order: list[int] = []
-        deck: list[Card] = []
+        """Let flows shed light on each other, and judge the capture.
+
+        Returns:
+            Judgements of flows, in the light of the others, and findings of the capture.
+        """
+        flows = self._dealt.by(number).tolist()
+        cards = dict(zip(flows, self._dealt.some(self._cards, number), strict=True))
+        cards.update((flow, look.card) for flow, look in looks.items())
+        order = sorted(cards)
         own: dict[int, tuple[FlowFacts, Judgement]] = {}
-        for flow in begun.tolist():
-            look = looks.get(flow)
-            made = self._cards.get(flow) if look is None else look.card
-            if made is None:
-                continue
-            facts, judgement = (
-                (ends[flow].facts, ends[flow].judgement)
-                if look is None
-                else (look.facts, look.judgement)
-            )
-            if judgement.findings or judgement.verdict != "ok":
-                own[len(deck)] = facts, judgement
-            order.append(flow)
-            deck.append(made)
-        capture = replace(capture, settled=len(begun) - len(deck))
-        related = relate_cards(deck, own, capture, self._analysis.catalogue)
-        findings = judge_cards(deck, capture, self._analysis.catalogue)
+        for at, flow in enumerate(order):
+            seen = looks.get(flow) or self._ends[flow]
+            if seen.judgement.findings or seen.judgement.verdict != "ok":
+                own[at] = seen.facts, seen.judgement
+        deck = [cards[flow] for flow in order]
+        capture = replace(capture, settled=begun - len(deck))
+        related = relate_cards(deck, own, capture, self._catalogue)
+        findings = judge_cards(deck, capture, self._catalogue)
         return {order[at]: judgement for at, judgement in related.items()}, findings
 
-    def _flow_reports(
-        self, begun: Ints, related: dict[int, Judgement], capture: CaptureFacts
-    ) -> tuple[FlowReport, ...]:
-        """Reports of all flows; those that say what they said before are the same objects."""
-        reports, made = [], {}
-        for flow in begun.tolist():
-            look, end = self._looks.get(flow), self._ends[flow]
-            report = self._reports[flow]
-            facts, judgement = (
-                (end.facts, end.judgement) if look is None else (look.facts, look.judgement)
-            )
-            judgement = related.get(flow, judgement)
-            if facts is not end.facts or judgement != end.shown:
-                report = self._describe(flow, facts, judgement, capture)
-                if report is not self._reports[flow]:
-                    made[flow] = report
-            reports.append(report)
-        self._made = made
-        return tuple(reports)
-
     def _describe(
+        self,
+        reports: dict[int, FlowReport],
+        looks: Mapping[int, Look],
+        related: Mapping[int, Judgement],
+        capture: CaptureFacts,
+    ) -> None:
+        """Put the reports of flows that are not as at the end in place of those."""
+        made: dict[int, FlowReport] = {}
+        for flow, judgement in related.items():
+            end = self._ends[flow]
+            if flow not in looks and judgement != end.shown:
+                made[flow] = self._report(flow, end.facts, judgement, capture)
+        for flow, look in looks.items():
+            judgement = related.get(flow, look.judgement)
+            if look.report is None or look.reported != judgement:
+                look.report = self._report(flow, look.facts, judgement, capture)
+                look.reported = judgement
+            made[flow] = look.report
+        reports.update(made)
+        self._made = made
+
+    def _report(
         self, flow: int, facts: FlowFacts, judgement: Judgement, capture: CaptureFacts
     ) -> FlowReport:
-        """The report of a flow as it was: one that there is already, or a new one."""
-        number = self._reports[flow].id
-        report = flow_report(facts, judgement, capture, number)
-        for known in (self._made.get(flow), self._reports[flow]):
-            if known is not None and replace(report, rev=known.rev) == known:
-                return known
+        """A report; the one shown before where it would say the same."""
+        end = self._reports[flow]
+        before = self._made.get(flow, end)
+        report = flow_report(facts, judgement, capture, end.id, rev=before.rev)
+        if report == before:
+            return before
         self._rev += 1
         return replace(report, rev=self._rev)
 
@@ -294,7 +236,7 @@ class Past:
             dns=tuple([message for message in end.dns if message.number <= number]),
             not_understood=tuple(decoder.not_understood.most_common(REASONS)),
             fragments_dropped=decoder.fragments_dropped,
-            tcp_flows=int(np.count_nonzero(self._first <= number)),
+            tcp_flows=int(np.count_nonzero(self._resumer.first <= number)),
         )
 
     def _source_at(self, number: int) -> SourceReport:
@@ -312,7 +254,7 @@ class Past:
         """The packets so far, with the sides of each flow as they were believed to be."""
         rows = self.packets.rows[:number]
         flows = begun[self._resumer.last[begun] > number]
-        then, end = resumed.tracker.table.flows, self._analysis.tracker.table.flows
+        then, end = resumed.tracker.table.flows, self._tracker.table.flows
         turned = flows[then.client[flows] != end.client[flows]]
         if len(turned):
             rows = rows.copy()
@@ -320,25 +262,42 @@ class Past:
         return PacketView(rows)
 
 
-_Seen = Iterator[tuple[int, FlowFacts, tuple[int, int]]]
-"""Flows, their facts, and the stamps of these."""
+class _Begun:
+    """Flows in order of their numbers, and which of them had begun by a packet.
+
+    Flows are numbered as they begin, so that these nearly always are the first of them.
+    """
+
+    def __init__(self, flows: list[int], first: Ints) -> None:
+        self._flows: Ints = np.array(flows, np.int64)
+        self._first: Ints = first[self._flows]
+        self._in_order = bool((np.diff(self._first) >= 0).all())
+
+    def by(self, number: int) -> Ints:
+        """The flows that had begun by a packet, ascending."""
+        return self._flows[self._places(number)]
+
+    def some(self, values: Mapping[int, T], number: int) -> list[T]:
+        """The values of these flows, of a mapping from all flows in the same order."""
+        places = self._places(number)
+        known = list(values.values())
+        return known[places] if isinstance(places, slice) else [known[at] for at in places.tolist()]
+
+    def _places(self, number: int) -> slice | Ints:
+        if self._in_order:
+            return slice(int(np.searchsorted(self._first, number, "right")))
+        return np.flatnonzero(self._first <= number)
 
 
-def _holds(look: _Look, now_ns: int) -> bool:
-    """Whether what was judged still holds, as far as time is concerned."""
-    until = look.judgement.until_ns
-    return look.judged_ns <= now_ns and (until is None or now_ns < until)
-
-
-def _cards(ends: dict[int, JudgedFlow], listed: Ints, capture: CaptureFacts) -> dict[int, Card]:
+def _cards(ends: Mapping[int, JudgedFlow], capture: CaptureFacts) -> dict[int, Card]:
     """Cards of the flows as they were at the end; of many plainly healthy ones only those
     that stand for all: the first of each client, and two server names of each target."""
     cards: dict[int, Card] = {}
     seen: set[tuple[str, Endpoint]] = set()
     names: dict[tuple[Endpoint, str], set[str | None]] = {}
-    for flow in listed.tolist():
-        facts, judgement = ends[flow].facts, ends[flow].judgement
-        if judgement.verdict == "ok" and not judgement.findings and len(listed) > MANY:
+    for flow, end in ends.items():
+        facts, judgement = end.facts, end.judgement
+        if judgement.verdict == "ok" and not judgement.findings and len(ends) > MANY:
             pair = facts.client.host, facts.proxy
             known = names.setdefault((facts.proxy, target(facts)), set())
             hello = facts.tls.client_hello if facts.tls else None
