@@ -92,10 +92,14 @@ class Canvas:
         width = self._size[1]
         edges = np.linspace(low, high, width + 1)
         if held:
-            starts = y[np.clip(np.searchsorted(x, edges, side="right") - 1, 0, len(y) - 1)]
+            # What held just before a column is drawn in it, too: a step has its riser.
+            before, after = (
+                y[np.clip(np.searchsorted(x, edge, side="left") - 1, 0, len(y) - 1)]
+                for edge in (edges[:-1], edges[1:])
+            )
         else:
-            starts = np.interp(edges, x, y)
-        bottom, top = np.minimum(starts[:-1], starts[1:]), np.maximum(starts[:-1], starts[1:])
+            before, after = (np.interp(edge, x, y) for edge in (edges[:-1], edges[1:]))
+        bottom, top = np.minimum(before, after), np.maximum(before, after)
         column = self._across_of(np.clip(x, low, high))
         np.minimum.at(bottom, column, y)
         np.maximum.at(top, column, y)

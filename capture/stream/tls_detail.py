@@ -102,6 +102,7 @@ def read_tls(view: PacketView, rows: NDArray[np.int64], fetch: FetchFrame) -> Tl
     reading = _Reading(reader)
     for side in (CLIENT, PROXY):
         reading.side(side)
+    reading.close()
     return reading.detail
 
 
@@ -129,8 +130,8 @@ class _Reading:
                 self._alert(side, item)
             elif item.type == _CHANGE_CIPHER_SPEC:
                 handshakes.encrypted = True
-            elif item.type == APPLICATION_DATA:
-                self._sealed(side, item)
+            elif item.type == APPLICATION_DATA and side == CLIENT:
+                self._sealed_rows.append(self._row(side, item.start))
         unfinished = handshakes.unfinished
         if unfinished[:1] == bytes([_CLIENT_HELLO]) and side == CLIENT:
             offer = read_client(unfinished)
@@ -185,12 +186,7 @@ class _Reading:
             alert = ClearAlert(side, level, code, self._row(side, item.start))
             self.detail.alerts = (*self.detail.alerts, alert)[:16]
 
-    def _sealed(self, side: int, item: Item) -> None:
+    def close(self) -> None:
         """Count the client's encrypted records that came before the server's hello."""
-        if side == CLIENT:
-            self._sealed_rows.append(self._row(side, item.start))
-            return
-        if self._sealed_rows and self.detail.server_row >= 0:
-            before = [row for row in self._sealed_rows if 0 <= row < self.detail.server_row]
-            self.detail.early_records = len(before)
-        self._sealed_rows = []
+        server = self.detail.server_row
+        self.detail.early_records = sum(0 <= row < server for row in self._sealed_rows)

@@ -49,7 +49,7 @@ def test_a_line_may_join_its_values() -> None:
     canvas = Canvas(4, 4, (0, 4), (0, 4), ascii_only=True)
     canvas.line(array(0, 4), array(0, 4), "done", ".", held=False)
     assert [line.index(".") for line in text(canvas)] == [2, 1, 0, 0]
-    assert [line.rindex(".") for line in text(canvas)] == [3, 3, 2, 1]
+    assert [line.rindex(".") for line in text(canvas)] == [3, 2, 1, 0]
 
 
 def test_a_line_between_dots_of_a_column_covers_all_of_them() -> None:
