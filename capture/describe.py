@@ -125,7 +125,7 @@ def _describe(
         handshake = [item for item in told if "SYN" in item.text]
         text = handshake[0].text if handshake else flag_names(int(packet["flags"]))
         return PacketText("TCP", f"{text}  {numbers}{notes}", severity)
-    proto = _proto(int(packet["length"]), row + 1, facts)
+    proto = _proto(int(packet["length"]), view.number(row), facts)
     return PacketText(proto, f"{flag_names(int(packet['flags']))}  {numbers}{notes}", severity)
 
 

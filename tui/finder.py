@@ -135,7 +135,7 @@ class Finder:
         if self._at is None:
             self._wanted = direction  # go as soon as there is a hit
         else:
-            self._packets.go_to(self._view_row(self._at) + 1)
+            self._packets.go_to(self._view.number(self._view_row(self._at)))
         self._tell_packets(search)
 
     def _tell_packets(self, search: PacketSearch) -> None:
@@ -161,7 +161,8 @@ class Finder:
         return row if self._rows is None else int(self._rows[row])
 
     def _row_of(self, number: int) -> int:
-        return number - 1 if self._rows is None else int(np.searchsorted(self._rows, number - 1))
+        row = self._view.row_from(number)
+        return row if self._rows is None else int(np.searchsorted(self._rows, row))
 
     def _text(self, row: int) -> str:
         if self._describe is None:
@@ -205,4 +206,6 @@ class Finder:
         # While a search finds very much, marking every hit so far would cost more than it.
         if search.finished or len(search.hits) < MARK_HITS:
             rows = np.asarray(search.hits, np.int64)
-            self._packets.set_hits((rows if self._rows is None else self._rows[rows]) + 1)
+            self._packets.set_hits(
+                self._view.numbers_of(rows if self._rows is None else self._rows[rows])
+            )

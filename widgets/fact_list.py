@@ -48,10 +48,10 @@ class FactList(LineList):
     class Opened(Message):
         """Enter on a fact that a packet shows."""
 
-        def __init__(self, view: FactList, number: int) -> None:
+        def __init__(self, view: FactList, row: int) -> None:
             super().__init__()
             self.view = view
-            self.number = number
+            self.row = row
 
         @property
         def control(self) -> FactList:
@@ -99,7 +99,7 @@ class FactList(LineList):
     def row_opened(self) -> None:
         fact = self.selected
         if fact is not None and fact.row >= 0:
-            self.post_message(self.Opened(self, fact.row + 1))
+            self.post_message(self.Opened(self, fact.row))
 
     def row_count(self) -> int:
         return len(self._lines)

@@ -133,7 +133,9 @@ class StreamBlocks(LineList):
         side, row = int(blocks.side[block]), int(blocks.row[block])
         sign = self.glyphs.right if side == CLIENT else self.glyphs.left
         count = octets(int(blocks.end[block] - blocks.start[block]))
-        yield f"{sign} {SENDERS[side]}, {count}, #{row + 1} at {self._time(row)} s", "accent"
+        assert self._view is not None
+        number = self._view.number(row)
+        yield f"{sign} {SENDERS[side]}, {count}, #{number} at {self._time(row)} s", "accent"
 
     def _time(self, row: int) -> str:
         assert self._view is not None

@@ -145,7 +145,7 @@ class StreamReader:
         found: list[int] = []
         for row in rows:
             try:
-                frames.append(self._fetch(row + 1))
+                frames.append(self._fetch(self._view.number(row)))
             except LookupError as error:
                 self.trouble = str(error.args[0]) if error.args else "the packet is gone"
                 continue

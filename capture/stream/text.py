@@ -151,7 +151,8 @@ class StreamText:
         start, end = int(turns.start[self._turn]), int(turns.end[self._turn])
         row = int(turns.row[self._turn])
         since = int(self._view.rows["time_ns"][row]) - self._reader.assembly.first_ns
-        text = f"{SENDERS[side]}, {octets(end - start)}, #{row + 1} at {relative_seconds(since)} s"
+        number, at = self._view.number(row), relative_seconds(since)
+        text = f"{SENDERS[side]}, {octets(end - start)}, #{number} at {at} s"
         self._add(StreamLine(side, LineKind.TURN, text, start, end, row))
         self._at, self._in_turn, self._body_lines = start, True, 0
 

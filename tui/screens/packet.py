@@ -177,7 +177,8 @@ class PacketScreen(PaneScreen):
 
     def action_every(self) -> None:
         """Go through all packets from here on, or through those of the packet's tunnel."""
-        flow = int(self._snapshot.packets.rows["flow"][self._number - 1])
+        view = self._snapshot.packets
+        flow = int(view.rows["flow"][view.row_from(self._number)])
         if self._rows is not None:
             self._rows = None
             self.tell("next and previous: of all packets")
@@ -201,7 +202,8 @@ class PacketScreen(PaneScreen):
         self._copy((part or self._data).hex(" "))
 
     def action_copy_summary(self) -> None:
-        view, at = self._snapshot.packets, self._number - 1
+        view = self._snapshot.packets
+        at = view.row_from(self._number)
         text = self._describer(at)
         time_ns = int(view.rows["time_ns"][at])
         when = f"{time_of_day(time_ns)} " if time_ns > 0 else ""

@@ -146,7 +146,8 @@ class PlotScreen(PaneScreen):
             return
         times = self._view.rows["time_ns"][self._rows]
         wanted = int(times[0]) + round(message.seconds * 1e9)
-        self._open_packet(int(self._rows[int(np.argmin(np.abs(times - wanted)))]) + 1)
+        row = int(self._rows[int(np.argmin(np.abs(times - wanted)))])
+        self._open_packet(self._view.number(row))
 
     def action_back(self) -> None:
         self.dismiss(None)

@@ -246,7 +246,7 @@ class StreamScreen(PaneScreen):
         if row is None:
             self.tell("no packet holds these bytes")
         else:
-            self._open_packet(row + 1)
+            self._open_packet(self._view.number(row))
 
     # Search
 
@@ -338,7 +338,13 @@ class StreamScreen(PaneScreen):
                 hint=".txt: as the text view shows it; anything else: the bytes",
                 writing=self._writing(),
                 scopes=scopes,
-                options=[Option("secrets", "with passwords and tokens, of your own captures")],
+                options=[
+                    Option(
+                        "secrets",
+                        "with passwords and tokens, of your own captures",
+                        on=not getattr(getattr(self.app, "looks", None), "redact", True),
+                    )
+                ],
                 ascii_only=self._glyphs.done.isascii(),
             ),
             self._told,

@@ -37,7 +37,7 @@ class TlsScreen(PaneScreen):
         detail: TlsDetail,
         *,
         glyphs: Glyphs,
-        open_packet: Callable[[int], None],
+        open_row: Callable[[int], None],
     ) -> None:
         """Prepare the screen.
 
@@ -45,13 +45,13 @@ class TlsScreen(PaneScreen):
             flow: The tunnel.
             detail: Its handshake.
             glyphs: Signs to draw with.
-            open_packet: Shows a packet (1-based number) in full.
+            open_row: Shows the packet in a row of the index in full.
         """
         super().__init__()
         self._flow = flow
         self._detail = detail
         self._glyphs = glyphs
-        self._open_packet = open_packet
+        self._open_row = open_row
         self._title = Static(id="title", markup=False)
         self._facts = FactList(glyphs=glyphs, id="facts", classes="closer")
         self._footline = Footline(ascii_only=glyphs.done.isascii(), id="footline")
@@ -73,7 +73,7 @@ class TlsScreen(PaneScreen):
 
     def on_fact_list_opened(self, message: FactList.Opened) -> None:
         message.stop()
-        self._open_packet(message.number)
+        self._open_row(message.row)
 
     def action_copy(self) -> None:
         fact = self._facts.selected

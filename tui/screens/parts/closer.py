@@ -67,8 +67,11 @@ class CloserPart(MainPart):
             return
         view = snapshot.packets
         detail = read_tls(view, view.of_flow(flow.uid), self._fetch)
-        screen = TlsScreen(flow, detail, glyphs=self._glyphs, open_packet=self.open_packet)
-        self.app.push_screen(screen)
+
+        def open_row(row: int) -> None:
+            self.open_packet(view.number(row))
+
+        self.app.push_screen(TlsScreen(flow, detail, glyphs=self._glyphs, open_row=open_row))
 
     def action_plots(self) -> None:
         from tui.screens.plots import PlotScreen
@@ -122,9 +125,10 @@ class CloserPart(MainPart):
         from tui.screens.packet import PacketScreen
 
         snapshot = self._snapshot
-        if snapshot is None or not 1 <= number <= len(snapshot.packets):
+        row = snapshot.packets.row(number) if snapshot is not None else None
+        if snapshot is None or row is None:
             return
-        uid = int(snapshot.packets.rows["flow"][number - 1])
+        uid = int(snapshot.packets.rows["flow"][row])
         screen = PacketScreen(
             self._bridge,
             snapshot,
