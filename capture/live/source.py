@@ -79,6 +79,9 @@ class LiveSource:
         user = user_to_become(settings.user)
         try:
             self._open(settings)
+            # They only copy, so that root may start them: as such they may hurry.
+            for sniffer in self._sniffers:
+                sniffer.start()
             give_up_root(user)
             self._file = _packet_file(self.info, settings, user)
         except BaseException:
@@ -86,8 +89,6 @@ class LiveSource:
             raise
         self.store = self._file.store
         self._merger = Merger() if len(self._sniffers) > 1 else None
-        for sniffer in self._sniffers:
-            sniffer.start()
         duration = settings.stop.duration_s
         self._end_at = math.inf if duration is None else time.monotonic() + duration
 

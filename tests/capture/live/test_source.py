@@ -374,6 +374,13 @@ def test_misuse_is_one_line(wire: Wire, settings: CaptureSettings, why: str) -> 
     assert len(os.listdir("/proc/self/fd")) <= descriptors + 1
 
 
+def test_the_sniffer_goes_first_where_that_is_allowed(wire: Wire) -> None:
+    with watching(wire, CaptureSettings(("in",))) as watcher:
+        thread = watcher.source._sniffers[0]._async.thread
+        assert os.getpriority(os.PRIO_PROCESS, thread.native_id) == -10
+        assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == 0
+
+
 def test_nothing_is_left_behind(wire: Wire) -> None:
     threads = threading.active_count()
     with watching(wire, CaptureSettings(("in", "lo", "any"))):
