@@ -7,8 +7,8 @@ from typing import Final
 
 SNAPLEN: Final = 262_144
 """Bytes kept of a packet: as tcpdump and dumpcap do by default."""
-BUFFER_MIB: Final = 32
-"""Kernel buffer of each interface in MiB."""
+BUFFER_MIB: Final = 64
+"""Kernel buffer of each interface in MiB: a quarter of a second at 2 Gbit/s."""
 
 
 @dataclass(frozen=True, slots=True)
