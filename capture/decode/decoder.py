@@ -17,6 +17,7 @@ from capture.frames import Bytes, FrameBlock, Ints
 
 if TYPE_CHECKING:
     from capture.decode.fragments import Reassembler
+    from capture.decode.share import Share
 
 MAX_DNS: Final = 20_000
 """DNS messages kept of a capture; a capture of a name server must not fill the memory."""
@@ -38,10 +39,15 @@ class Decoder:
 
     It keeps what outlives a block: address numbers, fragments that wait for others, and
     counts of what it did not understand.
+
+    Args:
+        share: Yield the segments and ICMP errors of this share only. DNS messages, counts and
+            address numbers are everybody's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, share: Share | None = None) -> None:
         self.addresses = AddressBook()
+        self._share = share
         self.frames = 0
         """Frames seen."""
         self._reasons: Counter[str] = Counter()
@@ -94,14 +100,19 @@ class Decoder:
         if len(block):
             self._now_ns = max(self._now_ns, int(block.time_ns.max()))
         data = block.data
-        parts, plain = plain_segments(block)
+        share = self._share
+        parts, plain = plain_segments(block, share)
         result = Decoded(join_segments([], data))
         if not plain.all():
             peel = Peel(data, self._reasons)
             others = np.flatnonzero(~plain)
             link.start(peel, _rows(block, others), block.linktype[others].astype(np.int64))
-            parts += self._finish(block, peel, result)
-            data = self._reassemble(block, peel, result, parts)
+            peeled = self._finish(block, peel, result)
+            data = self._reassemble(block, peel, result, peeled)
+            if share is not None:
+                peeled = [share.of(part) for part in peeled]
+                result.icmp = [error for error in result.icmp if share.concerns(error)]
+            parts += peeled
             result.icmp.sort(key=lambda error: error.number)
             result.dns.sort(key=lambda message: message.number)
         result.segments = join_segments(parts, data)

@@ -8,7 +8,7 @@ The slow way begins where the peeled layers left off, at a TCP header and its IP
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from capture.decode.network import IPV4_HEADER, IPV6_HEADER, MORE_FRAGMENTS, OFF
 from capture.decode.peel import Peel, Rows
 from capture.decode.tcpoptions import PLAIN_TIMESTAMPS, Options, read_options
 from capture.frames import Bytes, FrameBlock, Ints
+
+if TYPE_CHECKING:
+    from capture.decode.share import Share
 
 _TCP_FIELDS: Final = [
     ("sport", ">u2"), ("dport", ">u2"), ("seq", ">u4"), ("ack", ">u4"), ("offset", "u1"),
@@ -48,26 +51,28 @@ class _Packets:
     dont_fragment: NDArray[np.bool_]
 
 
-def plain_segments(block: FrameBlock) -> tuple[list[Segments], NDArray[np.bool_]]:
-    """The segments of all plain frames of a block.
+def plain_segments(
+    block: FrameBlock, share: Share | None = None
+) -> tuple[list[Segments], NDArray[np.bool_]]:
+    """The segments of all plain frames of a block, or of those of a share.
 
     Returns:
-        The segments, in a part for each link type; and which frames they came from.
+        The segments, in a part for each link type; and which frames are plain.
     """
     plain = np.zeros(len(block), np.bool_)
     parts: list[Segments] = []
     for linktype, size in _LINK_SIZES.items():
         of_link = block.linktype == linktype
         if of_link.all():
-            return _plain_of_link(block, np.arange(len(block)), size)
+            return _plain_of_link(block, np.arange(len(block)), size, share)
         if of_link.any():
-            part, plain[of_link] = _plain_of_link(block, np.flatnonzero(of_link), size)
+            part, plain[of_link] = _plain_of_link(block, np.flatnonzero(of_link), size, share)
             parts += part
     return parts, plain
 
 
 def _plain_of_link(
-    block: FrameBlock, frame: Ints, link: int
+    block: FrameBlock, frame: Ints, link: int, share: Share | None
 ) -> tuple[list[Segments], NDArray[np.bool_]]:
     """The plain ones among the frames ``frame``, whose link header takes ``link`` bytes."""
     everything = len(frame) == len(block)
@@ -89,11 +94,14 @@ def _plain_of_link(
         & (total >= 20 + (offset >> 4) * np.int64(4))
         & (caplen >= link + 40)
     )
-    if not plain.all():
-        if not plain.any():
+    kept = plain
+    if share is not None:
+        kept = plain & share.mine(head["src"], head["dst"], head["sport"], head["dport"])
+    if not kept.all():
+        if not kept.any():
             return [], plain
-        frame, head, total = frame[plain], head[plain], total[plain]
-        start, caplen = start[plain], caplen[plain]
+        frame, head, total = frame[kept], head[kept], total[kept]
+        start, caplen = start[kept], caplen[kept]
     packets = _Packets(
         src=head["src"].astype(np.int64),
         dst=head["dst"].astype(np.int64),

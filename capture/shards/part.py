@@ -11,6 +11,8 @@ import numpy as np
 
 from capture.analysis import Analysis
 from capture.decode.columns import IcmpError
+from capture.decode.decoder import Decoder
+from capture.decode.share import Share
 from capture.facts import CaptureFacts
 from capture.frames import Ints, SourceInfo
 from capture.judging import Catalogue
@@ -19,7 +21,6 @@ from capture.judging.whole import judge_cards
 from capture.options import AnalysisOptions
 from capture.report.model import Finding, Report, SourceReport
 from capture.report.to_csv import lines
-from capture.shards.share import SharingDecoder
 from capture.tracking.settle import choose_witnesses
 from capture.tracking.table import distinct
 from capture.tracking.tracker import MAX_STRAY_ICMP
@@ -88,7 +89,7 @@ class Part(Analysis):
         count: int,
     ) -> None:
         super().__init__(info, options, catalogue)
-        self.decoder = SharingDecoder(index, count)
+        self.decoder = Decoder(Share(index, count))
         self._index = index
 
     def finish(self, show: Show) -> Rows:

@@ -186,7 +186,6 @@ class PcapSource(RecordedSource):
         super().__init__(info, stream, position, spool, store)
         self._header = header
         self._layout = header.layout
-        self._mean = 512
         info.interfaces.append(Interface(header.linktype, snaplen=header.snaplen))
 
     def _take(self, window: Window) -> Iterator[FrameBlock]:

@@ -64,6 +64,8 @@ class RecordedSource:
         self._ended = False
         self.live = False
         """The stream is known to give packets as they are captured."""
+        self._mean = 512
+        """Mean bytes a record, as known so far."""
         self.mapped = False
         """Map the file instead of reading it; see ``MappedWindows``."""
 
@@ -108,7 +110,7 @@ class RecordedSource:
     def _windows(self) -> Iterable[Window]:
         stream, expected = self._stream, self._stream.total
         if self.mapped and isinstance(stream, FileStream):
-            return MappedWindows(stream, self._position)
+            return MappedWindows(stream, self._position, lambda: self._mean)
         if expected is not None and not self.mappable:
             expected *= _UNPACKED_RATIO
         return Windows(stream, self._position, expected, ahead=self.mappable)

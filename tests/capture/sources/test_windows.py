@@ -100,7 +100,7 @@ def test_a_mapped_file_gives_every_byte_once_and_in_its_place(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(windows, "MAPPED", 1024)
         patch.setattr(windows, "_PAGE", os.sysconf("SC_PAGE_SIZE"))
-        for turn, window in enumerate(MappedWindows(stream, begin)):
+        for turn, window in enumerate(MappedWindows(stream, begin, lambda: 0)):
             assert not finals
             window.used = min(window.start + steps[turn % len(steps)], window.end)
             finals += window.final
