@@ -40,9 +40,9 @@ class FilterEntry(Input):
         def control(self) -> FilterEntry:
             return self.entry
 
-    def __init__(self, value: str = "", *, id: str | None = None) -> None:
-        super().__init__(value, placeholder=HELP, id=id, compact=True)
-        self._before = value
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(placeholder=HELP, id=id, compact=True, select_on_focus=False)
+        self._before = ""
 
     def on_focus(self) -> None:
         self._before = self.value

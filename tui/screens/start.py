@@ -96,7 +96,7 @@ class StartScreen(PaneScreen):
         self._advice = ""
         self._opening = False
         self._pulses: list[Timer] = []
-        self._entry = FilterEntry(self._settings.filter, id="filter")
+        self._entry = FilterEntry(id="filter")
 
     def compose(self) -> ComposeResult:
         yield Static("tunnelscope  why does the tunnel through the proxy fail?", id="title")
@@ -112,7 +112,6 @@ class StartScreen(PaneScreen):
     def on_mount(self) -> None:
         self._choices.border_title = "What shall we look at?"
         self._choices.empty_text = "Looking …"
-        self.call_after_refresh(self._look)
         self._pulses = [
             self.set_interval(RATE_PERIOD_S, self._measure),
             self.set_interval(LIST_PERIOD_S, self._look),
@@ -123,6 +122,9 @@ class StartScreen(PaneScreen):
             timer.pause()
 
     async def on_screen_resume(self) -> None:
+        if not self._interfaces:
+            # An Input takes a value when its screen is on the stack, no sooner.
+            self._entry.value = self._entry.value or self._settings.filter
         for timer in self._pulses:
             timer.resume()
         await self._look()
