@@ -18,6 +18,7 @@ from capture.ladder import build_ladder
 from capture.options import AnalysisOptions
 from capture.report.render import FORMATS
 from capture.sources import open_source
+from tests.capture.saving.loading import loaded
 from tests.capture.sources.building import enhanced, interface, option, section
 from tests.conversations import (
     CLIENT,
@@ -305,6 +306,21 @@ def test_secrets_of_the_command_line(tmp_path: Path, arguments: list[str]) -> No
     assert done.returncode in (1, 2, 4)
     assert "Traceback" not in done.stderr
     assert_no_secret(done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize("mss", [1448, 7])
+@pytest.mark.parametrize("name", TALKS)
+def test_secrets_in_saved_packets(tmp_path: Path, name: str, mss: int) -> None:
+    """Neither whole in a packet nor in the stream that the packets make."""
+    saved = tmp_path / "saved.pcapng"
+    with loaded(written(tmp_path, TALKS[name], mss), keep_other=True) as capture:
+        capture.save(saved)
+        before = capture.streams()
+    with loaded(saved, keep_other=True) as again:
+        after = again.streams()
+    assert len(after) == len(before)
+    assert_no_secret(saved.read_bytes().decode("latin-1"))
+    assert_no_secret(after.decode("latin-1"))
 
 
 @pytest.mark.parametrize("name", ["second", "reason"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -122,7 +123,7 @@ class FlowSaver:
         self.part = 0.0
         """How much of the work is done, 0 to 1."""
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Generator[bytes, None, None]:
         """The file, piece by piece; to be called once."""
         rows = self._rows
         edits: dict[int, list[Edit]] = {}
@@ -180,11 +181,20 @@ class FlowSaver:
         return "; ".join(said)
 
     def _comments(self) -> dict[int, list[str]]:
-        """Row of a packet -> what the findings say of it."""
+        """Row of a packet -> what the findings say of it, with the new file's numbers."""
         found: dict[int, list[str]] = {}
+
+        def renumbered(mention: re.Match[str]) -> str:
+            row = self._view.row(int(mention[1]))
+            at = int(np.searchsorted(self._rows, row)) if row is not None else len(self._rows)
+            if at < len(self._rows) and self._rows[at] == row:
+                return f"#{at + 1}"
+            return f"{mention[0]} of the whole capture"
+
         for flow in self._flows:
             for finding in flow.findings:
-                text = f"tunnelscope: {finding.title}: {finding.observation}"
+                seen = re.sub(r"#(\d+)", renumbered, finding.observation)
+                text = f"tunnelscope: {finding.title}: {seen}"
                 for number in finding.packets:
                     row = self._view.row(number)
                     if row is not None:

@@ -220,6 +220,8 @@ def fix_checksums(found: list[Layer], old: bytes, new: bytearray) -> None:
             _sum(new[left:right]) - _sum(old[left:right])
             for left, right in ((layer.start, at), (at + 2, end), *_addresses(found, layer))
         )
+        if not change % 0xFFFF:
+            continue
         rest = (0xFFFF - before + change) % 0xFFFF
         after = 0xFFFF - rest if rest else 0
         if layer.kind == UDP:

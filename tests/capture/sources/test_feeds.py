@@ -86,7 +86,7 @@ def test_a_pipe_that_says_nothing_yet(
     monkeypatch.setattr(opening, "_FIRST_SECONDS", 0)
     path, out = fifo
     source = open_source(str(path), spool=True)
-    assert source.store is None
+    assert not source.store
     blocks = source.blocks()
     assert len(next(blocks)) == 0
     os.write(out, pcap_header() + pcap_record(b"one"))

@@ -52,10 +52,10 @@ def block_of(
     )
 
 
-def tshark_fields(path: Path | str, *fields: str) -> list[list[str]]:
+def tshark_fields(path: Path | str, *fields: str, options: Sequence[str] = ()) -> list[list[str]]:
     """What tshark makes of a file: one list of values a packet. It must find nothing amiss."""
     assert TSHARK is not None
-    command = [TSHARK, "-n", "-r", str(path), "-T", "fields", "-E", "separator=|"]
+    command = [TSHARK, "-n", "-r", str(path), "-T", "fields", "-E", "separator=|", *options]
     command += [part for field in fields for part in ("-e", field)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     said = [line for line in done.stderr.splitlines() if "as user" not in line]
