@@ -86,7 +86,7 @@ def list_interfaces(proxies: Iterable[tuple[str, int | None]] = ()) -> list[Netw
     gateways = _default_interfaces(netifaces)
     counters = read_counters()
     found = []
-    for name in dict.fromkeys((*netifaces.interfaces(), *counters)):
+    for name in dict.fromkeys((*_in_order(), *netifaces.interfaces(), *counters)):
         addresses, mac = _addresses(netifaces, name)
         flags = _flags(name)
         found.append(
@@ -106,6 +106,14 @@ def list_interfaces(proxies: Iterable[tuple[str, int | None]] = ()) -> list[Netw
     if sys.platform == "linux" and found:
         found.append(NetworkInterface(ANY, default_route=False, counters=_sum(found)))
     return found
+
+
+def _in_order() -> list[str]:
+    """Names in the order of their indexes; netifaces gives them in none."""
+    try:
+        return [name for _, name in sorted(socket.if_nameindex())]
+    except OSError:
+        return []
 
 
 def _rank(one: NetworkInterface) -> tuple[bool, ...]:

@@ -13,12 +13,10 @@ import sys
 import time
 from typing import Any, Final
 
-from scapy.config import conf
-from scapy.error import Scapy_Exception
-
 from capture.live.bpf import FilterError, compile_filter
 from capture.live.crates import CRATE_BYTES, Crates
 from capture.live.interfaces import ANY
+from capture.live.quiet_scapy import Scapy_Exception, conf
 from capture.live.ring import ETHERNET, LOOPBACK, SLL2, linktype_of
 from capture.live.settings import CaptureSettings
 from capture.protocols.text import printable

@@ -114,11 +114,13 @@ def _sudo() -> str:
     """The command that is running, with sudo; sudo has a search path of its own."""
     from capture.report.redact import safe
 
-    program = os.path.abspath(sys.argv[0]) if sys.argv and sys.argv[0] else ""
-    command = [program] if os.access(program, os.X_OK) else [sys.executable, program]
+    program = os.path.abspath(sys.argv[0]) if sys.argv else ""
     if not os.path.isfile(program):
         return "sudo tunnelscope …"
-    return safe(printable(shlex.join(["sudo", *command, *sys.argv[1:]]), 400))
+    command = [program, *sys.argv[1:]]
+    if not os.access(program, os.X_OK) or program.endswith(".py"):
+        command = [sys.executable, *sys.orig_argv[1:]]
+    return safe(printable(shlex.join(["sudo", *command]), 400))
 
 
 # -- giving root up -------------------------------------------------------------------

@@ -17,11 +17,10 @@ import socket
 import struct
 from typing import Final
 
-from scapy.arch.linux import L2ListenSocket
-
 from capture.live.bpf import Program, compile_filter, pack
 from capture.live.crates import Crates
 from capture.live.interfaces import ANY
+from capture.live.quiet_scapy import L2ListenSocket
 from capture.live.ring import (
     BLOCK_BYTES,
     BLOCK_HEADER,

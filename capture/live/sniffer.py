@@ -1,13 +1,11 @@
 """A scapy sniffer's thread that empties one interface's socket into a queue.
 
-Everything that reaches for the network in this process starts here. Scapy is imported by
-this module and the sockets only; who imports it pays a sixth of a second.
+Everything that reaches for the network in this process starts here.
 """
 
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import socket
 import sys
@@ -19,24 +17,10 @@ from typing import Any, Final, Protocol
 
 from capture.live.crates import Crates
 from capture.live.interfaces import is_up
+from capture.live.quiet_scapy import AsyncSniffer, DefaultSession
 from capture.live.ring import RETIRE_MS
 from capture.live.settings import CaptureSettings
 from capture.protocols.text import printable
-
-
-def _quiet() -> None:
-    """Keep scapy's warnings off the terminal: its handler writes where the screen draws."""
-    logger = logging.getLogger("scapy")
-    logger.handlers[:] = [logging.NullHandler()]
-    logger.propagate = False
-
-
-_quiet()
-
-from scapy.sendrecv import AsyncSniffer  # noqa: E402
-from scapy.sessions import DefaultSession  # noqa: E402
-
-_quiet()  # importing it has put its handler there
 
 _NO_RING: Final = (errno.ENOPROTOOPT, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOMEM)
 """What a kernel without TPACKET_V3 answers, or one without room for it."""

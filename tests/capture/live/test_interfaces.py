@@ -148,6 +148,7 @@ class Strange:
 def test_answers_of_other_systems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "netifaces", Strange)
     monkeypatch.setattr(interfaces, "_flags", lambda name: None)
+    monkeypatch.setattr(interfaces, "_in_order", list)
     monkeypatch.setattr(interfaces, "read_counters", dict)
     monkeypatch.setattr(interfaces, "read_connections", list)
     first, second = list_interfaces()[:2]

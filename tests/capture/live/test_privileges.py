@@ -112,6 +112,16 @@ def test_after_root_was_given_up_the_advice_says_so(monkeypatch: pytest.MonkeyPa
     assert "root was given up for me" in advice()
 
 
+@on_linux
+def test_advice_for_a_module_that_was_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    status(monkeypatch, tmp_path)
+    module = tmp_path / "cli.py"
+    module.touch()
+    monkeypatch.setattr(sys, "argv", [str(module), "-i", "eth0"])
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "tui.cli", "-i", "eth0"])
+    assert f"`sudo {shlex.quote(sys.executable)} -m tui.cli -i eth0`" in advice()
+
+
 def test_command_that_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["-c"])
     monkeypatch.setattr(privileges, "_given_up", None)
