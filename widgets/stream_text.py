@@ -85,11 +85,15 @@ class StreamTextView(LineList):
             complete: No more will come.
             side: Only this side's lines; None for both.
         """
-        if lines is not self._lines or side != self._side:
+        line = self._rows[self.cursor][0] if self.cursor < len(self._rows) else 0
+        anew = lines is not self._lines or side != self._side
+        if anew:
             self._lines, self._side = lines, side
             self._restart()
         self._complete = complete
         self._take_new()
+        if anew:
+            self.go_to_line(line)
 
     def _restart(self) -> None:
         self._rows, self._taken = [], 0

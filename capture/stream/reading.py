@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capture.packets import PacketView
 from capture.protocols.covering import login_spans, mask_payload
@@ -24,6 +25,10 @@ CONTEXT_BEFORE: Final = 16 << 10
 CONTEXT_BEHIND: Final = 2 << 10
 LOGIN_BYTES: Final = 1 << 10
 """A SOCKS handshake is over within so many bytes of the client's stream (RFC 1929: 513)."""
+
+AHEAD: Final = 128
+"""Packets that are fetched along with a few that are asked for."""
+KEPT_BYTES: Final = 1 << 20
 
 FetchFrame = Callable[[int], bytes]
 """Gives a frame's captured bytes by its 1-based number; raises ``LookupError``."""
@@ -65,6 +70,10 @@ class StreamReader:
         self._view = view
         self._masked = masked
         self._logins: dict[int, list[tuple[int, int]]] = {}
+        self._kept: dict[int, bytes] = {}
+        """Payloads fetched lately, by row."""
+        self._kept_bytes = 0
+        self._order: NDArray[np.int64] | None = None
         self.assembly = assembly
         self.trouble = ""
         """Why the last frame that could not be fetched could not; one line."""
@@ -140,25 +149,47 @@ class StreamReader:
         return _joined(chunks)
 
     def _payloads(self, rows: list[int]) -> dict[int, bytes]:
-        """TCP payloads by row; a frame that cannot be had has none."""
+        """TCP payloads by row; a frame that cannot be had has none.
+
+        Whoever follows a conversation asks for one short turn after the other: the packets
+        behind those asked for are fetched along with them, since it is the number of calls
+        that costs.
+        """
+        if any(row not in self._kept for row in rows):
+            wanted = [row for row in rows if row not in self._kept]
+            self._keep(wanted, self._behind(wanted[-1]) if len(rows) < AHEAD else [])
+        return {row: data for row in rows if (data := self._kept.get(row)) is not None}
+
+    def _behind(self, row: int) -> list[int]:
+        """The next packets of the conversation that are not kept yet."""
+        if self._order is None:
+            sides = self.assembly.sides
+            self._order = np.unique(np.concatenate([pieces.row for pieces in sides]))
+        first = int(np.searchsorted(self._order, row, side="right"))
+        return [at for at in self._order[first : first + AHEAD].tolist() if at not in self._kept]
+
+    def _keep(self, wanted: list[int], more: list[int]) -> None:
+        """Fetch packets; of those that nobody asked for only while it goes well."""
+        if self._kept_bytes > KEPT_BYTES:
+            self._kept, self._kept_bytes = {}, 0
         frames: list[bytes] = []
         found: list[int] = []
-        for row in rows:
+        for row in wanted + more:
             try:
                 frames.append(self._fetch(self._view.number(row)))
             except LookupError as error:
+                if row in more:
+                    break
                 self.trouble = str(error.args[0]) if error.args else "the packet is gone"
                 continue
             found.append(row)
         if not frames:
-            return {}
-        linktypes = self._view.rows["linktype"][found].tolist()
-        spans = payload_spans(frames, linktypes)
-        return {
-            row: frame[slice(*span)]
-            for row, frame, span in zip(found, frames, spans, strict=True)
-            if span
-        }
+            return
+        spans = payload_spans(frames, self._view.rows["linktype"][found].tolist())
+        for row, frame, span in zip(found, frames, spans, strict=True):
+            data = frame[slice(*span)] if span else b""
+            self._kept[row] = data
+            self._kept_bytes += len(data)
 
     # -- secrets ----------------------------------------------------------------------
 

@@ -6,17 +6,14 @@ Both are generators: whoever writes them can tell how far it is, and stop.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from capture.facts import CLIENT
-from capture.stream.items import APPLICATION_DATA, Item, ItemKind, Requests, SideParser
+from capture.stream.items import APPLICATION_DATA, Item, ItemKind
 from capture.stream.reading import StreamReader
 from capture.stream.text import LineKind, StreamText
+from capture.stream.turns import items_in_turn
 
 __all__ = ["stream_bytes", "stream_lines"]
-
-WINDOW: Final = 1 << 18
-"""Bytes read at a time."""
 
 
 def stream_bytes(reader: StreamReader, side: int) -> Iterator[tuple[bytes, int]]:
@@ -29,18 +26,7 @@ def stream_bytes(reader: StreamReader, side: int) -> Iterator[tuple[bytes, int]]
     Yields:
         Bytes, and the offset in the stream up to which everything is out.
     """
-    parser = SideParser(side, Requests())
-    total = reader.total(side)
-    for start in range(0, total, WINDOW):
-        items: list[Item] = []
-        for chunk in reader.raw(side, start, min(total, start + WINDOW)):
-            if chunk.missing:
-                items += parser.gap(chunk.missing, chunk.start)
-            else:
-                items += parser.feed(chunk.data, chunk.start)
-        for item in items:
-            yield _shown(reader, side, item), item.end
-    for item in parser.finish():
+    for _, item in items_in_turn(reader, only=side):
         yield _shown(reader, side, item), item.end
 
 

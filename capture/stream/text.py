@@ -29,6 +29,8 @@ __all__ = ["LineKind", "StreamLine", "StreamText"]
 
 PAGE: Final = 1 << 18
 """Bytes of a stream that are read at a time."""
+SHORT: Final = 1 << 10
+"""What a turn counts at least: reading many short ones takes as long as reading much."""
 MAX_LINES: Final = 100_000
 """Lines that are kept; hex view and file have no such bound."""
 MAX_BODY_LINES: Final = 5_000
@@ -122,7 +124,7 @@ class StreamText:
         before = len(self.lines)
         room = PAGE
         while room > 0 and not self.done:
-            room -= max(64, self._page(room))
+            room -= max(SHORT, self._page(room))
         return len(self.lines) - before
 
     def _page(self, room: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,8 +15,9 @@ from capture.protocols.x509_detail import CertificateDetail, read_chain
 from capture.record import record
 from capture.stream.assembly import assemble
 from capture.stream.handshakes import Handshakes, Message
-from capture.stream.items import APPLICATION_DATA, Item, ItemKind, Requests, SideParser
+from capture.stream.items import APPLICATION_DATA, Item, ItemKind
 from capture.stream.reading import FetchFrame, StreamReader
+from capture.stream.turns import items_in_turn
 
 __all__ = ["ClearAlert", "TlsDetail", "read_tls"]
 
@@ -28,7 +28,7 @@ MAX_HELLOS: Final = 4
 _CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE = 1, 2, 11
 _CERTIFICATE_REQUEST, _SERVER_KEY_EXCHANGE, _TICKET = 13, 12, 4
 _HANDSHAKE, _ALERT, _CHANGE_CIPHER_SPEC = 22, 21, 20
-_TLS13: Final = 0x0304
+TLS13: Final = 0x0304
 _NAMED_CURVE: Final = 3
 
 
@@ -82,7 +82,7 @@ class TlsDetail:
         """Whether an earlier session goes on; None where it cannot be told."""
         if self.client is None or self.server is None:
             return None
-        if self.server.version >= _TLS13:
+        if self.server.version >= TLS13:
             return self.server.psk
         if self.chain:
             return False
@@ -100,8 +100,10 @@ def read_tls(view: PacketView, rows: NDArray[np.int64], fetch: FetchFrame) -> Tl
     """
     reader = StreamReader(fetch, view, assemble(view, rows))
     reading = _Reading(reader)
-    for side in (CLIENT, PROXY):
-        reading.side(side)
+    for side, item in items_in_turn(reader, LIMIT):
+        reading.take(side, item)
+        if reading.sealed:
+            break
     reading.close()
     return reading.detail
 
@@ -111,41 +113,45 @@ class _Reading:
 
     def __init__(self, reader: StreamReader) -> None:
         self._reader = reader
-        self._requests = Requests()
+        self._handshakes = Handshakes(), Handshakes()
+        self._encrypts = [False, False]
         self._sealed_rows: list[int] = []
         self.detail = TlsDetail()
 
-    def side(self, side: int) -> None:
-        handshakes = Handshakes()
-        for item in self._items(side):
-            if item.kind is ItemKind.GAP:
-                self.detail.missing += item.end - item.start
-                handshakes.lost()
-            if item.kind is not ItemKind.RECORD:
-                continue
-            if item.type == _HANDSHAKE and item.whole:
-                for message in handshakes.feed(item.data, item.start + 5):
-                    self._message(side, message)
-            elif item.type == _ALERT and len(item.data) == 2:
-                self._alert(side, item)
-            elif item.type == _CHANGE_CIPHER_SPEC:
-                handshakes.encrypted = True
-            elif item.type == APPLICATION_DATA and side == CLIENT:
-                self._sealed_rows.append(self._row(side, item.start))
-        unfinished = handshakes.unfinished
-        if unfinished[:1] == bytes([_CLIENT_HELLO]) and side == CLIENT:
-            offer = read_client(unfinished)
-            if offer is not None and self.detail.client is None:
-                self.detail.client = offer
+    @property
+    def sealed(self) -> bool:
+        """Nothing in clear is to come from either side."""
+        return self.detail.server is not None and all(self._encrypts)
 
-    def _items(self, side: int) -> Iterator[Item]:
-        parser = SideParser(side, self._requests)
-        for chunk in self._reader.raw(side, 0, min(LIMIT, self._reader.total(side))):
-            if chunk.missing:
-                yield from parser.gap(chunk.missing, chunk.start)
-            else:
-                yield from parser.feed(chunk.data, chunk.start)
-        yield from parser.finish()
+    def take(self, side: int, item: Item) -> None:
+        """The next item of a side, in the order of the conversation."""
+        handshakes = self._handshakes[side]
+        if item.kind is ItemKind.GAP:
+            self.detail.missing += item.end - item.start
+            handshakes.lost()
+        if item.kind is not ItemKind.RECORD:
+            return
+        if item.type == _HANDSHAKE and item.whole:
+            for message in handshakes.feed(item.data, item.start + 5):
+                self._message(side, message)
+        elif item.type == _ALERT and len(item.data) == 2:
+            self._alert(side, item)
+        elif item.type == _CHANGE_CIPHER_SPEC:
+            handshakes.encrypted = True
+            # In TLS 1.3 it says nothing (RFC 8446 appendix D.4): encrypted data follows.
+            self._encrypts[side] = self.detail.version not in (None, TLS13)
+        elif item.type == APPLICATION_DATA:
+            self._encrypts[side] = True
+            if side == CLIENT:
+                self._sealed_rows.append(self._row(side, item.start))
+
+    def close(self) -> None:
+        """Look at what is unfinished, and at what came before the server's hello."""
+        unfinished = self._handshakes[CLIENT].unfinished
+        if unfinished[:1] == bytes([_CLIENT_HELLO]) and self.detail.client is None:
+            self.detail.client = read_client(unfinished)
+        server = self.detail.server_row
+        self.detail.early_records = sum(0 <= row < server for row in self._sealed_rows)
 
     def _row(self, side: int, offset: int) -> int:
         row = self._reader.row_of(side, offset)
@@ -185,8 +191,3 @@ class _Reading:
         if level in (1, 2):
             alert = ClearAlert(side, level, code, self._row(side, item.start))
             self.detail.alerts = (*self.detail.alerts, alert)[:16]
-
-    def close(self) -> None:
-        """Count the client's encrypted records that came before the server's hello."""
-        server = self.detail.server_row
-        self.detail.early_records = sum(0 <= row < server for row in self._sealed_rows)

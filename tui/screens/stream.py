@@ -154,13 +154,12 @@ class StreamScreen(PaneScreen):
         who = "both sides" if self._side is None else f"the {SENDERS[self._side]} only"
         missing = sum(pieces.missing for pieces in self._reader.assembly.sides)
         parts = [
-            f"Stream of {flow.id}",
-            flow.target or flow.proxy,
+            f"Stream of {flow.id} as {self._shown}, {who}",
             f"{sums[CLIENT]} {self._glyphs.right} {self._glyphs.left} {sums[PROXY]}",
-            f"{self._shown}, {who}",
+            flow.target or flow.proxy,
         ]
         if missing:
-            parts.append(f"{octets(missing)} not captured")
+            parts.insert(1, f"{octets(missing)} not captured")
         self._title.update(f" {sign} ".join(parts))
 
     # Lines on demand

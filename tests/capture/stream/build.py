@@ -11,7 +11,7 @@ from capture.facts import CLIENT, PROXY
 from capture.packets import PacketView
 from capture.stream.assembly import assemble
 from capture.stream.reading import StreamReader
-from tests.tui.fakes import frame
+from tests.conversations import segment
 from tests.widgets.build import ACK, FIN, PSH, SYN, packets
 
 OPENING: tuple[tuple[Any, ...], ...] = (
@@ -31,7 +31,8 @@ def view_of(*said: tuple[Any, ...], opened: bool = True) -> tuple[PacketView, li
     view = packets(*rows)
     frames = []
     for row, payload in zip(view.rows, payloads, strict=True):
-        data = frame(row, payload)
+        sender, flags = int(row["sender"]), int(row["flags"])
+        data = segment(payload, sender, seq=int(row["seq"]), ack=int(row["ack"]), flags=flags)
         row["linktype"] = 1
         row["wirelen"] = len(data)
         cut = int(row["caplen"]) if int(row["caplen"]) < len(payload) + 54 else len(data)

@@ -60,3 +60,14 @@ def test_socks_logins_are_covered_by_their_place() -> None:
     assert reader.read(CLIENT, 9, 12) == [Chunk(9, b"***")]
     reader = reader_of((CLIENT, b"\x04\x01\x01\xbb\n\0\0\1joe\0"))
     assert reader.read(CLIENT, 0, 99) == [Chunk(0, b"\x04\x01\x01\xbb\n\0\0\1***\0")]
+
+
+def test_short_turns_are_fetched_in_batches() -> None:
+    calls: list[int] = []
+    reader = reader_of(*[(side, b"abc") for _ in range(40) for side in (CLIENT, PROXY)])
+    fetch = reader._fetch
+    reader._fetch = lambda number: (calls.append(number), fetch(number))[1]
+    for at in range(40):
+        for side in (CLIENT, PROXY):
+            assert reader.raw(side, 3 * at, 3 * at + 3) == [Chunk(3 * at, b"abc")]
+    assert len(calls) == len(set(calls)) == 80

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from capture.facts import CLIENT, PROXY
-from capture.stream import saving
+from capture.stream import turns
 from capture.stream.saving import stream_bytes, stream_lines
 from capture.stream.text import StreamText
 from tests.capture.stream.build import reader_of
@@ -21,7 +21,7 @@ TALK = ((CLIENT, HEAD), (PROXY, ESTABLISHED), (CLIENT, client_hello() + SEALED),
 def test_bytes_are_those_sent_with_secrets_covered(
     monkeypatch: pytest.MonkeyPatch, window: int
 ) -> None:
-    monkeypatch.setattr(saving, "WINDOW", window)
+    monkeypatch.setattr(turns, "WINDOW", window)
     sent = [HEAD + client_hello() + SEALED, ESTABLISHED + record(22, bytes(9)) + SEALED[:20]]
     for side in (CLIENT, PROXY):
         parts = list(stream_bytes(reader_of(*TALK), side))

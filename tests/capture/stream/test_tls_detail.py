@@ -107,3 +107,11 @@ def test_what_was_not_captured_is_said() -> None:
     assert f"{len(FLIGHT) - 60} bytes of the streams' starts are not in the capture" in unseen
     assert "no certificate was seen behind the ServerHello" in unseen
     assert "the encrypted ClientHello" in unseen
+
+
+def test_a_body_without_a_length_before_the_tunnel_hides_nothing() -> None:
+    refusal = b"HTTP/1.1 407 x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n"
+    said = ((CLIENT, CONNECT), (PROXY, refusal), *OPEN, (CLIENT, client_hello()), (PROXY, FLIGHT))
+    detail = detail_of(*said)
+    assert detail.server is not None
+    assert len(detail.chain) == 1
