@@ -120,8 +120,8 @@ class TunnelscopeApp(App[int]):
 
     def _tell_lost_keys(self) -> None:
         """Say which actions the user's key map left without a key: textual takes it silently."""
-        screen = self.screen
-        if not self.looks.keys or not isinstance(screen, PaneScreen):
+        screen = self.screen_stack[-1] if self.screen_stack else None
+        if not isinstance(screen, PaneScreen):
             return
         lost = lost_keys(self, self, screen, *(pane for _, pane in screen.panes()))
         if lost:
@@ -193,7 +193,8 @@ class TunnelscopeApp(App[int]):
     def on_mount(self) -> None:
         # After Ctrl+Z and fg the terminal is blank, and Textual waits for a change.
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
-        self.set_timer(1.0, self._tell_lost_keys)
+        if self.looks.keys:
+            self.set_timer(1.0, self._tell_lost_keys)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             try:

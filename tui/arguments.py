@@ -19,7 +19,7 @@ SHELLS: Final = ("bash", "fish", "zsh")
 FAIL_ON: Final = ("problem", "warning", "info", "never")
 
 _NOT_YET_FLAGS: Final[dict[tuple[str, ...], int | str]] = {
-    ("--resolve", "--no-redact", "--anonymize"): 0,
+    ("--resolve",): 0,
     ("--tls-keylog",): "?",
 }
 """Options whose meaning is settled and whose work is not done yet, with the number of words
@@ -271,6 +271,16 @@ def _add_screen(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--ascii", action="store_true", help="draw with ASCII only")
     group.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
     group.add_argument("--theme", metavar="NAME", help="dark, light, ansi, high-contrast, ...")
+    group.add_argument(
+        "--no-redact",
+        action="store_true",
+        help="keep credentials in the captures and streams that you save from the screen",
+    )
+    group.add_argument(
+        "--anonymize",
+        action="store_true",
+        help="make up addresses and names in the captures that you save from the screen",
+    )
     group.add_argument(
         "--slow-link", action="store_true", help="draw seldom, for links of a few kB/s"
     )

@@ -8,29 +8,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tui.arguments import UsageError, parse
 from tui.output import OutputFailed, ReaderLeft, narrate, prepare, write_chunks
+from tui.reporting import Wanted, report_coming, report_files
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from capture.check import Outcome
     from capture.live.settings import CaptureSettings
     from capture.options import AnalysisOptions
-    from capture.report.model import Report
     from tui.config import Config
     from tui.feeds import Feed
-    from tui.progress import ProgressBar
 
 EXIT_OK: Final = 0
-EXIT_FINDING: Final = 1
 EXIT_USAGE: Final = 2
-EXIT_CANNOT_CAPTURE: Final = 3
-EXIT_UNREADABLE: Final = 4
 EXIT_INTERRUPTED: Final = 130
 
 RATES_OVER_S: Final = 0.5
@@ -76,117 +71,26 @@ def _run(arguments: Namespace) -> int:
     options = _options(arguments)
     if screen:
         return _screen(arguments, _feed(arguments), options)
+    wanted = _wanted(arguments)
     if arguments.settings is not None:
-        return _report_live(arguments.settings, options, ascii_only=arguments.ascii)
-    return _report([arguments.read], options, ascii_only=arguments.ascii)
+        return _report_live(arguments.settings, options, wanted)
+    if arguments.paths == [_STDIN]:
+        from tui.feeds import FileFeed, may_come_late
+
+        if may_come_late(_STDIN):
+            return report_coming(FileFeed(_STDIN, screen=False), options, wanted)
+    return report_files(arguments.paths, options, wanted, jobs=arguments.jobs)
 
 
-def _configured(arguments: Namespace) -> Config:
-    """Read the configuration and let it say what the command line left open.
-
-    Raises:
-        UsageError: It cannot be used.
-    """
-    from tui.config import ConfigError, load
-
-    try:
-        config = load(arguments.config)
-    except ConfigError as error:
-        raise UsageError(str(error)) from None
-    arguments.configured = config
-    if arguments.command not in ("interfaces", "print-config", "completion"):
-        # The command line comes last: of two words for one thing the later one counts.
-        arguments.proxy = [*config.proxies, *arguments.proxy]
-        arguments.rules = [*config.rules, *arguments.rules]
-    arguments.ascii = arguments.ascii or config.ascii
-    return config
+def _wanted(arguments: Namespace) -> Wanted:
+    return Wanted(arguments.format, arguments.fail_on, arguments.output, ascii_only=arguments.ascii)
 
 
-def _print_config(config: Config) -> int:
-    from tui.config import printed
-    from tui.key_map import bindable
+def _report_live(settings: CaptureSettings, options: AnalysisOptions, wanted: Wanted) -> int:
+    """Capture until the user or a condition stops it, judge, and write the report."""
+    from tui.feeds import LiveFeed
 
-    write_chunks(printed(config, bindable(config.keys)), None)
-    return EXIT_OK
-
-
-def _completion(shell: str) -> int:
-    from tui.shared import completion
-
-    write_chunks([completion(shell)], None)
-    return EXIT_OK
-
-
-def _feed(arguments: Namespace) -> Feed | None:
-    """What the screen shows; None: the user will choose there."""
-    from tui.feeds import FileFeed, LiveFeed
-
-    if arguments.command == "start":
-        return None
-    if arguments.settings is not None:
-        return LiveFeed(_here(arguments.settings))
-    return FileFeed(arguments.read, follow=arguments.follow)
-
-
-def _here(settings: CaptureSettings) -> CaptureSettings:
-    """The settings with interfaces of this machine.
-
-    Raises:
-        UsageError: There is one that it does not have.
-    """
-    from tui.feeds import FeedFailed, interfaces_here
-
-    try:
-        return interfaces_here(settings)
-    except FeedFailed as error:
-        raise UsageError(str(error)) from None
-
-
-def _interfaces(arguments: Namespace) -> int:
-    import time
-
-    from capture.live.interfaces import RateMeter, interface_lines, list_interfaces
-    from tui import proxies
-
-    meter = RateMeter()
-    meter.sample()
-    rates = None
-    found = list_interfaces(proxies.from_environment())
-    if not arguments.list_interfaces:  # -D answers at once
-        time.sleep(RATES_OVER_S)
-        rates = meter.sample()
-    lines = interface_lines(found, rates)
-    write_chunks((f"{line}\n" for line in lines), None, ascii_only=arguments.ascii)
-    return EXIT_OK
-
-
-def _check(arguments: Namespace) -> int:
-    from capture.report.render import needs_steps, needs_texts
-
-    options = _options(
-        arguments,
-        keep_other=arguments.all,
-        keep_steps=needs_steps(arguments.format),
-        keep_texts=needs_texts(arguments.format),
-    )
-    if arguments.settings is not None:
-        return _report_live(
-            arguments.settings,
-            options,
-            format=arguments.format,
-            fail_on=arguments.fail_on,
-            output=arguments.output,
-            ascii_only=arguments.ascii,
-        )
-    return _report(
-        arguments.paths,
-        options,
-        format=arguments.format,
-        fail_on=arguments.fail_on,
-        jobs=arguments.jobs,
-        output=arguments.output,
-        ascii_only=arguments.ascii,
-    )
+    return report_coming(LiveFeed(_here(settings)), options, wanted)
 
 
 def _demo(arguments: Namespace) -> int:
@@ -205,7 +109,7 @@ def _demo(arguments: Namespace) -> int:
 
         return _screen(arguments, FileFeed(path, f"demo: {demo.name}"), options)
     # A demo shows problems on purpose: they are no failure of the command.
-    return _report([path], options, fail_on="never", ascii_only=arguments.ascii)
+    return report_files([path], options, Wanted(fail_on="never", ascii_only=arguments.ascii))
 
 
 def _demo_list() -> Iterator[str]:
@@ -229,7 +133,11 @@ def _screen(arguments: Namespace, feed: Feed | None, options: AnalysisOptions) -
         mouse=config.mouse and not arguments.no_mouse,
         theme=arguments.theme or config.theme,
         slow_link=arguments.slow_link or config.slow_link,
-        looks=config,
+        looks=replace(
+            config,
+            redact=config.redact and not arguments.no_redact,
+            anonymize=config.anonymize or arguments.anonymize,
+        ),
         other=getattr(arguments, "other", None) or "",
     )
 
@@ -307,171 +215,6 @@ def _display_filter(text: str) -> str:
     for hint in hints:
         narrate(f"-Y: {hint}")
     return text
-
-
-class _Tally:
-    """Passes reports on to the renderer and remembers what the exit code needs."""
-
-    def __init__(self, *, warnings_on_stderr: bool) -> None:
-        self.unreadable = False
-        self.rank = -1
-        """Rank of the gravest finding so far."""
-        self._warnings_on_stderr = warnings_on_stderr
-
-    def readable(self, outcomes: Iterable[Outcome]) -> Iterator[Report]:
-        from capture.check import Unreadable
-
-        for outcome in outcomes:
-            if isinstance(outcome, Unreadable):
-                self.unreadable = True
-                narrate(_about(outcome.path, outcome.message))
-                continue
-            self._count(outcome)
-            yield outcome
-
-    def _count(self, report: Report) -> None:
-        self.rank = max(self.rank, report.gravest)
-        if self._warnings_on_stderr:
-            for warning in report.source.warnings:
-                narrate(_about(report.source.path, f"warning: {warning.message}"))
-
-    def exit_code(self, fail_on: str) -> int:
-        """The gravest counts: a file that could not be read outweighs any finding."""
-        from capture.report.model import Severity
-
-        if self.unreadable:
-            return EXIT_UNREADABLE
-        if fail_on != "never" and self.rank >= Severity(fail_on).rank:
-            return EXIT_FINDING
-        return EXIT_OK
-
-
-def _about(path: str, message: str) -> str:
-    """``FILE: message``; without the file where the message begins with it already."""
-    name = "standard input" if path == _STDIN else path or "''"
-    return message if message.startswith((path + ":", name + ":")) else f"{name}: {message}"
-
-
-def _report(
-    paths: Sequence[str],
-    options: AnalysisOptions,
-    *,
-    format: str = "text",
-    fail_on: str = "problem",
-    jobs: int | None = None,
-    output: str | None = None,
-    ascii_only: bool = False,
-) -> int:
-    """Judge captures and write the report."""
-    from capture.check import check_files
-    from capture.report.redact import safe
-    from capture.report.render import render
-    from tui.progress import ProgressBar as Bar
-
-    if len(paths) > 1:
-        _end_in_order()
-    bar = Bar()
-    tally = _Tally(warnings_on_stderr=format in ("csv", "ndjson"))
-    outcomes = check_files(
-        paths,
-        options,
-        jobs=jobs,
-        progress=(lambda part, label: bar(part, safe(label))) if bar.enabled else None,
-    )
-    reports = tally.readable(_cleared(outcomes, bar))
-    chunks = render(format, reports, many=len(paths) > 1, others=options.keep_other)
-    try:
-        write_chunks(chunks, output, ascii_only=ascii_only, bar=bar, inputs=paths)
-    except ReaderLeft:
-        pass  # what was found until then still counts
-    finally:
-        bar.clear()
-    return tally.exit_code(fail_on)
-
-
-def _report_live(
-    settings: CaptureSettings,
-    options: AnalysisOptions,
-    *,
-    format: str = "text",
-    fail_on: str = "problem",
-    output: str | None = None,
-    ascii_only: bool = False,
-) -> int:
-    """Capture until the user or a condition stops it, judge, and write the report."""
-    from tui.feeds import LiveFeed
-
-    feed = LiveFeed(_here(settings))
-    return _report_coming(
-        feed, options, format=format, fail_on=fail_on, output=output, ascii_only=ascii_only
-    )
-
-
-def _report_coming(
-    feed: Feed,
-    options: AnalysisOptions,
-    *,
-    format: str,
-    fail_on: str,
-    output: str | None,
-    ascii_only: bool,
-) -> int:
-    """Judge packets as they come; the first Ctrl+C ends them, and the report follows."""
-    from capture.check_live import check_live
-    from capture.frames import UnreadableInput
-    from capture.report.redact import safe
-    from capture.report.render import render
-    from tui.feeds import FeedFailed
-    from tui.progress import ProgressBar as Bar
-
-    bar = Bar()
-    tally = _Tally(warnings_on_stderr=format in ("csv", "ndjson"))
-    try:
-        opened = feed.open()
-    except FeedFailed as error:
-        narrate(str(error))
-        return error.code
-    try:
-        report = check_live(
-            opened.source,
-            options,
-            progress=(lambda part, label: bar(part, safe(label))) if bar.enabled else None,
-            ready=lambda: narrate(f"listening on {feed.title}; Ctrl+C ends it and reports"),
-        )
-    except UnreadableInput as error:
-        bar.clear()
-        narrate(_about(feed.title, str(error)))
-        return EXIT_UNREADABLE
-    finally:
-        opened.close()
-    bar.clear()
-    reports = tally.readable([report])
-    chunks = render(format, reports, many=False, others=options.keep_other)
-    with suppress(ReaderLeft):  # what was found still counts
-        write_chunks(chunks, output, ascii_only=ascii_only, bar=bar)
-    return tally.exit_code(fail_on)
-
-
-def _end_in_order() -> None:
-    """Let SIGTERM and SIGHUP unwind as Ctrl+C does, so that no worker is left behind."""
-    import signal
-
-    def leave(number: int, _frame: object) -> None:
-        sys.exit(128 + number)
-
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        with suppress(ValueError):  # not the main thread: the process is not ours alone
-            # Ignored (nohup), it stays ignored.
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, leave)
-
-
-def _cleared(outcomes: Iterator[Outcome], bar: ProgressBar) -> Iterator[Outcome]:
-    """Erase the bar before anything is said about a file."""
-    for outcome in outcomes:
-        bar.clear()
-        yield outcome
 
 
 def _flushed(code: int) -> int:

@@ -34,6 +34,10 @@ class Config:
     ascii: bool = False
     mouse: bool = True
     slow_link: bool = False
+    redact: bool = True
+    """Cover credentials in what is saved from the screen (reports never hold them)."""
+    anonymize: bool = False
+    """Make up addresses and names in what is saved from the screen."""
     proxies: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
@@ -197,6 +201,8 @@ _READERS: Final[dict[str, Callable[[str, object], object]]] = {
     "ascii": _flag,
     "mouse": _flag,
     "slow-link": _flag,
+    "redact": _flag,
+    "anonymize": _flag,
     "proxies": _words,
     "rules": _words,
     "columns": _words,
@@ -207,6 +213,9 @@ _READERS: Final[dict[str, Callable[[str, object], object]]] = {
 
 
 # Printing it
+
+_TABLES: Final = ("keys", "thresholds", "path")
+"""Fields that are no line of their own."""
 
 
 def printed(config: Config, actions: Iterator[tuple[str, str, str]]) -> Iterator[str]:
@@ -222,7 +231,7 @@ def printed(config: Config, actions: Iterator[tuple[str, str, str]]) -> Iterator
         yield "# (there is no such file; this is what it would say)\n"
     yield "\n"
     defaults = Config()
-    for name in ("theme", "ascii", "mouse", "slow_link", "proxies", "rules", "columns", "sort"):
+    for name in (item.name for item in fields(Config) if item.name not in _TABLES):
         value = getattr(config, name)
         shown = "" if value is None else value
         mark = "# " if value == getattr(defaults, name) else ""

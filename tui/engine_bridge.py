@@ -6,11 +6,12 @@ The screen asks a few times a second; nothing is ever posted from the engine's t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from capture.frames import Interface
     from capture.packets import PacketView
     from capture.replay.controls import ReplayControls
     from capture.snapshot import Snapshot
@@ -77,6 +78,7 @@ class EngineBridge:
         *,
         live: bool = False,
         close: Callable[[], None] | None = None,
+        interfaces: Callable[[], Sequence[Interface]] | None = None,
     ) -> None:
         """Prepare.
 
@@ -86,7 +88,9 @@ class EngineBridge:
             progress: Bytes read, and in total where that is known; safe from any thread.
             live: Packets come as they are captured; there is no end to wait for.
             close: Releases what the engine reads from; called once, by ``stop``.
+            interfaces: Those of the capture, as far as known; safe from any thread.
         """
+        self._interfaces = interfaces
         self.live = live
         self._close = close
         self._make_engine = make_engine
@@ -119,6 +123,15 @@ class EngineBridge:
             return False
         engine.clear()
         return True
+
+    @property
+    def store(self) -> FrameStore | None:
+        """Where frames can be fetched."""
+        return self._engine.store if self._engine is not None else None
+
+    def interfaces(self) -> tuple[Interface, ...]:
+        """Interfaces of the capture, as far as known."""
+        return tuple(self._interfaces()) if self._interfaces is not None else ()
 
     @property
     def replay(self) -> ReplayControls | None:
@@ -180,7 +193,7 @@ class EngineBridge:
             LookupError: There is no such frame, or its bytes cannot be had any more; the
                 message is one line.
         """
-        store = self._engine.store if self._engine is not None else None
+        store = self.store
         place = view.row(number)
         if place is None:
             gone = 0 < number <= view.last_number

@@ -47,6 +47,7 @@ def open_bridge(feed: Feed, setup: Setup) -> EngineBridge:
         opened.source.progress,
         live=opened.live,
         close=opened.close,
+        interfaces=lambda: opened.source.info.interfaces,
     )
 
 

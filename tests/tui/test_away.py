@@ -1,16 +1,28 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from textual.widgets import Input, OptionList, RadioButton
 
+from capture.check import check_file
+from capture.demo import find_demo
+from capture.options import AnalysisOptions
+from capture.report.model import Report
 from tests.tui.fakes import loaded_app
 from tests.tui.test_main_screen import SIZES, User, using
+from tui.application import TunnelscopeApp
+from tui.config import Config
+from tui.feeds import FileFeed
 from tui.screens.copy import CopyScreen
 from tui.screens.write_file import Choice, Option, WriteScreen
+from tui.sessions import Setup, open_bridge
 from tui.writing import AlreadyThere, CannotWrite, write_whole
 
 
@@ -143,6 +155,82 @@ async def test_a_long_writing_can_be_given_up() -> None:
         await user.until(began.is_set)
         await user.press("escape")
         await user.until(lambda: ended == [None])
+
+
+# Captures
+
+
+@asynccontextmanager
+async def demo(name: str, **looks: Any) -> AsyncIterator[User]:
+    """The screen on a real capture, read to its end."""
+    feed = FileFeed(str(find_demo(name).path))
+    bridge = open_bridge(feed, Setup(AnalysisOptions(), None, 0.05))
+    app = TunnelscopeApp(bridge, title=name, period_s=0.05, looks=Config(**looks))
+    try:
+        async with using(app) as user:
+            await user.until(lambda: user.screen._snapshot and user.screen._snapshot.finished)
+            yield user
+    finally:
+        bridge.stop()
+
+
+def packets_of(path: Path) -> Report:
+    report = check_file(str(path), AnalysisOptions())
+    assert isinstance(report, Report)
+    return report
+
+
+@pytest.mark.parametrize("suffix", ["pcapng", "pcap"])
+async def test_a_tunnel_is_saved_and_reads_the_same(tmp_path: Path, suffix: str) -> None:
+    async with demo("tour") as user:
+        flow = user.tunnels().selected
+        assert flow is not None
+        await user.press("s")
+        await named(user, str(tmp_path / f"t.{suffix}"))
+        await user.until(lambda: "packets, " in user.said())
+    (saved,) = packets_of(tmp_path / f"t.{suffix}").flows
+    assert (saved.client, saved.verdict, saved.packets) == (flow.client, flow.verdict, flow.packets)
+    assert (b"tunnelscope: " in (tmp_path / f"t.{suffix}").read_bytes()) == (suffix == "pcapng")
+
+
+async def test_marked_tunnels_are_saved_together(tmp_path: Path) -> None:
+    async with demo("tour") as user:
+        for flow in list(user.tunnels().order)[1:3]:
+            user.tunnels().mark(flow.uid)
+        await user.press("s")
+        await named(user, str(tmp_path / "two.pcapng"))
+        await user.until(lambda: "packets, " in user.said())
+    assert len(packets_of(tmp_path / "two.pcapng").flows) == 2
+
+
+@pytest.mark.parametrize("redact", [True, False])
+async def test_credentials_are_covered_unless_told(tmp_path: Path, redact: bool) -> None:
+    secret = b64encode(b"demo:not-a-secret")
+    async with demo("auth-ok", redact=redact) as user:
+        await user.press("s")
+        await named(user, str(tmp_path / "a.pcapng"))
+        await user.until(lambda: "packets, " in user.said())
+    assert (secret in (tmp_path / "a.pcapng").read_bytes()) != redact
+
+
+async def test_addresses_and_names_are_made_up(tmp_path: Path) -> None:
+    async with demo("acl-denied", anonymize=True) as user:
+        await user.press("s")
+        await named(user, str(tmp_path / "a.pcapng"))
+        await user.until(lambda: "packets, " in user.said())
+    data = (tmp_path / "a.pcapng").read_bytes()
+    assert b"blocked" not in data
+    assert b"10.40.40" not in data
+    (flow,) = packets_of(tmp_path / "a.pcapng").flows
+    assert flow.verdict == "acl_denied"
+
+
+async def test_a_name_must_tell_the_format(tmp_path: Path) -> None:
+    async with demo("acl-denied") as user:
+        await user.press("s")
+        await named(user, str(tmp_path / "a.cap"))
+        await user.until(lambda: "end the name with" in dialog_says(user))
+    assert list(tmp_path.iterdir()) == []
 
 
 # Copying

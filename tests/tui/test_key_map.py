@@ -42,7 +42,7 @@ def test_what_is_no_action_or_no_key(name: str, keys: str, said: str) -> None:
 
 async def test_hints_help_and_keys_follow_the_map() -> None:
     looks = Config(keys={"main.export": "f12", "app.help": "h,ctrl+y"})
-    async with using(loaded_app(looks=looks), (120, 36)) as user:
+    async with using(loaded_app(looks=looks), (200, 50)) as user:
         assert "F12 export" in user.text()
         await user.press("e")
         assert len(user.app.screen_stack) == 1

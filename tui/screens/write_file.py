@@ -50,6 +50,28 @@ Writing = Callable[[Choice, Callable[[float], None], Event], str]
 set when the user gives up. Returns a line to show; raises ``CannotWrite``. Runs in a thread."""
 
 
+class _Tick(Checkbox):
+    """A box that shows without colour whether it is ticked."""
+
+    BUTTON_LEFT = "["
+    BUTTON_RIGHT = "]"
+
+    @property
+    def BUTTON_INNER(self) -> str:  # type: ignore[override]
+        return "x" if self.value else " "
+
+
+class _Dot(RadioButton):
+    """The same, where one of several is chosen."""
+
+    BUTTON_LEFT = "("
+    BUTTON_RIGHT = ")"
+
+    @property
+    def BUTTON_INNER(self) -> str:  # type: ignore[override]
+        return "*" if self.value else " "
+
+
 class WriteScreen(ModalScreen[str | None]):
     """Asks and writes. Ends with the line to show, or None when the user gave up."""
 
@@ -119,9 +141,9 @@ class WriteScreen(ModalScreen[str | None]):
             if self._scopes:
                 with RadioSet(id="scope", compact=True):
                     for scope in self._scopes:
-                        yield RadioButton(scope.label, value=scope.on, name=scope.name)
+                        yield _Dot(scope.label, value=scope.on, name=scope.name)
             for option in self._options:
-                yield Checkbox(option.label, value=option.on, name=option.name, compact=True)
+                yield _Tick(option.label, value=option.on, name=option.name, compact=True)
             yield Static("", id="said", markup=False)
 
     def on_mount(self) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from textual.binding import Binding, BindingType
 
@@ -13,9 +13,12 @@ from capture.report.model import FlowReport
 from capture.report.rungs import Rung, rungs_of_ladder
 from capture.snapshot import Snapshot
 from capture.units import plural
+from tui.config import Config
 from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:
+    from capture.saving.flows import Format
+    from capture.store import PacketStore
     from tui.screens.write_file import Choice, Option
 
 COPY_LIMIT: Final = 64_000
@@ -31,6 +34,8 @@ class AwayPart(MainPart):
     """Taking it away: saving tunnels, exporting reports, copying."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "save", "Save", id="main.save",
+                tooltip="Save the packets of tunnels as a capture"),
         Binding("e", "export", "Export", id="main.export", tooltip="Write a report to a file"),
         Binding("Y", "copy_menu", "Copy…", show=False, id="main.copy-menu",
                 tooltip="Copy a filter, a finding, a command"),
@@ -82,6 +87,81 @@ class AwayPart(MainPart):
             texts.append(("ladder", diagram(flow, rungs)))
         return texts
 
+    # Captures
+
+    def action_save(self) -> None:
+        from tui.screens.write_file import Option, WriteScreen
+
+        snapshot, flow = self._snapshot, self._tunnels.selected
+        if snapshot is None or not snapshot.report.flows:
+            self.tell("no tunnel to save")
+            return
+        looks = self._looks()
+        name = f"tunnel-{flow.id}-{flow.verdict}" if flow is not None else "tunnels"
+        self.app.push_screen(
+            WriteScreen(
+                "Save packets",
+                path=f"{name}.pcapng",
+                hint=".pcapng (findings become packet comments) or .pcap",
+                writing=self._saving(snapshot),
+                scopes=self.scopes(),
+                options=(
+                    Option("redact", "cover credentials", on=looks.redact),
+                    Option("anonymize", "make up addresses and names", on=looks.anonymize),
+                ),
+                ascii_only=self.app.has_class("-ascii"),
+            ),
+            self._written,
+        )
+
+    def _looks(self) -> Config:
+        looks = getattr(self.app, "looks", None)
+        return looks if isinstance(looks, Config) else Config()
+
+    def _saving(self, snapshot: Snapshot) -> Callable[..., str]:
+        """What writes the packets, in a thread, of what is shown now."""
+        flows = {option.name: self.scoped(option.name) for option in self.scopes()}
+        store, interfaces = self._bridge.store, self._bridge.interfaces()
+
+        def write(choice: Choice, told: Callable[[float], None], given_up: Event) -> str:
+            from capture.saving.flows import CannotSave, FlowSaver, SaveOptions
+            from tui.writing import CannotWrite, write_whole
+
+            if store is None:
+                raise CannotWrite("the packets' bytes are not kept")
+            options = SaveOptions(
+                format_of_capture(choice.path),
+                redact="redact" in choice.options,
+                anonymize="anonymize" in choice.options,
+            )
+
+            def chunks(saver: FlowSaver) -> Iterator[bytes]:
+                for chunk in saver.chunks():
+                    if given_up.is_set():
+                        raise CannotWrite("given up")
+                    told(saver.part)
+                    yield chunk
+
+            try:
+                saver = FlowSaver(
+                    snapshot.packets,
+                    flows[choice.scope],
+                    snapshot.facts,
+                    cast("PacketStore", store),
+                    source=snapshot.report.source.path,
+                    interfaces=interfaces,
+                    options=options,
+                )
+                size = write_whole(choice.path, chunks(saver), replace=choice.replace)
+            except CannotSave as error:
+                raise CannotWrite(str(error)) from None
+            said = f"{choice.path}: {plural(saver.packets, 'packet')}, {size:,} bytes"
+            if saver.gone:
+                said += f"; {plural(saver.gone, 'packet')} could not be had any more"
+            return said
+
+        return write
+
     # Reports
 
     def action_export(self) -> None:
@@ -101,10 +181,10 @@ class AwayPart(MainPart):
                 scopes=self.scopes(),
                 ascii_only=self.app.has_class("-ascii"),
             ),
-            self._told,
+            self._written,
         )
 
-    def _told(self, said: str | None) -> None:
+    def _written(self, said: str | None) -> None:
         if said is not None:
             self.tell(said)
 
@@ -176,6 +256,21 @@ class AwayPart(MainPart):
             self.tell(f"screen saved: {self.app.save_screenshot(name)}")
         except OSError as error:
             self.tell(f"{name}: {error.strerror}", error=True)
+
+
+def format_of_capture(path: str) -> Format:
+    """The format that a file's name asks for.
+
+    Raises:
+        CannotWrite: It asks for none.
+    """
+    from capture.saving.flows import Format
+    from tui.writing import CannotWrite
+
+    for suffix, format in ((".pcapng", Format.PCAPNG), (".pcap", Format.PCAP)):
+        if path.lower().endswith(suffix):
+            return format
+    raise CannotWrite("end the name with .pcapng or .pcap")
 
 
 def rungs_of(snapshot: Snapshot, flows: Sequence[FlowReport]) -> dict[int, Sequence[Rung]]:
