@@ -37,7 +37,8 @@ _WORTH_A_WARNING: Final = (
     | ACKED_UNSEEN | ZERO_WINDOW | ZERO_WINDOW_PROBE | WINDOW_FULL
 )  # fmt: skip
 
-_TUNNEL_NAMES: Final = {"tls": "TLS", "ssh": "SSH", "http": "HTTP", "http2": "HTTP/2"}
+TUNNEL_NAMES: Final = {"tls": "TLS", "ssh": "SSH", "http": "HTTP", "http2": "HTTP/2"}
+"""What a line begins with, by the protocol inside the tunnel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def _proto(length: int, number: int, facts: FlowFacts | None) -> str:
     if not length or facts is None:
         return "TCP"
     if facts.tunnel is not None and number > facts.tunnel.number:
-        return _TUNNEL_NAMES.get(facts.tunnel_protocol, "TCP")
+        return TUNNEL_NAMES.get(facts.tunnel_protocol, "TCP")
     if facts.tunnel is None and facts.tls is not None:
         return "TLS"
     return "HTTP" if facts.first_language[CLIENT] == "http" else "TCP"

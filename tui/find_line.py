@@ -31,6 +31,18 @@ class FindLine(Input):
         Binding("escape", "cancel", "Cancel", id="find.cancel"),
     ]
 
+    class Typed(Message):
+        """The query has become another one."""
+
+        def __init__(self, line: FindLine, query: str) -> None:
+            super().__init__()
+            self.line = line
+            self.query = query
+
+        @property
+        def control(self) -> FindLine:
+            return self.line
+
     class Closed(Message):
         """The line was left; ``query`` is None when it was left without one."""
 
@@ -51,6 +63,7 @@ class FindLine(Input):
     ) -> None:
         super().__init__(placeholder=placeholder, id=id, compact=True)
         self._back_to: Widget | None = None
+        self._before = ""
 
     def on_key(self, event: events.Key) -> None:
         """Take Enter here: as a binding it would be overtaken by letters typed after it."""
@@ -62,6 +75,11 @@ class FindLine(Input):
             event.stop()
             event.prevent_default()
 
+    def on_input_changed(self, message: Input.Changed) -> None:
+        message.stop()
+        if self.has_class("-open") and message.value == self.value:
+            self.post_message(self.Typed(self, self.value.strip()))
+
     def action_cancel(self) -> None:
         self.close(None)
 
@@ -72,6 +90,7 @@ class FindLine(Input):
     def open(self) -> None:
         """Show the line, its last query selected, and take the keys from now on."""
         self.add_class("-open")
+        self._before = self.value
         self.select_all()
         self._back_to = self.screen.focused
         # Not self.focus(), which waits a turn: the first letters may be on their way.
@@ -81,6 +100,8 @@ class FindLine(Input):
         """Hide the line, give the keys back, and tell what was asked for."""
         if self.has_class("-open"):
             self.remove_class("-open")
+            if query is None:
+                self.value = self._before
             if self.screen.focused in (None, self):
                 self.screen.set_focus(self._back_to)
             self.post_message(self.Closed(self, query))

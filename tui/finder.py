@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Final
 
@@ -12,23 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 from textual.worker import Worker
 
+from capture.facts import FlowFacts
 from capture.packets import EMPTY, PacketView
-from tui.search import PacketSearch, next_in, search_flows
-from widgets.packet_list import Describe, PacketList
+from capture.searching import TextIndex
+from tui.search import PacketSearch, TunnelSearch, next_in
+from widgets.packet_list import PacketList
 from widgets.tunnel_list import TunnelList
 
 __all__ = ["Finder"]
 
+AT_ONCE_S: Final = 0.02
+"""Search time before the query's first answer: enough for all but large captures."""
 SLICE_S: Final = 0.008
 """Search time between two chances for the screen to draw and for keys to be heard."""
 MARK_S: Final = 0.3
-MARK_HITS: Final = 20_000
+"""How often hits are marked and counted anew while the search goes on."""
 
 
 class Finder:
     """Holds the query and its hits, and moves the cursors to them.
 
-    Tunnels are searched at once, packets in a task that gives way to the screen.
+    What takes long is done in a task that gives way to the screen.
     """
 
     def __init__(
@@ -43,59 +46,131 @@ class Finder:
         """
         self.query = ""
         """What is looked for; empty for nothing."""
-        self.flows: set[int] = set()
-        """Uids of the tunnels that match."""
         self._tunnels = tunnels
         self._packets = packets
         self._tell = tell
+        self._index = TextIndex()
         self._view = EMPTY
         self._rows: NDArray[np.int64] | None = None
-        self._describe: Describe | None = None
-        self._search: PacketSearch | None = None
+        self._facts: Mapping[int, FlowFacts] = {}
+        self._flow_search = TunnelSearch("", self._index)
+        self._search = PacketSearch("", self._index)
         self._worker: Worker[None] | None = None
-        self._wanted = 0
+        self._wanted: tuple[int, bool] | None = None
+        """Step that waits for a hit, and in which list."""
         self._at: int | None = None
+        self._round = ""
+        self._anchor: tuple[int | None, int | None, bool] = (None, None, False)
+        """Where typing began: tunnel, packet, and whether packets were looked at."""
+        self._before = ""
+        self._typed = False
+
+    @property
+    def flows(self) -> set[int]:
+        """Uids of the tunnels that match, as far as they have been looked at."""
+        return self._flow_search.hits
 
     # What is searched
 
     def scope(
-        self, view: PacketView, rows: NDArray[np.int64] | None, describe: Describe, *, same: bool
+        self,
+        view: PacketView,
+        rows: NDArray[np.int64] | None,
+        facts: Mapping[int, FlowFacts],
+        *,
+        same: bool,
     ) -> None:
         """Follow what the packet list shows.
 
         Args:
             view: The packet index.
             rows: Rows of it in the list; None for all.
-            describe: Describes a row of ``view``.
+            facts: Of the flows, by uid.
             same: The rows only continue the former ones.
         """
-        self._view, self._rows, self._describe = view, rows, describe
-        shrunk = self._search is not None and self._search.count > self._count
-        if self.query and (shrunk or not same):
-            self._restart()
-        elif self._search is not None:
-            self._search.extend(self._count)
-            self._go_on()
+        moved = (view.numbers is None) != (self._view.numbers is None)
+        moved = moved or (view.numbers is not None and len(view) < len(self._view))
+        self._view, self._rows, self._facts = view, rows, facts
+        if not self.query:
+            return
+        if not same or moved or self._search.count > self._count:
+            self._restart_packets()
+        else:
+            self._search.extend(view, rows, facts)
+        self._go_on()
 
     def tunnels_changed(self) -> None:
-        """Look through the tunnels again, after they changed."""
+        """Look through the tunnels that changed."""
         if self.query:
-            self.flows = search_flows(self._tunnels.order, self.query.casefold())
+            self._flow_search.extend(self._tunnels.order, self._facts)
+            self._go_on()
 
     def find(self, query: str) -> None:
         """Look for something else; the cursor of neither list moves yet."""
+        if query == self.query:
+            return
         self.query = query
-        self.tunnels_changed()
-        self._restart()
+        self._wanted = None
+        if not query:
+            self.clear()
+            return
+        self._flow_search = TunnelSearch(query.casefold(), self._index)
+        self._flow_search.extend(self._tunnels.order, self._facts)
+        self._flow_search.run(AT_ONCE_S)
+        self._restart_packets()
+        self._search.run(AT_ONCE_S)
+        self._mark()
+        self._go_on()
 
     def clear(self) -> None:
         """Look for nothing; unmark the hits."""
         self.query = ""
-        self.flows = set()
-        self._search = None
-        self._wanted = 0
+        self._flow_search = TunnelSearch("", self._index)
+        self._search = PacketSearch("", self._index)
+        self._wanted = None
         self._at = None
         self._packets.set_hits(())
+
+    # Typing
+
+    def begin(self, *, in_packets: bool) -> None:
+        """A query is about to be typed.
+
+        Args:
+            in_packets: The user looks at packets; else at tunnels.
+        """
+        flow = self._tunnels.selected
+        number = self._packets.selected_number
+        self._anchor = (None if flow is None else flow.uid, number, in_packets)
+        self._before, self._typed = self.query, False
+
+    def typed(self, query: str) -> None:
+        """Go to the first hit from where typing began."""
+        self._typed = True
+        self._return()
+        self.find(query)
+        if query:
+            self.step(0, in_packets=self._anchor[2])
+
+    def settle(self, query: str) -> None:
+        """The query is typed: stay at its hit, or go to the next one of the same as before."""
+        step = 0 if self._typed and query == self.query else 1
+        self.find(query)
+        self.step(step, in_packets=self._anchor[2])
+
+    def give_up(self) -> None:
+        """Go back to where typing began, and to what was looked for then."""
+        if self._typed:
+            self._return()
+            self.find(self._before)
+
+    def _return(self) -> None:
+        uid, number, in_packets = self._anchor
+        selected = self._tunnels.selected
+        if in_packets and number is not None:
+            self._packets.go_to(number)
+        elif uid is not None and selected is not None and selected.uid != uid:
+            self._tunnels.select(uid)
 
     # Moving
 
@@ -103,53 +178,64 @@ class Finder:
         """Go to the next hit (or the one before), going round at the ends.
 
         Args:
-            direction: 1 or -1.
+            direction: 1 or -1; 0: the next one, unless the cursor is at one.
             in_packets: The user looks at packets; else at tunnels. Where there is no hit,
                 the other list is tried.
         """
+        self._wanted = None
         if not self.query:
             self._tell("nothing to look for: press / first", False)
-        elif self.flows and not in_packets:
-            self._step_tunnels(direction)
-        elif self._search is not None and (self._search.hits or not self._search.finished):
+            return
+        packets = len(self._search.hits) > 0
+        if in_packets and packets:
             self._step_packets(direction)
-        elif self.flows:
+        elif self.flows and (not in_packets or self._search.finished):
             self._step_tunnels(direction)
+        elif not (self._flow_search.finished and self._search.finished):
+            self._wanted = (direction, in_packets)
+            self._tell(f"{self.query}: searching, {self._progress()}", True)
+        elif packets:
+            self._step_packets(direction)
         else:
             self._tell(f"{self.query}: not found", False)
 
     def _step_tunnels(self, direction: int) -> None:
         order = list(self._tunnels.order)
-        hits = [row for row, flow in enumerate(order) if flow.uid in self.flows]
-        row = next_in(hits, self._tunnels.cursor, direction)
-        if row is not None:
-            self._tunnels.select(order[row].uid)
-            self._tell(f"{self.query}: tunnel {hits.index(row) + 1} of {len(hits)}", False)
+        rows = (row for row, flow in enumerate(order) if flow.uid in self.flows)
+        hits = np.fromiter(rows, np.int64)
+        row, round_ = next_in(hits, self._tunnels.cursor, direction)
+        if row is None:
+            self._tell(f"{self.query}: not in the tunnels shown", False)
+            return
+        self._tunnels.select(order[row].uid)
+        place = int(np.searchsorted(hits, row)) + 1
+        self._tell(
+            f"{self.query}: tunnel {place} of {len(hits)}{_rounded(round_, direction)}", False
+        )
 
     def _step_packets(self, direction: int) -> None:
-        search = self._search
         number = self._packets.selected_number
-        if search is None or number is None:
+        if number is None:
             return
-        self._at = next_in(search.hits, self._row_of(number), direction)
-        if self._at is None:
-            self._wanted = direction  # go as soon as there is a hit
-        else:
-            self._packets.go_to(self._view.number(self._view_row(self._at)))
-        self._tell_packets(search)
+        row, round_ = next_in(self._search.hits, self._row_of(number), direction)
+        if row is not None:
+            self._at, self._round = row, _rounded(round_, direction)
+            self._packets.go_to(self._number(row))
+        self._tell_packets()
 
-    def _tell_packets(self, search: PacketSearch) -> None:
+    def _tell_packets(self) -> None:
         """Say which hit the packet list is at, and how far the search has come."""
-        if self._at is not None:
-            place, total = bisect_left(search.hits, self._at) + 1, len(search.hits)
-            text = f"{self.query}: packet {place} of {total}"
-        elif search.finished:
-            text = f"{self.query}: not found"
-        else:
-            text = f"{self.query}: searching"
-        if not search.finished:
-            text += f", {search.progress:.0%} of the packets so far"
-        self._tell(text, not search.finished)
+        if self._at is None:
+            return
+        hits = self._search.hits
+        place = int(np.searchsorted(hits, self._at)) + 1
+        text = f"{self.query}: packet {place} of {len(hits)}{self._round}"
+        if not self._search.finished:
+            text += f", {self._progress()}"
+        self._tell(text, not self._search.finished)
+
+    def _progress(self) -> str:
+        return f"{self._search.progress:.0%} of the packets so far"
 
     # The packets' rows
 
@@ -157,55 +243,61 @@ class Finder:
     def _count(self) -> int:
         return len(self._view) if self._rows is None else len(self._rows)
 
-    def _view_row(self, row: int) -> int:
-        return row if self._rows is None else int(self._rows[row])
+    def _number(self, row: int) -> int:
+        return self._view.number(row if self._rows is None else int(self._rows[row]))
 
     def _row_of(self, number: int) -> int:
         row = self._view.row_from(number)
         return row if self._rows is None else int(np.searchsorted(self._rows, row))
 
-    def _text(self, row: int) -> str:
-        if self._describe is None:
-            return ""
-        text = self._describe(self._view_row(row))
-        return f"{text.proto} {text.info}"
-
     # The task
 
-    def _restart(self) -> None:
-        self._search = PacketSearch(self.query.casefold(), self._text)
-        self._search.extend(self._count, near=self._row_of(self._packets.selected_number or 1))
+    def _restart_packets(self) -> None:
+        self._search = PacketSearch(self.query.casefold(), self._index)
+        self._search.extend(self._view, self._rows, self._facts)
         self._packets.set_hits(())
         self._at = None
-        self._go_on()
 
     def _go_on(self) -> None:
-        if self._worker is None or self._worker.is_finished:
+        if self._flow_search.finished and self._search.finished:
+            self._mark()
+        elif self._worker is None or self._worker.is_finished:
             self._worker = self._packets.run_worker(self._work(), name="find", group="find")
 
     async def _work(self) -> None:
         """Search slice by slice until there is nothing left, whatever the query becomes."""
         marked = perf_counter()
-        while (search := self._search) is not None and not search.finished:
-            found = search.run(SLICE_S)
-            if found and self._wanted:
-                direction, self._wanted = self._wanted, 0
-                self._step_packets(direction)
-            if perf_counter() - marked > MARK_S or search.finished:
+        while not (self._flow_search.finished and self._search.finished):
+            if not self._flow_search.finished:
+                self._flow_search.run(SLICE_S)
+            else:
+                self._search.run(SLICE_S)
+            if self._wanted is not None:
+                self._try_again()
+            if perf_counter() - marked > MARK_S:
                 marked = perf_counter()
-                self._mark(search)
-                self._tell_again(search)
+                self._mark()
             await asyncio.sleep(0)
-        self._wanted = 0
+        if self._wanted is not None:
+            self._try_again()
+        self._mark()
+        self._tell_packets()
 
-    def _tell_again(self, search: PacketSearch) -> None:
-        if self._wanted or self._at is not None:
-            self._tell_packets(search)
+    def _try_again(self) -> None:
+        """Take the step that was asked for, if there is a hit by now."""
+        wanted = self._wanted
+        if wanted is not None:
+            ended = self._flow_search.finished and self._search.finished
+            if ended or self.flows or self._search.hits.size:
+                self.step(wanted[0], in_packets=wanted[1])
 
-    def _mark(self, search: PacketSearch) -> None:
-        # While a search finds very much, marking every hit so far would cost more than it.
-        if search.finished or len(search.hits) < MARK_HITS:
-            rows = np.asarray(search.hits, np.int64)
-            self._packets.set_hits(
-                self._view.numbers_of(rows if self._rows is None else self._rows[rows])
-            )
+    def _mark(self) -> None:
+        hits = self._search.hits
+        rows = hits if self._rows is None else self._rows[hits]
+        self._packets.set_hits(self._view.numbers_of(rows))
+
+
+def _rounded(round_: bool, direction: int) -> str:
+    if not round_:
+        return ""
+    return ", from the top again" if direction >= 0 else ", from the end again"

@@ -227,6 +227,60 @@ async def test_hostile_filters_stay_text() -> None:
         await user.until(lambda: "[bold]" in user.text())
 
 
+# Search
+
+
+async def test_search_goes_to_the_first_hit_while_it_is_typed() -> None:
+    async with using(loaded_app()) as user:
+        await user.press("slash", "4", "0", "0", "0", "2")
+        selected = user.tunnels().selected
+        assert selected is not None
+        assert selected.uid == 2
+        await user.press("backspace", "1")
+        assert user.tunnels().selected is not None
+        assert user.tunnels().selected.uid == 1
+        await user.press("backspace", "2", "escape")
+        await user.until(lambda: user.tunnels().selected.uid == 1)  # type: ignore[union-attr]
+        await user.press("n")
+        assert "nothing to look for" in user.said()
+
+
+async def test_escape_brings_the_search_before_back() -> None:
+    async with using(loaded_app()) as user:
+        user.packets().focus()
+        await user.press("slash", "f", "i", "n", "enter", "n")
+        assert user.said() == "fin: packet 2 of 2"
+        await user.press("slash", "x", "escape")
+        assert user.packets().selected_number == 8
+        await user.press("n")
+        assert user.said() == "fin: packet 1 of 2, from the top again"
+        await user.press("N")
+        assert user.said() == "fin: packet 2 of 2, from the end again"
+        await user.press("slash", "enter")
+        assert user.said() == "fin: packet 1 of 2, from the top again"
+
+
+async def test_search_finds_header_text_in_tunnels_and_packets() -> None:
+    async with using(loaded_app()) as user:
+        user.packets().focus()
+        await user.press("slash")
+        await type_in(user, "server")
+        await user.press("enter")
+        await user.until(lambda: user.said() == "server: packet 1 of 1")
+        assert user.packets().selected_number == 5
+        user.tunnels().focus()
+        await user.press("n")
+        assert user.said() == "server: tunnel 2 of 2"
+
+
+async def test_search_and_filter_go_together() -> None:
+    async with using(loaded_app()) as user:
+        await apply(user, "status == 403")
+        await user.press("slash", "4", "0", "0", "0", "2", "enter")
+        await user.until(lambda: "not found" in user.said() or "not in" in user.said())
+        assert shown(user) == [1]
+
+
 # Problems, marks, columns
 
 

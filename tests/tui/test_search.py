@@ -1,67 +1,121 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from tui.search import PacketSearch, next_in
+from capture.packets import PacketView
+from capture.searching import TextIndex
+from tests.tui.fakes import shifted, view_of
+from tests.widgets import build
+from tui import search
+from tui.search import PacketSearch, TunnelSearch, next_in
+
+FACTS = {1: build.denied_facts(1), 2: shifted(build.tunnel_facts(2), 9)}
 
 
-def rows_with(*rows: int) -> PacketSearch:
-    return PacketSearch("403", lambda row: "HTTP 403 Forbidden" if row in rows else "TCP ACK")
+def view() -> PacketView:
+    return view_of(build.denied_packets(), build.tunnel_packets())
 
 
-def test_finds_every_hit_in_order_wherever_it_starts() -> None:
-    for near in (0, 3, 500, 999, 5000):
-        search = rows_with(2, 64, 500, 999)
-        search.extend(1000, near=near)
-        while not search.finished:
-            search.run(0)
-        assert search.hits == [2, 64, 500, 999]
-        assert search.progress == 1
+def run(packet_search: PacketSearch) -> list[int]:
+    while not packet_search.finished:
+        packet_search.run(0)
+    return [int(row) + 1 for row in packet_search.hits]
 
 
-def test_begins_near_the_cursor() -> None:
-    search = rows_with(2, 700)
-    search.extend(1000, near=690)
-    assert search.run(0)
-    assert search.hits == [700]
-    assert not search.finished
+def searched(needle: str, rows: list[int] | None = None) -> list[int]:
+    found = PacketSearch(needle, TextIndex())
+    found.extend(view(), None if rows is None else np.array(rows), FACTS)
+    return run(found)
 
 
-def test_later_rows_are_searched_too_and_none_twice() -> None:
-    looked: list[int] = []
+@pytest.mark.parametrize("block", [1, 7, 1 << 17])
+@pytest.mark.parametrize(
+    ("needle", "numbers"),
+    [
+        ("403", [5]), ("clienthello", [16]), ("syn", [1, 2, 10, 11]), ("fin", [7, 8, 78, 79]),
+        ("psh", []), ("len=517", []), ("server: squid", [5, 14]), ("http", [4, 5, 13, 14]),
+        ("zebra", []),
+    ],
+)  # fmt: skip
+def test_finds_every_hit_however_it_is_cut(
+    needle: str, numbers: list[int], block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PSH and lengths are not in the lines of packets that have something to say."""
+    monkeypatch.setattr(search, "PLAIN_ROWS", block)
+    monkeypatch.setattr(search, "FLOWS", 1)
+    assert searched(needle) == numbers
 
-    def text_of(row: int) -> str:
-        looked.append(row)
-        return "x"
 
-    search = PacketSearch("x", text_of)
-    search.extend(10, near=5)
-    search.run(1)
-    search.extend(10)
-    assert search.finished
-    search.extend(25, near=3)
-    search.run(1)
-    assert sorted(looked) == list(range(25))
-    assert search.hits == list(range(25))
+def test_rows_are_places_in_the_list() -> None:
+    assert searched("403", list(range(3, 9))) == [2]
+    assert searched("clienthello", list(range(9))) == []
+    assert searched("fin", list(range(9, 80))) == [69, 70]
 
 
-def test_a_slice_of_no_time_still_gets_on() -> None:
-    search = rows_with()
-    search.extend(10_000)
-    search.run(0)
-    assert 0 < search.progress < 0.5
+def test_later_rows_and_changed_flows_are_searched_too() -> None:
+    whole = view()
+    found = PacketSearch("403", TextIndex())
+    silent = replace(FACTS[1], exchanges=())
+    found.extend(PacketView(whole.rows[:4]), None, {1: silent})
+    assert run(found) == []
+    assert found.progress == 1
+    found.extend(PacketView(whole.rows[:9]), None, {1: FACTS[1]})
+    assert not found.finished
+    assert run(found) == [5]
+    found.extend(whole, None, FACTS)
+    assert run(found) == [5]
+    assert found.count == len(whole)
+
+
+def test_numbers_are_those_of_the_view() -> None:
+    whole = view()
+    kept = np.arange(4, len(whole))
+    found = PacketSearch("403", TextIndex())
+    found.extend(PacketView(whole.rows[kept], kept + 1), None, FACTS)
+    assert run(found) == [1]  # the first row that is left is packet 5
 
 
 def test_nothing_to_search_is_finished() -> None:
-    search = rows_with()
-    assert search.finished
-    assert not search.run(1)
+    found = PacketSearch("x", TextIndex())
+    assert found.finished
+    found.run(1)
+    assert found.hits.tolist() == []
+
+
+def test_tunnels_are_looked_at_once_unless_they_change() -> None:
+    looked: list[int] = []
+
+    class Counting(TextIndex):
+        def tunnel(self, flow, facts):  # type: ignore[no-untyped-def]
+            looked.append(flow.uid)
+            return super().tunnel(flow, facts)
+
+    flows = [build.flow(uid) for uid in range(1, 40)]
+    found = TunnelSearch("40039", Counting())
+    found.extend(flows, {})
+    while not found.finished:
+        found.run(0)
+    assert found.hits == {39}
+    flows[3] = replace(flows[3], target="40039.example:443")
+    flows[38] = replace(flows[38], client="10.0.0.1:1")
+    looked.clear()
+    found.extend(flows, {})
+    found.run(1)
+    assert sorted(looked) == [4, 39]
+    assert found.hits == {4}
 
 
 @pytest.mark.parametrize(
     ("place", "step", "expected"),
-    [(0, 1, 3), (3, 1, 7), (7, 1, 3), (8, 1, 3), (8, -1, 7), (7, -1, 3), (3, -1, 7), (0, -1, 7)],
-)
-def test_next_hit_goes_round(place: int, step: int, expected: int) -> None:
-    assert next_in([3, 7], place, step) == expected
-    assert next_in([], place, step) is None
+    [
+        (0, 1, (3, False)), (3, 1, (7, False)), (7, 1, (3, True)), (8, 1, (3, True)),
+        (8, -1, (7, False)), (7, -1, (3, False)), (3, -1, (7, True)), (0, -1, (7, True)),
+        (3, 0, (3, False)), (4, 0, (7, False)), (8, 0, (3, True)),
+    ],
+)  # fmt: skip
+def test_next_hit_goes_round_and_says_so(place: int, step: int, expected: tuple[int, bool]) -> None:
+    assert next_in(np.array([3, 7]), place, step) == expected
+    assert next_in(np.zeros(0, np.int64), place, step) == (None, False)

@@ -236,7 +236,7 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         self._packets.show(snapshot.packets, index, self._describer, labels)
         if not same and not every and not self._packets.following:
             self._packets.move_cursor(0, tell=False)  # another tunnel: from its start
-        self._finder.scope(snapshot.packets, index, self._describer, same=same or every)
+        self._finder.scope(snapshot.packets, index, snapshot.facts, same=same or every)
 
     def _title_panes(self) -> None:
         flow = self._shown
@@ -385,7 +385,7 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
 
     def hint(self, action: BoundAction) -> str:
         if action.id == "main.leave":
-            return "back" if self._inside else "quit"
+            return "back" if self._inside else "to the start" if self.below_is_start else "quit"
         return super().hint(action)
 
     def action_back(self) -> None:
@@ -399,6 +399,8 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         else:
             self._footline.clear()
             self.set_focus(self._tunnels)
+            if self.below_is_start and self.may_slip_out():
+                self.action_leave()
 
     def action_leave(self) -> None:
         if self._inside:
@@ -410,20 +412,28 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
 
     def action_find(self) -> None:
         if self._find_line is not None:
+            self._finder.begin(in_packets=self.focused is self._packets)
             self._find_line.open()
+
+    def on_find_line_typed(self, message: FindLine.Typed) -> None:
+        message.stop()
+        if not message.query.startswith("#"):
+            self._finder.typed(message.query)
+            self.refresh_bindings()
 
     def on_find_line_closed(self, message: FindLine.Closed) -> None:
         message.stop()
         self._keep_focus()
         query = message.query
         if query is None:
-            return
-        if query[0] == "#" and query[1:].isdecimal() and len(query) < 12:
+            self._finder.give_up()
+            self._footline.clear()
+        elif query[0] == "#" and query[1:].isdecimal() and len(query) < 12:
+            self._finder.give_up()
             self.go_to_packet(int(query[1:]))
-            return
-        self._finder.find(query)
+        else:
+            self._finder.settle(query)
         self.refresh_bindings()
-        self._finder.step(1, in_packets=self.focused is self._packets)
 
     def action_hit(self, direction: int) -> None:
         self._finder.step(direction, in_packets=self.focused is self._packets)
