@@ -164,7 +164,7 @@ class StreamReader:
         """The next packets of the conversation that are not kept yet."""
         if self._order is None:
             sides = self.assembly.sides
-            self._order = np.unique(np.concatenate([pieces.row for pieces in sides]))
+            self._order = np.sort(np.concatenate([pieces.row for pieces in sides]))
         first = int(np.searchsorted(self._order, row, side="right"))
         return [at for at in self._order[first : first + AHEAD].tolist() if at not in self._kept]
 

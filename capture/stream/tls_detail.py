@@ -23,6 +23,8 @@ __all__ = ["ClearAlert", "TlsDetail", "read_tls"]
 
 LIMIT: Final = 1 << 18
 """Bytes of each side that are read: heads of the proxy, and handshakes with long chains."""
+LATE: Final = 64
+"""Encrypted records of the client after which no ServerHello is waited for any more."""
 MAX_HELLOS: Final = 4
 
 _CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE = 1, 2, 11
@@ -121,7 +123,8 @@ class _Reading:
     @property
     def sealed(self) -> bool:
         """Nothing in clear is to come from either side."""
-        return self.detail.server is not None and all(self._encrypts)
+        known = self.detail.server is not None or len(self._sealed_rows) >= LATE
+        return known and all(self._encrypts)
 
     def take(self, side: int, item: Item) -> None:
         """The next item of a side, in the order of the conversation."""
