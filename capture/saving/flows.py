@@ -127,8 +127,7 @@ class FlowSaver:
         """The file, piece by piece; to be called once."""
         rows = self._rows
         edits: dict[int, list[Edit]] = {}
-        for done, flow in enumerate(self._flows):
-            own = self._view.of_flow(flow.uid)
+        for done, (flow, own) in enumerate(self._by_flow()):
             facts = self._facts.get(flow.uid)
             edits.update(flow_edits(self._view, own, facts, self._fetch, self._changes))
             self.part = 0.5 * (done + 1) / len(self._flows)
@@ -146,6 +145,17 @@ class FlowSaver:
                     yield self._enhanced(block, kept, numbers, comments)
             self.packets += len(block)
             self.part = 0.5 + 0.5 * (self.packets + self.gone) / len(rows)
+
+    def _by_flow(self) -> Iterator[tuple[FlowReport, Ints]]:
+        """The flows that may need a change, each with its rows in capture order."""
+        if not self._changes:
+            return
+        uids = self._view.rows["flow"][self._rows]
+        order = np.argsort(uids, kind="stable")
+        rows, uids = self._rows[order], uids[order]
+        for flow in self._flows:
+            low, high = np.searchsorted(uids, (flow.uid, flow.uid + 1)).tolist()
+            yield flow, rows[low:high]
 
     # -- what comes before the packets ------------------------------------------------
 
