@@ -12,12 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from capture.compare import compare
 from capture.describe import Describer
 from capture.engine import Engine
 from capture.ladder import build_ladder
 from capture.options import AnalysisOptions
 from capture.report.render import FORMATS
+from capture.snapshot import Snapshot
 from capture.sources import open_source
+from capture.stream.assembly import assemble
+from capture.stream.reading import StreamReader
+from capture.stream.saving import stream_bytes, stream_lines
+from capture.stream.text import StreamText
+from capture.subjects import subject_of
 from tests.capture.saving.loading import loaded
 from tests.capture.sources.building import enhanced, interface, option, section
 from tests.conversations import (
@@ -87,6 +94,8 @@ FIELDS = (
     b"Host: alice:" + PASSWORD + b"@tools.cisco.com",
     b"User-Agent: Basic " + BASIC,
     b"X: y\nProxy-Authorization: Basic " + BASIC + b"\nZ: a",
+    b"User-Agent: updater/2 (curl -x p:80 --proxy-user alice:" + PASSWORD + b" -I)",
+    b"X-Note: his password is " + PASSWORD + b", again",
 )
 URIS = (
     b"http://alice:" + PASSWORD + b"@h/x",
@@ -142,6 +151,10 @@ def talks() -> Iterator[tuple[str, Talk]]:
     )  # fmt: skip
     socks = b"\1\5alice" + bytes([len(PASSWORD)]) + PASSWORD
     yield "socks", ((CLIENT, b"\5\1\2"), (PROXY, b"\5\2"), (CLIENT, socks), (PROXY, b"\1\0"))
+    yield (
+        "socks4",
+        ((CLIENT, b"\4\1\1\xbb\n\0\0\1" + PASSWORD + b"\0"), (PROXY, b"\0\x5a" + bytes(6))),
+    )
     for name, line in (
         ("ftp", b"PASS " + PASSWORD), ("smtp", b"AUTH PLAIN " + LOGIN),
         ("smtp-login", b"AUTH LOGIN\r\nYWxpY2U=\r\n" + b64encode(PASSWORD)),
@@ -200,8 +213,30 @@ def drawn(path: str) -> str:
         frame = fetch_shown(bridge, view, row + 1, facts)
         said.append(frame.data.decode("latin-1"))
         said += texts(dissect(frame.data, frame.linktype))
+    said += closer(snapshot, bridge)
     engine.store.close()
     return "\n".join(said)
+
+
+def closer(snapshot: Snapshot, bridge: EngineBridge) -> Iterator[str]:
+    """What a closer look at each tunnel shows: its stream, and it beside another."""
+    view = snapshot.packets
+
+    def fetch(number: int) -> bytes:
+        return bridge.frame(view, number)
+
+    for flow in snapshot.report.flows:
+        reader = StreamReader(fetch, view, assemble(view, view.of_flow(flow.uid)))
+        yield from map(safe, stream_lines(StreamText(reader, view)))
+        for side in (CLIENT, PROXY):
+            yield b"".join(data for data, _ in stream_bytes(reader, side)).decode("latin-1")
+            total = reader.total(side)
+            chunks = reader.read(side, total // 3, total)
+            yield b"".join(chunk.data for chunk in chunks).decode("latin-1")
+        subject = subject_of(snapshot, flow, fetch)
+        if subject is not None:
+            for row in compare(subject, subject).rows:
+                yield safe(f"{row.name} {row.left}")
 
 
 def texts(fields: tuple[LayerField, ...]) -> Iterator[str]:

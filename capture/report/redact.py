@@ -17,7 +17,10 @@ from capture.protocols.text import MASK, SECRET_NAME, mask_urls, printable, unes
 _LONGEST: Final = 20_000
 """Characters kept of one string: no text of a report is near it."""
 
-_HINTS: Final = ("@", "auth", "basic", "cookie", "bearer", "tlrmtvnt", "eyj", "%40", "-u", "user")
+_HINTS: Final = (
+    *("@", "auth", "basic", "cookie", "bearer", "tlrmtvnt", "eyj", "%40", "-u", "user"),
+    *("passw", "passp", "pwd"),
+)
 
 # Kept as text: hardly any report needs them, and compiling costs a fast start.
 _FIELD: Final = (
@@ -32,6 +35,11 @@ _OPTION: Final = (
     r"(?P<option>(?<!\S)(?:--(?:proxy-)?user|-[uU])[= ]\s{0,9})(?!USER:PASS)[^\s:]{1,64}:\S+"
 )
 """curl's user and password, as pasted commands have them; placeholders of advice stay."""
+_PROSE: Final = (
+    r"(?i)(?P<name>(?<![\w-])(?:password|passwd|passphrase|pwd)[\"']?\s{0,3}(?P<sign>[:=]|is\b)\s{0,3}"
+    r"[\"']?)(?P<value>[^\s\"'&;,<>]+)"
+)
+"""A password that somebody told in words."""
 _PARAMETER: Final = r"(?P<name>\b[\w.-]{2,40})=(?P<value>\"[^\"]*\"|[^\s&;,\"'<>)]+)"
 
 
@@ -60,6 +68,7 @@ def redact(text: str) -> str:
     text = mask_urls(text)
     text = re.sub(_USERINFO, f"{MASK}@", text)
     text = re.sub(_OPTION, rf"\g<option>{MASK}", text)
+    text = re.sub(_PROSE, _mask_prose, text)
     return re.sub(_PARAMETER, _mask_parameter, text)
 
 
@@ -78,6 +87,13 @@ def _mask_blob(match: re.Match[str]) -> str:
     if match["scheme"].lower() == "bearer":
         looks = looks or (len(blob) >= 16 and any(char.isdigit() for char in blob))
     return f"{match['scheme']}{match['gap']}{MASK}" if looks else match[0]
+
+
+def _mask_prose(match: re.Match[str]) -> str:
+    """Mask what a sentence gives away, not what it says of one: ``the password is wrong``."""
+    value = match["value"].rstrip(".!?)")
+    said = match["sign"].lower() == "is" and value.isalpha() and value.islower()
+    return match[0] if said else f"{match['name']}{MASK}"
 
 
 def _holds_user_and_password(blob: str) -> bool:
