@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,8 +19,9 @@ import numpy as np
 from capture.frames import Bytes
 from capture.live.ring import BLOCK_BYTES, Run
 
-CRATE_BYTES: Final = 4 * BLOCK_BYTES
-_KEPT: Final = 3
+CRATE_BLOCKS: Final = 16
+CRATE_BYTES: Final = CRATE_BLOCKS * BLOCK_BYTES
+_KEPT: Final = 2
 """Empty crates kept for use; more than that are left over from a burst."""
 
 
@@ -54,31 +56,35 @@ class Crates:
         self.lost = 0
         """Packets that were thrown away because the queue was full."""
 
-    def put(self, block: memoryview, first: int, packets: int) -> bool:
-        """Copy a block of the ring into the queue.
+    def put(self, span: Bytes, runs: Sequence[Run]) -> bool:
+        """Copy blocks of the ring into the queue.
 
-        The interpreter's lock is kept meanwhile: numpy would let go of it, and to get it back
-        takes up to 5 ms a block while others compute, far longer than copying (measured).
+        Numpy lets others compute while it copies. To get the interpreter's lock back then
+        takes 5 ms and more, so that many blocks should be copied at once (measured).
 
         Args:
-            block: Its used bytes, at most a crate's worth.
-            first: Offset of the first packet's header in it.
-            packets: How many there are.
+            span: Bytes in which the blocks lie, at most a crate's worth.
+            runs: The blocks, by their places in the span.
 
         Returns:
-            False when the queue is full; the block was not taken then.
+            False when the queue is full; nothing was taken then.
         """
         with self._lock:
-            crate = self._filled[-1] if self._filled else None
-            if crate is None or crate.used + len(block) > CRATE_BYTES:
-                if len(self._filled) + self._out >= self._most:
-                    return False
+            # The reader cannot get at the crate while it is written.
+            if self._filled and self._filled[-1].used + len(span) <= CRATE_BYTES:
+                crate = self._filled.pop()
+            elif len(self._filled) + self._out >= self._most:
+                return False
+            else:
                 crate = self._empty.pop() if self._empty else Crate()
-                self._filled.append(crate)
-            start, end = crate.used, crate.used + len(block)
-            crate.view[start:end] = block
-            crate.runs.append(Run(start, end, start + first, packets))
-            crate.used = end
+        start = crate.used
+        crate.data[start : start + len(span)] = span
+        crate.runs += [
+            Run(start + one.start, start + one.end, start + one.first, one.packets) for one in runs
+        ]
+        crate.used += len(span)
+        with self._lock:
+            self._filled.append(crate)
         self._arrived.set()
         return True
 

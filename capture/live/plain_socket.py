@@ -13,11 +13,13 @@ import sys
 import time
 from typing import Any, Final
 
+import numpy as np
+
 from capture.live.bpf import FilterError, compile_filter
 from capture.live.crates import CRATE_BYTES, Crates
 from capture.live.interfaces import ANY
 from capture.live.quiet_scapy import Scapy_Exception, conf
-from capture.live.ring import ETHERNET, LOOPBACK, SLL2, linktype_of
+from capture.live.ring import ETHERNET, LOOPBACK, SLL2, Run, linktype_of
 from capture.live.settings import CaptureSettings
 from capture.protocols.text import printable
 
@@ -108,7 +110,8 @@ class PlainSocket:
             if not packets:
                 return True
             self.received += packets
-            if not crates.put(memoryview(block), 0, packets):
+            run = Run(0, len(block), 0, packets)
+            if not crates.put(np.frombuffer(block, np.uint8), [run]):
                 crates.lost += packets
                 return False
 

@@ -15,10 +15,14 @@ import errno
 import mmap
 import socket
 import struct
+from struct import pack_into
 from typing import Final
 
+import numpy as np
+
+from capture.frames import Bytes
 from capture.live.bpf import Program, compile_filter, pack
-from capture.live.crates import Crates
+from capture.live.crates import CRATE_BLOCKS, Crates
 from capture.live.interfaces import ANY
 from capture.live.quiet_scapy import L2ListenSocket
 from capture.live.ring import (
@@ -29,6 +33,7 @@ from capture.live.ring import (
     SLL2,
     STATUS_OFFSET,
     TO_USER,
+    Run,
     linktype_of,
 )
 from capture.live.settings import CaptureSettings
@@ -140,7 +145,7 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
                 mmap.MAP_SHARED,
                 mmap.PROT_READ | mmap.PROT_WRITE,
             )
-            self._ring: memoryview | None = memoryview(self._map)
+            self._ring: Bytes | None = np.frombuffer(self._map, np.uint8)
             self._next = 0
             self.received = self.dropped = 0
             self._count()
@@ -199,28 +204,42 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
         ring = self._ring
         if ring is None:
             raise OSError(errno.EBADF, "the socket is closed")
-        while True:
-            base = self._next * BLOCK_BYTES
-            status, packets, first, length = BLOCK_HEADER.unpack_from(ring, base)
-            if not status & TO_USER:
-                self._clear_error()
-                return True
-            if packets and not crates.put(ring[base : base + length], first, packets):
+        while runs := self._ready():
+            base, done = self._next * BLOCK_BYTES, len(runs)
+            if not crates.put(ring[base : base + runs[-1].end], runs):
                 if not self._nearly_full():
                     return False
-                crates.lost += packets
-            struct.pack_into("=I", ring, base + STATUS_OFFSET, 0)
-            self._next = (self._next + 1) % self._blocks
+                crates.lost += runs[0].packets
+                done = 1
+            for block in range(self._next, self._next + done):
+                pack_into("=I", self._map, block * BLOCK_BYTES + STATUS_OFFSET, 0)
+            self._next = (self._next + done) % self._blocks
+        # An interface that went down left an error, which would wake us for ever.
+        self.ins.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return True
+
+    def _ready(self) -> list[Run]:
+        """The blocks that are ours and lie one behind the other, by their places from there."""
+        runs = []
+        end = min(self._next + CRATE_BLOCKS, self._blocks)
+        for place, block in enumerate(range(self._next, end)):
+            status, packets, first, length = self._header(block)
+            if not status & TO_USER:
+                break
+            start = place * BLOCK_BYTES
+            runs.append(Run(start, start + length, start + first, packets))
+        return runs
+
+    def _header(self, block: int) -> tuple[int, int, int, int]:
+        """Status, number of packets, offset of the first one, and length of a block."""
+        header: tuple[int, int, int, int]
+        header = BLOCK_HEADER.unpack_from(self._map, block * BLOCK_BYTES)
+        return header
 
     def _nearly_full(self) -> bool:
         """Whether three quarters of the ring wait for us."""
         ahead = (self._next + self._blocks * 3 // 4) % self._blocks
-        status = BLOCK_HEADER.unpack_from(self._map, ahead * BLOCK_BYTES)[0]
-        return bool(status & TO_USER)
-
-    def _clear_error(self) -> None:
-        """Take note of an interface that went down: an error that stays wakes us for ever."""
-        self.ins.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return bool(self._header(ahead)[0] & TO_USER)
 
     def statistics(self) -> tuple[int, int]:
         """Packets that passed the filter, and how many of them the ring had no room for."""
@@ -242,10 +261,8 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
         self.closed = True
         with contextlib.suppress(OSError):
             self._count()
+        self._ring = None
         # A thread that hangs in the middle of a copy keeps the mapping a moment longer.
         with contextlib.suppress(BufferError):
-            if self._ring is not None:
-                self._ring.release()
             self._map.close()
-        self._ring = None
         self.ins.close()

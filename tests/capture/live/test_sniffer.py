@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 from scapy.supersocket import SuperSocket
 
 from capture.live import sniffer as module
 from capture.live.crates import CRATE_BYTES, Crates
+from capture.live.ring import Run
 from capture.live.settings import CaptureSettings
 from capture.live.sniffer import Sniffer
 
@@ -39,7 +41,7 @@ class Pipe(SuperSocket):  # type: ignore[misc]
                 return True
             if not data and self.failure:
                 raise self.failure
-            if not crates.put(memoryview(data), 0, 1):
+            if not crates.put(np.frombuffer(data, np.uint8), [Run(0, len(data), 0, 1)]):
                 return False
 
     def statistics(self) -> tuple[int, int]:
