@@ -8,7 +8,7 @@ any other way is handed to a conversation instead, from its first byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import compress
 from typing import Final, NamedTuple
 
@@ -20,6 +20,11 @@ from capture.facts import CLIENT
 from capture.frames import Bytes, Ints
 from capture.tracking.sequence import Analysed
 from capture.tracking.table import FlowTable, distinct
+
+MANY_CHUNKS: Final = 64
+"""Chunks more than these are joined, as far as they are small."""
+CHUNK_SIZE: Final = 1024
+"""Segments of a chunk from which on it is not small."""
 
 KEPT_SEGMENTS: Final = 8
 """Segments kept of each side: a ClientHello of two, a certificate chain of five."""
@@ -80,6 +85,22 @@ class _Chunk:
         self.payloads = payloads
         self.flow = columns["row"] >> 1
 
+    @classmethod
+    def joined(cls, chunks: Sequence[_Chunk]) -> _Chunk:
+        """Several chunks as one."""
+        if len(chunks) == 1:
+            return chunks[0]
+        columns = {
+            name: np.concatenate([chunk.columns[name] for chunk in chunks])
+            for name in chunks[0].columns
+        }
+        return cls(columns, [payload for chunk in chunks for payload in chunk.payloads])
+
+    def renumbered(self, number: Ints) -> _Chunk:
+        """The chunk with new numbers for its flows."""
+        row = self.columns["row"]
+        return _Chunk(self.columns | {"row": 2 * number[self.flow] + (row & 1)}, self.payloads)
+
     def without(self, gone: NDArray[np.bool_]) -> _Chunk | None:
         """The chunk without the flows that are True; None when nothing is left."""
         stay = ~gone[self.flow]
@@ -96,6 +117,7 @@ class Openings:
 
     def __init__(self) -> None:
         self._chunks: list[_Chunk] = []
+        self._join_at = MANY_CHUNKS
 
     def chunks(self) -> tuple[_Chunk, ...]:
         """All that is kept at this moment; what comes later does not change it."""
@@ -135,6 +157,25 @@ class Openings:
                 [data[i:j].tobytes() for i, j in zip(at.tolist(), ends.tolist(), strict=True)],
             )
         )
+        if len(self._chunks) >= self._join_at:
+            self._join()
+
+    def _join(self) -> None:
+        """Join the chunks of small blocks, of which a live capture has many a second: each
+        costs a look whenever flows are looked for."""
+        joined: list[_Chunk] = []
+        run: list[_Chunk] = []
+        size = 0
+        for chunk in self._chunks:
+            run.append(chunk)
+            size += len(chunk.payloads)
+            if size >= CHUNK_SIZE:
+                joined.append(_Chunk.joined(run))
+                run, size = [], 0
+        if run:
+            joined.append(_Chunk.joined(run))
+        self._chunks = joined
+        self._join_at = MANY_CHUNKS + len(joined)
 
     def of_flows(self, flows: Ints) -> dict[int, list[Kept]]:
         """The kept segments of several flows, by flow."""
@@ -190,10 +231,7 @@ class Openings:
     def renumber(self, number: Ints) -> None:
         """Follow the flow table when flows were let go (see ``FlowTable.keep``)."""
         self.drop(np.flatnonzero(number < 0))
-        for chunk in self._chunks:
-            flow = number[chunk.flow]
-            chunk.columns["row"] += 2 * (flow - chunk.flow)
-            chunk.flow = flow
+        self._chunks = [chunk.renumbered(number) for chunk in self._chunks]
 
     def drop(self, flows: Ints) -> None:
         """Forget flows."""
