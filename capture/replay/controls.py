@@ -73,6 +73,11 @@ class ReplayControls:
         """Make the engine's thread stop waiting for commands, for good."""
         self._queue.put(None)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a command has come."""
+        return not self._queue.empty()
+
     def obey(self, player: Player, timeout_s: float | None) -> bool:
         """Wait for a command and do all that have come; False when closed.
 

@@ -17,7 +17,6 @@ from capture.replay.past import Moment, Past
 from capture.replay.player import Player
 from capture.replay.recorder import Recorder
 from capture.snapshot import Snapshot
-from capture.store import PacketStore
 
 PATIENCE: Final = 1.0
 """While playing, the thread rests at least this many times as long as the last state took:
@@ -56,17 +55,14 @@ class ReplayEngine(Engine):
 
     def ended(self) -> None:
         store, end = self.store, self._latest
-        if self._recorder is None or store is None or end is None or end.error is not None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is None or store is None or end is None or end.error is not None:
             return
         if not len(end.packets):
             return
-        self._play(self._recorder, store, end)
-
-    def _play(self, recorder: Recorder, store: PacketStore, end: Snapshot) -> None:
-        """Obey commands until the engine is stopped."""
-        player = Player(
-            Past(recorder, end.report, store), Moment(end.report, end.facts, end.packets)
-        )
+        past = Past(recorder, end.report, store)
+        del recorder  # it knows more than is needed from now on
+        player = Player(past, Moment(end.report, end.facts, end.packets))
         try:
             self._obey(player, end)
         except Exception as problem:  # what is shown stays; a thread must not die silently
@@ -77,9 +73,14 @@ class ReplayEngine(Engine):
     def _obey(self, player: Player, end: Snapshot) -> None:
         self._show(player, end)
         before, due = time.monotonic(), 0.0
+        preparing = player.prepare()
         while True:
             playing = player.clock.playing
+            while not (playing or self.replay.waiting) and next(preparing, False):
+                pass
             wait = max(0.0, due - time.monotonic()) if playing else None
+            if player.behind:
+                wait = 0.0
             if not self.replay.obey(player, wait):
                 return
             now = time.monotonic()

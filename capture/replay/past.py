@@ -89,6 +89,8 @@ class Past:
         self._rev = 1 + max((flow.rev for flow in report.flows), default=0)
         self._made: dict[int, FlowReport] = {}
         """Reports of the last moment that are not those of the end."""
+        self._unfinished: dict[int, Resumed] = {}
+        """The last moment, while there is more to be looked at."""
 
     def at(self, number: int, now_ns: int, *, afresh: bool = True) -> Moment:
         """The capture after a packet.
@@ -102,7 +104,7 @@ class Past:
         Raises:
             FrameGone: The frames cannot be read again.
         """
-        resumed = self._resumer.after(number)
+        resumed = self._unfinished.pop(number, None) or self._resumer.after(number)
         capture = self._capture_at(resumed, number, now_ns)
         begun = self._listed.by(number)
         looks = self._looks.at(resumed, begun, number, capture, afresh=afresh)
@@ -112,7 +114,9 @@ class Past:
             reports, self._listed.some(self._ends, number), strict=True)}  # fmt: skip
         self._describe(reports, looks, related, capture)
         facts.update((flow + 1, look.facts) for flow, look in looks.items())
+        self._unfinished.clear()
         if self._looks.behind:
+            self._unfinished[number] = resumed
             for flow in begun[self._resumer.last[begun] > number].tolist():
                 if flow not in looks:
                     del reports[flow], facts[flow + 1]

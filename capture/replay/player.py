@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from capture.replay import when
@@ -117,11 +118,21 @@ class Player:
 
     # -- what is shown ----------------------------------------------------------------
 
+    @property
+    def behind(self) -> bool:
+        """Whether ``moment`` has more to show of the same moment when it is asked again."""
+        return self._moment.behind > 0
+
+    def prepare(self) -> Iterator[bool]:
+        """Use idle time: does a little of what later moments need at each step."""
+        for _ in self._past.prepare():
+            yield True
+
     def moment(self) -> Moment:
         """The state of the capture at the clock; the same object while that stands still."""
         clock = self.clock
         place = clock.at, clock.now_ns
-        if place == self._shown:
+        if place == self._shown and not self.behind:
             return self._moment
         try:
             moment = self._end if clock.at_end else self._past.at(*place, afresh=not clock.playing)

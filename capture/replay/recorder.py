@@ -16,7 +16,7 @@ import numpy as np
 
 from capture.analysis import Analysis
 from capture.frames import FrameBlock, Ints
-from capture.tracking.rewind import SavedFlows, save_flows
+from capture.tracking.rewind import SavedFlows, SavedTalk, save_flows
 
 PACKETS: Final = 32_768
 """Packets from one checkpoint to the next: read again in a twentieth of a second."""
@@ -24,8 +24,14 @@ BYTES: Final = 16 << 20
 """Captured bytes from one checkpoint to the next, where frames are large."""
 ROOM: Final = 16 << 20
 ROOM_PER_PACKET: Final = 24
-"""Bytes that saved flows may take: a fixed part, and a part for each packet read (whose own
-row in the index takes some 50). When it is not enough, every other checkpoint goes."""
+ROOM_PER_FLOW: Final = 4096
+"""Bytes that saved flows may take: a fixed part, and a part for each packet and flow (a packet's
+row in the index takes some 50 bytes, the report of a flow several thousand). When it is not
+enough, every other checkpoint goes."""
+CROWD: Final = 4096
+"""With more flows than this to be saved at a checkpoint the next one comes later."""
+LATEST: Final = 8
+"""How many times later at most."""
 
 
 @dataclass(slots=True)
@@ -55,10 +61,13 @@ class Recorder:
         self.borders: list[int] = []
         """Packets before each block."""
         self.checkpoints: list[Checkpoint] = []
-        self._spacing = self._packets = packets
+        self._packets = packets
+        self._scale = 1
+        """How many times farther than usual the checkpoints are apart."""
         self._bytes = 0
         """Bytes since the last checkpoint."""
         self._held = 0
+        self._talks: dict[int, SavedTalk] = {}
         self._noted = np.zeros(0, np.bool_)
         """Flows whose state at the last checkpoint is saved."""
         analysis.tracker.before = self._save
@@ -74,14 +83,18 @@ class Recorder:
         """Make a checkpoint where it is time for one."""
         analysis, size = self.analysis, int(following.caplen.sum())
         if self.checkpoints:
-            packets = analysis.packets - self.checkpoints[-1].packets
-            if packets + len(following) <= self._spacing and self._bytes + size <= BYTES:
+            packets = analysis.packets - self.checkpoints[-1].packets + len(following)
+            near = packets <= self._scale * self._packets
+            if near and self._bytes + size <= self._scale * BYTES:
                 self._bytes += size
                 return
         self._bytes = size
-        if self._held > ROOM + ROOM_PER_PACKET * analysis.packets:
-            self._thin_out()
         flows = len(analysis.tracker)
+        if np.count_nonzero(self._noted) > CROWD:
+            self._scale = min(2 * self._scale, LATEST)
+        room = ROOM + ROOM_PER_PACKET * analysis.packets + ROOM_PER_FLOW * flows
+        if self._held > room:
+            self._thin_out()
         openings = analysis.tracker.payload.openings.chunks()
         checkpoint = Checkpoint(analysis.packets, flows, openings, analysis.decoder.save())
         self.checkpoints.append(checkpoint)
@@ -95,13 +108,13 @@ class Recorder:
         if not len(flows):
             return
         self._noted[flows] = True
-        saved = save_flows(self.analysis.tracker, flows)
+        saved = save_flows(self.analysis.tracker, flows, self._talks)
         self._held += saved.nbytes
         checkpoint.saved.append(saved)
 
     def _thin_out(self) -> None:
         """Let go of every other checkpoint."""
-        self._spacing *= 2
+        self._scale *= 2
         kept, gone = self.checkpoints[::2], self.checkpoints[1::2]
         for checkpoint, following in zip(kept, gone, strict=False):
             noted = np.zeros(following.flows, np.bool_)

@@ -148,6 +148,12 @@ class Conversation:
         return self.next[side] + self._skip(side)
 
     @property
+    def state(self) -> tuple[object, ...]:
+        """What differs after anything was said: how far the sides got, and what they hold back."""
+        held = [pending[-1] if pending else None for pending in self._pending]
+        return (*self.next, *held, *map(len, (pending or () for pending in self._pending)))
+
+    @property
     def waiting(self) -> bool:
         """Whether segments are held back behind a missing one."""
         return bool(self._pending[0] or self._pending[1])

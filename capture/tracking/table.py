@@ -70,6 +70,7 @@ _SIDE_COLUMNS: Final = (
     ("asked_no", "u4", 0), ("asked_ns", "i8", 0),
 )  # fmt: skip
 
+_HALF: Final = (1 << 31) - 1
 _LANE: Final = np.uint64(0xFFFFFF)
 _MIX: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 
@@ -128,10 +129,13 @@ class Columns:
     def save(self, rows: Ints) -> dict[str, NDArray[Any]]:
         """The values of some rows; columns that hold nothing there are left out."""
         saved = {}
-        for name, _, initial in self._spec:
+        for name, dtype, initial in self._spec:
             values = getattr(self, name)[rows]
-            if (values != initial).any():
-                saved[name] = values
+            if not (values != initial).any():
+                continue
+            if dtype == "i8" and values.max() <= _HALF and values.min() >= -_HALF:
+                values = values.astype(np.int32)  # most are no times: half the room
+            saved[name] = values
         return saved
 
     def load(self, rows: Ints, saved: dict[str, NDArray[Any]]) -> None:
