@@ -2,12 +2,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from capture.facts import CLIENT, PROXY
 from capture.stream import text as module
 from capture.stream.text import LineKind, StreamText
-from tests.capture.stream.build import reader_of
+from capture.stream.tls_detail import read_tls
+from capture.tls_words import tls_facts
+from tests.capture.stream.build import fetcher, reader_of, view_of
 from tests.conversations import (
     CONNECT,
     ESTABLISHED,
@@ -142,3 +147,28 @@ def test_lines_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_was_said() -> None:
     text = told()
     assert (text.lines, text.progress) == ([], (0, 0))
+
+
+PAYLOADS = st.one_of(
+    st.binary(min_size=1, max_size=60),
+    st.sampled_from((CONNECT, ESTABLISHED, client_hello(), server_hello(), record(21, b"\2\x28"))),
+    st.builds(record, st.integers(20, 24), st.binary(max_size=50), st.integers(-1, 80)),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from((CLIENT, PROXY)), PAYLOADS, st.booleans()), max_size=10))
+def test_whatever_is_said_becomes_lines(said: list[tuple[int, bytes, bool]]) -> None:
+    """Any bytes, some of them cut by a snap length."""
+    cut = [(side, data, {"caplen": 54 + len(data) // 2} if short else {})
+           for side, data, short in said]  # fmt: skip
+    lines = told(*cut).lines
+    assert not steers([line.text for line in lines])
+    at = [0, 0]
+    for line in lines:
+        if line.kind not in (LineKind.TURN, LineKind.NOTE):
+            # Blank lines of a head are not shown: nothing else may be passed over.
+            assert line.end >= line.start >= at[line.side]
+            at[line.side] = line.end
+    view, frames = view_of(*cut)
+    detail = read_tls(view, np.arange(len(view)), fetcher(frames))
+    assert not steers([fact.value for fact in tls_facts(detail, 0)])
