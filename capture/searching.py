@@ -9,6 +9,7 @@ number would turn up in the sequence numbers of half the packets.
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -70,8 +71,10 @@ class Told(NamedTuple):
     facts: FlowFacts
     text: str
     """Everything, case-folded, one thing a line."""
-    numbers: tuple[int, ...]
-    """Packets whose line is that instead of their flags."""
+    lines: array[int]
+    """Packet number of each of these lines."""
+    numbers: array[int]
+    """Packets whose line in a list is that, instead of their flags."""
 
 
 class TextIndex:
@@ -93,9 +96,13 @@ class TextIndex:
         known = self._told.get(facts.id)
         if known is None or known.facts is not facts:
             lines = list(_told_lines(facts))
-            spoken = tuple(sorted({number for number, instead, _ in lines if instead}))
             text = "\n".join(text for _, _, text in lines)
-            known = self._told[facts.id] = Told(facts, text, spoken)
+            known = self._told[facts.id] = Told(
+                facts,
+                text,
+                array("Q", [number for number, _, _ in lines]),
+                array("Q", sorted({number for number, instead, _ in lines if instead})),
+            )
         return known
 
     def keep(self, uids: Iterable[int]) -> None:
@@ -123,9 +130,13 @@ def told_hits(told: Told, needle: str) -> list[int]:
         told: Of one flow.
         needle: Case-folded.
     """
-    if needle not in told.text:
-        return []
-    return sorted({number for number, _, text in _told_lines(told.facts) if needle in text})
+    text, found = told.text, []
+    at = text.find(needle)
+    while at >= 0:
+        found.append(told.lines[text.count("\n", 0, at)])
+        end = text.find("\n", at)
+        at = text.find(needle, end) if end >= 0 else -1
+    return sorted(set(found))
 
 
 def plain_hits(
@@ -159,9 +170,11 @@ def plain_hits(
         [[needle in _line(int(kind), proto) for kind in kinds] for proto in _CODE], np.bool_
     )
     if (by_proto == by_proto[0]).all():
-        return found & by_proto[0][which]
+        found &= by_proto[0][which]
+        return found
     numbers = view.numbers_of(np.arange(len(view)) if rows is None else rows)
-    return found & by_proto[_protos(part, numbers, facts), which]
+    found &= by_proto[_protos(part, numbers, facts), which]
+    return found
 
 
 def _line(kind: int, proto: str) -> str:

@@ -189,7 +189,7 @@ class PacketSearch:
         for facts in self._waiting[-FLOWS:]:
             self._searched[facts.id] = facts
             told = self._index.told(facts)
-            said += told.numbers  # their lines are not what their flags would be
+            said.extend(told.numbers)  # their lines are not what their flags would be
             hits += told_hits(told, self._needle)
         del self._waiting[-FLOWS:]
         self._found[self._places(said)] = False
@@ -204,4 +204,5 @@ class PacketSearch:
         if self._rows is None or not len(at) or not len(self._rows):
             return at if self._rows is None else at[:0]
         place = np.minimum(np.searchsorted(self._rows, at), len(self._rows) - 1)
-        return place[self._rows[place] == at]
+        shown: NDArray[np.int64] = place[self._rows[place] == at]
+        return shown

@@ -121,16 +121,22 @@ class Message(Condition):
         flows, facts = material.flows, material.facts
         said = list(material.remembered(self) or ())[: len(flows)]
         said += [_NOTHING] * (len(flows) - len(said))
+        look = self._look
         for place in material.changed:
             told = facts.get(flows[place].uid)
-            said[place] = _NOTHING if told is None else self._look(told)
+            if told is not None:
+                said[place] = look(told)
+            else:
+                said[place] = _NOTHING
         material.known[self] = said
         return said
 
     def _look(self, facts: FlowFacts) -> Said:
         check, every = self.check, self.every
-        values = list(self.field.get(facts))
-        if len(values) == 1:  # most often, and tens of thousands of times
+        values = self.field.get(facts)
+        if not values:
+            return _NOTHING
+        if len(values) == 1:  # most often
             [(number, value)] = values
             return Said(True, (number,)) if check(value) else _NOTHING
         found: dict[int, bool] = {}
@@ -140,8 +146,6 @@ class Message(Condition):
             found[number] = (
                 holds if before is None else (before and holds if every else before or holds)
             )
-        if not found:
-            return _NOTHING
         answers = found.values()
         holds = all(answers) if every else any(answers)
         return Said(holds, tuple(number for number, yes in found.items() if yes))

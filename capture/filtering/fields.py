@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ class TunnelField(Field):
 class MessageField(Field):
     """What single packets of a tunnel say in HTTP, TLS or ICMP."""
 
-    get: Callable[[FlowFacts], Iterable[tuple[int, Any]]]
+    get: Callable[[FlowFacts], Sequence[tuple[int, Any]]]
     """(packet number, value) of every occurrence."""
     onward: bool = False
     """The later packets with data have the value, too."""

@@ -50,6 +50,11 @@ def said(user: User) -> str:
     return str(bar(user)._said.render())
 
 
+def under_cursor(user: User) -> int | None:
+    selected = user.tunnels().selected
+    return None if selected is None else selected.uid
+
+
 def shown(user: User) -> list[int]:
     return [flow.uid for flow in user.tunnels().order]
 
@@ -233,14 +238,11 @@ async def test_hostile_filters_stay_text() -> None:
 async def test_search_goes_to_the_first_hit_while_it_is_typed() -> None:
     async with using(loaded_app()) as user:
         await user.press("slash", "4", "0", "0", "0", "2")
-        selected = user.tunnels().selected
-        assert selected is not None
-        assert selected.uid == 2
+        assert under_cursor(user) == 2
         await user.press("backspace", "1")
-        assert user.tunnels().selected is not None
-        assert user.tunnels().selected.uid == 1
+        assert under_cursor(user) == 1
         await user.press("backspace", "2", "escape")
-        await user.until(lambda: user.tunnels().selected.uid == 1)  # type: ignore[union-attr]
+        await user.until(lambda: under_cursor(user) == 1)
         await user.press("n")
         assert "nothing to look for" in user.said()
 
@@ -292,9 +294,7 @@ async def test_problems_and_marks_are_in_the_title() -> None:
         assert user.tunnels().border_title == "Tunnels  ◆ 1"
         assert user.tunnels().marked == {1}
         await user.press("apostrophe")
-        selected = user.tunnels().selected
-        assert selected is not None
-        assert selected.uid == 1
+        assert under_cursor(user) == 1
 
 
 async def test_columns_are_chosen_from_a_list() -> None:
