@@ -71,6 +71,99 @@ def _run(arguments: Namespace) -> int:
     options = _options(arguments)
     if screen:
         return _screen(arguments, _feed(arguments), options)
+    if arguments.settings is not None:
+        return _report_live(arguments.settings, options, Wanted(ascii_only=arguments.ascii))
+    return report_files([arguments.read], options, Wanted(ascii_only=arguments.ascii))
+
+
+def _configured(arguments: Namespace) -> Config:
+    """Read the configuration and let it say what the command line left open.
+
+    Raises:
+        UsageError: It cannot be used.
+    """
+    from tui.config import ConfigError, load
+
+    try:
+        config = load(arguments.config)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+    arguments.configured = config
+    if arguments.command not in ("interfaces", "print-config", "completion"):
+        # The command line comes last: of two words for one thing the later one counts.
+        arguments.proxy = [*config.proxies, *arguments.proxy]
+        arguments.rules = [*config.rules, *arguments.rules]
+    arguments.ascii = arguments.ascii or config.ascii
+    return config
+
+
+def _print_config(config: Config) -> int:
+    from tui.config import printed
+    from tui.key_map import bindable
+
+    write_chunks(printed(config, bindable(config.keys)), None)
+    return EXIT_OK
+
+
+def _completion(shell: str) -> int:
+    from tui.shared import completion
+
+    write_chunks([completion(shell)], None)
+    return EXIT_OK
+
+
+def _feed(arguments: Namespace) -> Feed | None:
+    """What the screen shows; None: the user will choose there."""
+    from tui.feeds import FileFeed, LiveFeed
+
+    if arguments.command == "start":
+        return None
+    if arguments.settings is not None:
+        return LiveFeed(_here(arguments.settings))
+    return FileFeed(arguments.read, follow=arguments.follow)
+
+
+def _here(settings: CaptureSettings) -> CaptureSettings:
+    """The settings with interfaces of this machine.
+
+    Raises:
+        UsageError: There is one that it does not have.
+    """
+    from tui.feeds import FeedFailed, interfaces_here
+
+    try:
+        return interfaces_here(settings)
+    except FeedFailed as error:
+        raise UsageError(str(error)) from None
+
+
+def _interfaces(arguments: Namespace) -> int:
+    import time
+
+    from capture.live.interfaces import RateMeter, interface_lines, list_interfaces
+    from tui import proxies
+
+    meter = RateMeter()
+    meter.sample()
+    rates = None
+    found = list_interfaces(proxies.from_environment())
+    if not arguments.list_interfaces:  # -D answers at once
+        time.sleep(RATES_OVER_S)
+        rates = meter.sample()
+    lines = interface_lines(found, rates)
+    write_chunks((f"{line}\n" for line in lines), None, ascii_only=arguments.ascii)
+    return EXIT_OK
+
+
+def _check(arguments: Namespace) -> int:
+    from capture.report.render import needs_steps, needs_texts
+
+    options = _options(
+        arguments,
+        keep_other=arguments.all,
+        keep_steps=needs_steps(arguments.format),
+        keep_texts=needs_texts(arguments.format),
+    )
     wanted = _wanted(arguments)
     if arguments.settings is not None:
         return _report_live(arguments.settings, options, wanted)
@@ -90,7 +183,9 @@ def _report_live(settings: CaptureSettings, options: AnalysisOptions, wanted: Wa
     """Capture until the user or a condition stops it, judge, and write the report."""
     from tui.feeds import LiveFeed
 
-    return report_coming(LiveFeed(_here(settings)), options, wanted)
+    feed = LiveFeed(_here(settings))
+    told = f"listening on {feed.title}; Ctrl+C ends it and reports"
+    return report_coming(feed, options, wanted, told=told)
 
 
 def _demo(arguments: Namespace) -> int:

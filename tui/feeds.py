@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from capture.frames import Source
     from capture.live.settings import CaptureSettings
 
-__all__ = ["Feed", "FeedFailed", "FileFeed", "LiveFeed", "Opened", "interfaces_here"]
+__all__ = ["Feed", "FeedFailed", "FileFeed", "LiveFeed", "Opened", "interfaces_here", "may_come_late"]
 
 EXIT_USAGE: Final = 2
 EXIT_CANNOT_CAPTURE: Final = 3
@@ -74,14 +74,16 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileFeed:
-    """A capture file, or ``-`` for packets on standard input (keys then come from the
-    controlling terminal)."""
+    """A capture file, or ``-`` for packets on standard input."""
 
     path: str
     name: str = ""
     """What to call it instead of the path's last part."""
     follow: bool = False
     """The file still grows."""
+    screen: bool = True
+    """Frames are fetched again, and where packets come on standard input the keys come from
+    the controlling terminal; False: for a report, which needs neither."""
 
     @property
     def title(self) -> str:
@@ -99,14 +101,14 @@ class FileFeed:
                 from capture.sources.follow import open_growing
 
                 return Opened(open_growing(self.path), live=True)
-            return Opened(self._open(), live=_is_pipe(self.path))
+            return Opened(self._open(), live=may_come_late(self.path))
 
     def _open(self) -> Source:
         from capture.sources import open_source
         from tui.terminal import open_terminal, read_keys_from
 
-        if self.path != STDIN:
-            return open_source(self.path, spool=True)
+        if self.path != STDIN or not self.screen:
+            return open_source(self.path, spool=self.screen)
         terminal = open_terminal()
         source = open_source(self.path, spool=True)
         read_keys_from(terminal)
@@ -220,8 +222,8 @@ def _named(text: str, known: Sequence[str]) -> str:
     raise FeedFailed(f"no interface {text!r}: {hint}", EXIT_USAGE)
 
 
-def _is_pipe(path: str) -> bool:
-    """Whether packets may still be on their way there."""
+def may_come_late(path: str) -> bool:
+    """Whether it is no plain file: packets may still be on their way there."""
     try:
         mode = os.fstat(0).st_mode if path == STDIN else os.stat(path).st_mode
     except OSError:
