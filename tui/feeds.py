@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from capture.frames import Source
     from capture.live.settings import CaptureSettings
 
-__all__ = ["Feed", "FeedFailed", "FileFeed", "LiveFeed", "Opened", "interfaces_here", "may_come_late"]
+__all__ = [
+    "Feed",
+    "FeedFailed",
+    "FileFeed",
+    "LiveFeed",
+    "Opened",
+    "interfaces_here",
+    "may_come_late",
+]
 
 EXIT_USAGE: Final = 2
 EXIT_CANNOT_CAPTURE: Final = 3

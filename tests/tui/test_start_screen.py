@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from textual.pilot import Pilot
 from capture.live import interfaces, privileges
 from capture.live.interfaces import NetworkInterface
 from capture.live.settings import CaptureSettings
+from capture.snapshot import Capturing
 from tests.tui.fakes import FakeEngine, capture
 from tui import recent
 from tui.application import TunnelscopeApp
@@ -196,6 +198,38 @@ async def test_back_from_a_capture_and_out(machine: Machine) -> None:
         await user.until(lambda: not bridge._engine or not bridge._engine.is_alive())
         await user.press("q")
         assert user.app.return_code == 0
+
+
+async def test_escape_goes_back_from_a_recording(machine: Machine) -> None:
+    async with starting(machine) as user:
+        await user.press("G", "enter")
+        await user.until(lambda: isinstance(user.app.screen, MainScreen))
+        await user.until(lambda: "to the start" in user.text())
+        await user.press("escape")
+        await user.until(lambda: isinstance(user.app.screen, StartScreen))
+
+
+@pytest.mark.parametrize("file", ["", "out.pcapng"])
+async def test_packets_that_no_file_keeps_are_not_left_by_a_slip(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    snapshot, store = capture()
+    live = replace(snapshot, capturing=Capturing(("eth0",), file=file), finished=False)
+    monkeypatch.setattr(
+        Machine,
+        "open",
+        lambda self, feed: EngineBridge(lambda: FakeEngine(live, store=store), live=True),
+    )
+    async with starting(machine) as user:
+        await user.press("enter")
+        await user.until(lambda: isinstance(user.app.screen, MainScreen))
+        await user.until(lambda: "403" in user.text())
+        if not file:
+            await user.press("escape")
+            assert isinstance(user.app.screen, MainScreen)
+            assert "Esc again" in user.said()
+        await user.press("escape")
+        await user.until(lambda: isinstance(user.app.screen, StartScreen))
 
 
 async def test_recent_captures_with_size_and_age(machine: Machine, tmp_path: Path) -> None:

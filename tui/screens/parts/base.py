@@ -72,6 +72,15 @@ class MainPart(PaneScreen):
             return False  # until a part has something to stop
         return super().check_action(action, parameters)
 
+    @property
+    def below_is_start(self) -> bool:
+        """Whether this capture was opened on the start screen."""
+        return self.app.screen_stack[0] is not self
+
+    def may_slip_out(self) -> bool:
+        """Whether Escape, which is pressed lightly, may leave the capture."""
+        return True
+
     def action_pause(self) -> None:
         """Stop what moves, or let it go on: a live view, a replay's clock. One key for both:
         a part that has nothing to stop passes it on."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
@@ -13,6 +15,8 @@ from tui.screens.parts.base import MainPart
 if TYPE_CHECKING:
     from capture.snapshot import Snapshot
 
+ASKED_S: Final = 6.0
+"""How long the answer to a question is waited for."""
 AGE_PERIOD_NS: Final = 1_000_000_000
 """How often the age of what is waited for is shown anew."""
 
@@ -28,6 +32,8 @@ class LivePart(MainPart):
     _held: Snapshot | None = None
     """The newest snapshot that came while paused."""
     _paused: bool = False
+    _asked_s: float = -math.inf
+    """When it was asked whether packets may be thrown away."""
     _aged_ns: int = 0
     """Capture time that ages were shown at."""
 
@@ -77,6 +83,18 @@ class LivePart(MainPart):
             self.say_trouble(trouble(snapshot))
 
     # Actions
+
+    def may_slip_out(self) -> bool:
+        """Ask once before packets are thrown away that no file keeps."""
+        shown = self._snapshot
+        capturing = shown.capturing if shown is not None else None
+        if shown is None or capturing is None or capturing.file or not shown.report.source.packets:
+            return super().may_slip_out()
+        asked, self._asked_s = self._asked_s, time.monotonic()
+        if self._asked_s - asked < ASKED_S:
+            return super().may_slip_out()
+        self.tell("no file keeps these packets: Esc again leaves them, s saves tunnels")
+        return False
 
     def action_pause(self) -> None:
         if not self._bridge.live:
