@@ -114,8 +114,29 @@ class FileStore:
                     os.close(self._fd)
 
 
-class Spool:
-    """A temporary file without a name that keeps frames which cannot be read again.
+class Spool(Protocol):
+    """Keeps frames that cannot be read again where they came from."""
+
+    def store(self) -> PacketStore:
+        """A store that reads the spool; stays usable when the spool is closed."""
+        ...
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Append bytes; returns where they begin, or -1 when they could not be written."""
+        ...
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last write failed."""
+        ...
+
+    def close(self) -> None:
+        """Release the spool; its stores live on."""
+        ...
+
+
+class FileSpool:
+    """A temporary file without a name, which keeps all.
 
     Raises:
         OSError: There is nowhere to write to.

@@ -10,7 +10,6 @@ Files are changed and named as dumpcap does it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import time
 from collections.abc import Sequence
@@ -20,15 +19,10 @@ from typing import Final
 import numpy as np
 
 from capture.frames import FrameBlock, Interface, Ints, SourceInfo
-from capture.live.rotation import (
-    limits_of,
-    make_unnamed,
-    ring_name,
-    spool_directory,
-    spool_limits,
-)
-from capture.live.segments import Segments, SegmentStore
+from capture.live.rotation import limits_of, ring_name, spool_limits
 from capture.live.settings import CaptureSettings
+from capture.segments import Segments, SegmentStore
+from capture.spool import NO_ROOM, make_unnamed, spool_directory
 from capture.writing import pcapng
 from capture.writing.files import UnwritableFile, create, invoking_user, reason, same_file
 
@@ -37,7 +31,6 @@ _RETRY_S: Final = 1.0
 _STATISTICS_S: Final = 5.0
 """How often drop counters that changed are written: a capture that is killed has them, too."""
 _MOST_WARNINGS: Final = 20
-_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,7 @@ class PacketFile:
         self._owner = owner or invoking_user()
         self._directory = ""
         if self._target is None:
-            self._directory = spool_directory()
+            self._directory = _spool_directory()
             self._limits = spool_limits(self._directory, spool_bytes)
         else:
             self._limits = limits_of(settings)
@@ -194,7 +187,7 @@ class PacketFile:
         known = [_key(index, item.linktype) for index, item in enumerate(self._info.interfaces)]
         head = pcapng.section() + _descriptions(self._info, numbers, known)
         if self._target is None:
-            fd, path = make_unnamed(self._directory), ""
+            fd, path = _unnamed(self._directory), ""
         else:
             path = self._target
             if self._limits.rotating:
@@ -307,7 +300,7 @@ class PacketFile:
                 self._segments.append(data)
             except OSError as error:
                 spare = self._target is None and len(self._segments) > 1
-                if not spare or error.errno not in _NO_ROOM:
+                if not spare or error.errno not in NO_ROOM:
                     raise
                 self._let_go()
             else:
@@ -365,6 +358,20 @@ def _descriptions(info: SourceInfo, numbers: dict[int, int], keys: Sequence[int]
         numbers[key] = len(numbers)
         made.append(pcapng.interface(item, linktype))
     return b"".join(made)
+
+
+def _spool_directory() -> str:
+    try:
+        return spool_directory()
+    except OSError as error:
+        raise UnwritableFile(f"no place for temporary files: {reason(error)}") from None
+
+
+def _unnamed(directory: str) -> int:
+    try:
+        return make_unnamed(directory)
+    except OSError as error:
+        raise UnwritableFile(f"{directory}: {reason(error)}") from None
 
 
 def _key(interface: int, linktype: int) -> int:

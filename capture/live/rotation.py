@@ -1,4 +1,4 @@
-"""When a live capture's packets go to another file, what it is called, and where spools lie."""
+"""When a live capture's packets go to another file, and what that is called."""
 
 from __future__ import annotations
 
@@ -7,16 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from capture import spool
 from capture.live.settings import CaptureSettings
-from capture.writing.files import UnwritableFile, reason
-
-SPOOL_BYTES: Final = 1 << 30
-"""Bytes that the temporary files of a capture without ``-w`` take at most."""
-LEAST_SPOOL: Final = 16 << 20
-_PART_OF_FREE: Final = 4
-"""The spool leaves three quarters of the disk's room to others."""
-SPOOL_FILES: Final = 16
-"""Temporary files, of which the oldest is let go of when the spool is full."""
+from capture.spool import SPOOL_FILES, spool_bytes
 
 _KB: Final = 1000
 _NUMBERS: Final = 100_000
@@ -66,43 +59,8 @@ def spool_limits(directory: str, most: int | None) -> Limits:
         directory: Where they lie.
         most: Bytes that all of them may take; None: what suits the disk.
     """
-    if most is None:
-        most = SPOOL_BYTES
-        if hasattr(os, "statvfs"):
-            try:
-                disk = os.statvfs(directory)
-                most = min(most, disk.f_bavail * disk.f_frsize // _PART_OF_FREE)
-            except OSError:
-                pass
-    return Limits(rotating=True, bytes=max(most, LEAST_SPOOL) // SPOOL_FILES, keep=SPOOL_FILES)
-
-
-def spool_directory() -> str:
-    """Where temporary files lie: ``$TMPDIR``, else ``/var/tmp``, since ``/tmp`` often is in
-    memory."""
-    import tempfile
-
-    if not os.environ.get("TMPDIR") and os.access("/var/tmp", os.W_OK | os.X_OK):
-        return "/var/tmp"
-    try:
-        return tempfile.gettempdir()
-    except OSError as error:
-        raise UnwritableFile(f"no place for temporary files: {reason(error)}") from None
-
-
-def make_unnamed(directory: str) -> int:
-    """A temporary file that ends with its last descriptor, whatever happens to us.
-
-    Raises:
-        UnwritableFile: The directory cannot be written to.
-    """
-    import tempfile
-
-    try:
-        with tempfile.TemporaryFile(prefix="tunnelscope-", dir=directory, buffering=0) as file:
-            return os.dup(file.fileno())
-    except OSError as error:
-        raise UnwritableFile(f"{directory}: {reason(error)}") from None
+    size = spool_bytes(directory) if most is None else max(most, spool.LEAST_SPOOL)
+    return Limits(rotating=True, bytes=size // SPOOL_FILES, keep=SPOOL_FILES)
 
 
 def ring_name(path: str, number: int) -> str:

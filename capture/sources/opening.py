@@ -107,7 +107,6 @@ def _open(file: FileStream, info: SourceInfo, spool: bool) -> FileSource:
         head, stream = _peek(unpack(stream, info.compression))
         if not head:
             raise UnreadableInput(stream.damage or f"holds nothing but {info.compression} framing")
-    lies = file if file.rereadable and not info.compression else None
     if pcap.is_pcap(head):
         info.format = "pcap"
         try:
@@ -115,13 +114,13 @@ def _open(file: FileStream, info: SourceInfo, spool: bool) -> FileSource:
         except ValueError as error:
             raise UnreadableInput(f"is a pcap file {error}") from None
         read_exactly(stream, header.size)
-        keep, store = _keeper(info, lies, spool, checked=header.record == 16)
+        keep, store = _keeper(info, file, spool, checked=header.record == 16)
         return pcap.PcapSource(info, stream, header, _start(stream) + header.size, keep, store)
     if head.startswith(_PCAPNG):
         from capture.sources.pcapng import PcapngSource
 
         info.format = "pcapng"
-        keep, store = _keeper(info, lies, spool, checked=True)
+        keep, store = _keeper(info, file, spool, checked=True)
         return PcapngSource(info, stream, _start(stream), keep, store)
     for magic, name in _FOREIGN:
         if head.startswith(magic):
@@ -132,7 +131,7 @@ def _open(file: FileStream, info: SourceInfo, spool: bool) -> FileSource:
 
     info.format = "tcpdump-text"
     source = TextSource(info, stream)
-    source.spool, source.store = _keeper(info, None, spool, checked=False)
+    source.spool, source.store = _keeper(info, file, spool, checked=None)
     return source
 
 
@@ -155,24 +154,30 @@ def _start(stream: Stream) -> int:
 
 
 def _keeper(
-    info: SourceInfo, lies: FileStream | None, spool: bool, checked: bool
+    info: SourceInfo, file: FileStream, spool: bool, checked: bool | None
 ) -> tuple[Spool | None, PacketStore | None]:
     """What is needed to fetch frames again: a store, and a spool where there is no file.
 
     Args:
         info: Told when there is no room.
-        lies: The file that the frames lie in as they are; None: there is none.
-        spool: Whether they are to be fetched.
-        checked: See ``FileStore``.
+        file: What is read, in the end.
+        spool: Whether frames are to be fetched.
+        checked: See ``FileStore``; None where they do not lie anywhere as they are.
     """
     if not spool:
         return None, None
-    from capture.store import FileStore, Spool
+    from capture.store import FileSpool, FileStore
 
-    if lies is not None:
-        return None, FileStore(lies.fd, checked)
+    if checked is not None and file.rereadable and not info.compression:
+        return None, FileStore(file.fd, checked)
+    kept: Spool
     try:
-        kept = Spool()
+        if file.total is None:  # it may go on for days
+            from capture.spool import RollingSpool
+
+            kept = RollingSpool()
+        else:
+            kept = FileSpool()
     except OSError as error:
         info.warn(
             "spool-full",

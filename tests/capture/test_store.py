@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from capture.sources import open_source
-from capture.store import FrameGone, PacketStore, Spool
+from capture.store import FileSpool, FrameGone, PacketStore
 from tests.capture.sources.building import pcap_header, pcap_record
 
 FRAMES = [b"a" * 50, b"b" * 60, b"c" * 70]
@@ -79,7 +79,7 @@ def test_places_that_make_no_sense(opened: Opened, position: int, caplen: int) -
 
 def test_spool_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    spool = Spool()
+    spool = FileSpool()
     store = spool.store()
     assert [spool.write(data) for data in (b"one", b"", b"three")] == [0, 3, 3]
     assert store.frame(3, 5) == b"three"
@@ -90,7 +90,7 @@ def test_spool_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_spool_stops_for_good_when_the_disk_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = Spool()
+    spool = FileSpool()
     store = spool.store()
     assert spool.write(b"one") == 0
 

@@ -52,7 +52,7 @@ class Segments:
         Raises:
             OSError: They cannot be written; nothing was added.
         """
-        if os.pwrite(fd, head, 0) != len(head):
+        if head and os.pwrite(fd, head, 0) != len(head):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with self._lock:
             last = self._items[-1] if self._items else None
