@@ -1,0 +1,277 @@
+"""The replay clock under the keys and the mouse, with the real engine on a demo."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from capture.demo import demo_path, find_demo
+from capture.options import AnalysisOptions
+from capture.snapshot import ReplayClock
+from tests.tui.fakes import loaded_app
+from tests.tui.test_main_screen import User, using
+from tui.application import TunnelscopeApp
+from tui.engine_bridge import EngineBridge
+from tui.feeds import FileFeed
+from tui.sessions import Setup, open_bridge
+from widgets.replay_bar import ReplayBar
+
+TOUR = demo_path()
+
+
+class Viewer(User):
+    """A user of a recording."""
+
+    @property
+    def clock(self) -> ReplayClock:
+        snapshot = self.screen._snapshot
+        assert snapshot is not None
+        assert snapshot.clock is not None
+        return snapshot.clock
+
+    async def answered(self) -> None:
+        """Wait until all commands given so far are obeyed, and shown."""
+        replay = self.screen._bridge.replay
+        assert replay is not None
+        await self.until(lambda: self.clock.asked >= replay.sent)
+        await self.pilot.pause(0.05)
+
+    async def do(self, *keys: str) -> None:
+        for key in keys:
+            await self.press(key)
+            await self.answered()
+
+    async def go(self, text: str) -> None:
+        await self.press("T", *text, "enter")
+        await self.answered()
+
+    def selected(self) -> int | None:
+        flow = self.tunnels().selected
+        return flow.uid if flow is not None else None
+
+    def bar(self) -> str:
+        return self.screen.query_one(ReplayBar).render_line(0).text
+
+
+@pytest.fixture
+def bridges() -> Iterator[list[EngineBridge]]:
+    made: list[EngineBridge] = []
+    yield made
+    for bridge in made:
+        bridge.stop()
+
+
+@asynccontextmanager
+async def watching(
+    bridges: list[EngineBridge], path: Path = TOUR, size: tuple[int, int] = (120, 36)
+) -> AsyncIterator[Viewer]:
+    bridge = open_bridge(FileFeed(str(path), name="demo"), Setup(AnalysisOptions(), None, 0.02))
+    bridges.append(bridge)
+    app = TunnelscopeApp(bridge, title="demo", period_s=0.02)
+    async with app.run_test(size=size) as pilot:
+        viewer = Viewer(app, pilot)
+        await viewer.until(lambda: viewer.screen._snapshot and viewer.screen._snapshot.clock)
+        yield viewer
+
+
+async def test_a_recording_is_shown_at_its_end(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges) as viewer:
+        assert viewer.clock.at_end
+        assert not viewer.clock.playing
+        assert "100%" in viewer.bar()
+        assert "play" in viewer.screen.query_one("#footline").render().plain  # type: ignore[union-attr]
+
+
+async def test_play_starts_over_and_stops_at_the_end(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges) as viewer:
+        await viewer.do("p")
+        assert viewer.clock.playing
+        assert viewer.clock.share < 0.5
+        assert "pause" in viewer.text().splitlines()[-1]
+        await viewer.do(*["plus"] * 8)
+        await viewer.until(lambda: viewer.clock.at_end)
+        assert not viewer.clock.playing
+
+
+async def test_space_pauses_and_goes_on(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges) as viewer:
+        await viewer.do("space", "space")
+        at = viewer.clock.at_packet
+        assert not viewer.clock.playing
+        await viewer.pilot.pause(0.1)
+        assert viewer.clock.at_packet == at
+        await viewer.do("space")
+        assert viewer.clock.playing
+
+
+async def test_steps_go_by_what_the_packet_pane_shows(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges) as viewer:
+        viewer.tunnels().select(3)
+        await viewer.until(lambda: viewer.screen._shown and viewer.screen._shown.uid == 3)
+        first = viewer.packets()._view_row(0) + 1
+        await viewer.go("#1")
+        await viewer.do("full_stop")
+        assert viewer.clock.at_packet == first
+        assert viewer.packets().selected_number == first
+        await viewer.do("full_stop", "full_stop", "comma")
+        assert viewer.packets().row_count() == 2
+        await viewer.go("#1")
+        await viewer.do("a", "full_stop")
+        assert viewer.clock.at_packet == 2
+
+
+async def test_messages_and_problems(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges) as viewer:
+        await viewer.go("0%")
+        await viewer.do("right_curly_bracket")
+        flow = viewer.tunnels().selected
+        assert flow is not None
+        assert flow.uid == viewer.clock.flow
+        assert flow.failing
+        at = viewer.clock.at_packet
+        await viewer.do("left_parenthesis")
+        assert viewer.clock.at_packet < at
+        await viewer.do("right_parenthesis")
+        assert viewer.clock.at_packet <= at
+        await viewer.do("left_curly_bracket")
+        await viewer.go("0%")
+        await viewer.do("left_curly_bracket")
+        assert viewer.said() == "no problem before this moment"
+
+
+async def test_the_chosen_tunnel_is_selected_again_when_it_is_back(
+    bridges: list[EngineBridge],
+) -> None:
+    async with watching(bridges) as viewer:
+        viewer.tunnels().select(5)
+        await viewer.until(lambda: viewer.selected() == 5)
+        await viewer.go("#20")
+        assert viewer.selected() == 1
+        await viewer.go("#30")
+        assert viewer.selected() in (1, 2)
+        await viewer.go("100%")
+        assert viewer.selected() == 5
+        assert viewer.screen._shown is not None
+        assert viewer.screen._shown.uid == 5
+
+
+async def test_another_choice_made_meanwhile_stays(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges) as viewer:
+        viewer.tunnels().select(8)
+        await viewer.until(lambda: viewer.selected() == 8)
+        await viewer.go("#40")
+        other = 1 if viewer.selected() == 2 else 2
+        viewer.tunnels().select(other)
+        await viewer.go("100%")
+        assert viewer.selected() == other
+
+
+async def test_before_the_first_packet_nothing_is_there(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges) as viewer:
+        await viewer.go("0%")
+        assert viewer.clock.at_packet == 0
+        assert viewer.packets().row_count() == 0
+        assert viewer.selected() is None
+        await viewer.do("comma")
+        assert viewer.said()
+
+
+async def test_a_text_that_leads_nowhere_is_explained(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges) as viewer:
+        await viewer.go("noon")
+        assert "11:30:18" in viewer.said()
+        assert viewer.clock.at_end
+        await viewer.press("T", "escape")
+        assert viewer.focus() == "tunnels"
+
+
+async def test_the_mouse_moves_the_clock_on_the_bar(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges) as viewer:
+        bar = viewer.screen.query_one(ReplayBar)
+        cells = bar._bar
+        middle = cells.start + len(cells) // 2
+        await viewer.pilot.click(ReplayBar, offset=(middle, 0))
+        await viewer.answered()
+        assert abs(viewer.clock.share - 0.5) < 0.1
+        await viewer.pilot.click(ReplayBar, offset=(cells[-1], 0))
+        await viewer.answered()
+        assert viewer.clock.at_end
+        await viewer.pilot.click(ReplayBar, offset=(2, 0))
+        await viewer.answered()
+        assert viewer.clock.playing
+
+
+async def test_seeking_by_keys(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges) as viewer:
+        await viewer.do("shift+left")
+        assert viewer.clock.share == pytest.approx(0.98, abs=0.001)
+        await viewer.do("ctrl+left")
+        assert viewer.clock.share == pytest.approx(0.88, abs=0.001)
+        await viewer.do("shift+right", "ctrl+right")
+        assert viewer.clock.at_end
+
+
+async def test_speed_is_shown_and_silences_are_skipped(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges) as viewer:
+        await viewer.do("plus", "plus")
+        assert " 4x " in viewer.bar()
+        await viewer.do("minus", "minus", "minus")
+        assert " 1/4x " in viewer.bar()
+        await viewer.do("S")
+        assert viewer.clock.skipping
+        assert viewer.said() == "long silences are skipped"
+
+
+async def test_who_scrolls_the_packets_is_left_alone(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges) as viewer:
+        await viewer.do("a", "space", "plus", "plus")
+        await viewer.until(lambda: viewer.clock.at_packet > 30)
+        await viewer.do("space")
+        packets = viewer.packets()
+        assert packets.selected_number == viewer.clock.at_packet
+        viewer.screen.set_focus(packets)
+        await viewer.press("home")
+        await viewer.press("space")
+        at = viewer.clock.at_packet
+        await viewer.until(lambda: viewer.clock.at_packet > at)
+        await viewer.press("home")
+        at = viewer.clock.at_packet
+        await viewer.until(lambda: viewer.clock.at_packet > at)
+        assert packets.selected_number == 1
+
+
+async def test_pending_steps_have_the_clocks_age(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges, find_demo("tls-stall").path) as viewer:
+        await viewer.go("+0")
+        viewer.tunnels().select(1)
+        first = viewer.clock.first_ns
+        await viewer.go("1.5")
+        assert viewer.clock.now_ns == first + 1_500_000_000
+        assert "waiting" in viewer.text().lower()
+        await viewer.go("100%")
+        assert "waiting" not in viewer.text().lower()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_the_bar_is_readable_once_it_is_used(
+    bridges: list[EngineBridge], size: tuple[int, int]
+) -> None:
+    async with watching(bridges, size=size) as viewer:
+        await viewer.go("50%")
+        line = viewer.text().splitlines()[0]
+        assert "1x" in line
+        assert "●" in line
+        assert line.rstrip().endswith("50%")
+        assert "failing" in line
+
+
+async def test_what_cannot_be_played_has_no_such_keys() -> None:
+    async with using(loaded_app()) as user:
+        for action in ("step_packet", "when", "speed", "pause"):
+            assert not user.screen.check_action(action, ())
+        await user.press("full_stop", "T", "space")
+        assert user.focus() == "tunnels"
+        assert not user.screen.query_one(ReplayBar).display
