@@ -254,7 +254,11 @@ def _last_of_each(table: FlowTable, a: Analysed, last: Ints, rows: Ints) -> None
     """What the next block needs to know of each direction's last packet."""
     sides = table.sides
     dup_run = np.zeros(len(last), np.uint32)
-    for slot in np.flatnonzero(a.analysis[last] & mark.DUP_ACK).tolist():
+    before = a.previous[last]
+    ack_before = np.where(before >= 0, a.raw_ack[before], sides.last_ack[rows])
+    # A window update between duplicate ACKs does not end their run.
+    goes_on = (a.raw_ack[last] == ack_before) & (a.length[last] == 0)
+    for slot in np.flatnonzero(goes_on | (a.analysis[last] & mark.DUP_ACK != 0)).tolist():
         at, row = int(last[slot]), int(rows[slot])
         ack, count = int(a.raw_ack[at]), 0
         while at >= 0 and int(a.raw_ack[at]) == ack and count < 3:

@@ -65,6 +65,19 @@ SCENARIOS: Final = (
         30   p A  1001+1000 1         : fast retransmission
         30.1 c A  1        5001
     """),
+    _after_handshake("a window update among the duplicate ACKs", """
+        21   p A  1+1000   1
+        21.1 p A  2001+1000 1         : lost
+        21.2 c A  1        1001
+        21.3 p A  3001+1000 1
+        21.4 c A  1        1001       : duplicate ACK
+        21.5 c A  1        1001       : duplicate ACK
+        21.6 p A  4001+1000 1
+        21.7 c A  1        1001 w=900 : window update
+        21.8 p A  5001+1000 1
+        30   p A  1001+1000 1         : fast retransmission
+        30.1 c A  1        6001 w=900
+    """),
     _after_handshake("too late for a fast retransmission", """
         21   p A  1+1000   1
         21.1 p A  2001+1000 1         : lost
