@@ -27,12 +27,13 @@ def _joined(*texts: str) -> tuple[str, ...]:
     return tuple(text for text in texts if text)
 
 
-def notes(flow: FlowFacts, text: bool = False) -> tuple[str, ...]:
+def notes(flow: FlowFacts, text: bool = False, live: bool = False) -> tuple[str, ...]:
     """What could not be seen of ``flow``; few and constant, so that thousands share them.
 
     Args:
         flow: Any flow to a proxy.
         text: The capture was read from text.
+        live: The capture goes on.
     """
     tls = flow.tls
     certificate = server_name = contents = ""
@@ -58,5 +59,5 @@ def notes(flow: FlowFacts, text: bool = False) -> tuple[str, ...]:
         contents,
         cut,
         leg,
-        OPEN if not flow.closes and flow.tunnel is not None else "",
+        OPEN if not (flow.closes or live) and flow.tunnel is not None else "",
     )

@@ -56,7 +56,7 @@ def judge(
     if catalogue.custom:
         own = catalogue.own_findings(scene, verdict, findings)
         findings = sorted([*own, *findings], key=lambda item: -item.severity.rank)
-    notes = baseline.notes(flow, capture.text)
+    notes = baseline.notes(flow, capture.text, capture.live)
     return Judgement(verdict, tuple(findings), notes, scene.until_ns)
 
 

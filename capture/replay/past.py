@@ -236,6 +236,7 @@ class Past:
             first_ns=int(times.min()) if number else now_ns,
             last_ns=max(now_ns, int(times.max())) if number else now_ns,
             packets=number,
+            live=True,
             icmp=tuple([error for error in end.icmp if error.number <= number]),
             dns=tuple([message for message in end.dns if message.number <= number]),
             not_understood=tuple(decoder.not_understood.most_common(REASONS)),

@@ -94,6 +94,8 @@ class ReplayPart(MainPart):
             self.refresh_bindings()
         self._keep_wanted(snapshot)
         self._show_age(None if clock.at_end else clock.now_ns)
+        if not clock.at_end and self._packets.following and not self._timeline.has_focus:
+            self._timeline.move_cursor(self._timeline.row_count() - 1, tell=False)
         if clock.asked > self._told:
             self._told = clock.asked
             self.set_class(not clock.at_end or self.has_class("-engaged"), "-engaged")
