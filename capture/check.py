@@ -25,10 +25,6 @@ STDIN: Final = "-"
 LARGE: Final = 5000
 """A report of so many flows had better be left alone by the garbage collector."""
 
-LARGE_FILE: Final = 48 << 20
-"""Bytes from which on several processes may read one file: then what they take over from each
-other pays for what all of them do."""
-
 Progress = Callable[[float | None, str], None]
 """Called with the part done (0 to 1, None where it cannot be told) and what is read."""
 
@@ -136,13 +132,11 @@ def _analyse(
     catalogue = Catalogue.load(options.rules)
     source = open_source(path)
     try:
-        if processes > 1 and (source.progress()[1] or 0) >= LARGE_FILE:
-            from capture.shards.divide import divide
+        if options.keep_texts:
+            return analyse(source, options, catalogue=catalogue, progress=progress)
+        from capture.shards import tabulate
 
-            report = divide(source, options, catalogue, processes, progress)
-            if report is not None:
-                return report
-        return analyse(source, options, catalogue=catalogue, progress=progress)
+        return tabulate(source, options, catalogue, processes, progress)
     finally:
         source.close()
 

@@ -7,11 +7,12 @@ the columns in batches while an output goes through them, and are not kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, overload
+from typing import Final, overload
 
 import numpy as np
 
 from capture.facts import CaptureFacts, FlowFacts
+from capture.frames import Ints
 from capture.judging import Judgement
 from capture.judging.baseline import notes as baseline_notes
 from capture.protocols.tls_names import version_name
@@ -73,41 +74,13 @@ class FlowReports(Sequence[FlowReport]):
         """Table rows in order; those of settled flows are made without a report."""
         for start in range(0, len(self._entries), BATCH):
             entries = self._entries[start : start + BATCH]
-            settled = self._settled_rows([entry for entry in entries if isinstance(entry, int)])
+            flows = np.array([entry for entry in entries if isinstance(entry, int)], np.int64)
+            settled = settled_rows(self._tracker, flows)
             for number, entry in enumerate(entries, start + 1):
                 if isinstance(entry, int):
-                    yield TableRow(number, *next(settled))
+                    yield next(settled)._replace(id=number)
                 else:
                     yield table_row(entry)
-
-    def _settled_rows(self, flows: list[int]) -> Iterator[tuple[Any, ...]]:
-        """The cells of settled flows behind their number."""
-        table, text = self._tracker.table, self._tracker.endpoint_text
-        at = np.array(flows, np.int64)
-        own, up, down = table.flows, 2 * at, 2 * at + 1
-        sides = table.sides
-        for flow, client, proxy, first, last, rtt, packets, sent, received, delay in zip(
-            flows,
-            own.client[at].tolist(),
-            own.proxy[at].tolist(),
-            own.first_ns[at].tolist(),
-            own.last_ns[at].tolist(),
-            (own.ack_ns[at] - own.syn_ns[at]).tolist(),
-            (sides.packets[up] + sides.packets[down]).tolist(),
-            sides.bytes[up].tolist(),
-            sides.bytes[down].tolist(),
-            (sides.first_payload_ns[down] - sides.first_payload_ns[up]).tolist(),
-            strict=True,
-        ):
-            summary = self._tracker.summary(flow)
-            assert summary is not None
-            request, response = summary.request, summary.response
-            yield (
-                text(client), text(proxy), request.authority or request.target, "tunnel",
-                response.status, response.reason, summary.hello.sni,
-                version_name(summary.server.version), "ok", "", _FIRST_CLOSE, first,
-                max(0, last - first) / 1e9, packets, sent, received, 0, rtt / 1e6, delay / 1e6,
-            )  # fmt: skip
 
     def _make(self, places: range) -> list[FlowReport]:
         entries = [self._entries[place] for place in places]
@@ -121,3 +94,32 @@ class FlowReports(Sequence[FlowReport]):
     def _settled(self, number: int, facts: FlowFacts) -> FlowReport:
         judgement = Judgement("ok", (), baseline_notes(facts))
         return flow_report(facts, judgement, self._capture, number, steps=self._steps)
+
+
+def settled_rows(tracker: Tracker, flows: Ints) -> Iterator[TableRow]:
+    """Table rows of settled flows from their columns; none has its number."""
+    table, text = tracker.table, tracker.endpoint_text
+    own, up, down = table.flows, 2 * flows, 2 * flows + 1
+    sides = table.sides
+    for flow, client, proxy, first, last, rtt, packets, sent, received, delay in zip(
+        flows.tolist(),
+        own.client[flows].tolist(),
+        own.proxy[flows].tolist(),
+        own.first_ns[flows].tolist(),
+        own.last_ns[flows].tolist(),
+        (own.ack_ns[flows] - own.syn_ns[flows]).tolist(),
+        (sides.packets[up] + sides.packets[down]).tolist(),
+        sides.bytes[up].tolist(),
+        sides.bytes[down].tolist(),
+        (sides.first_payload_ns[down] - sides.first_payload_ns[up]).tolist(),
+        strict=True,
+    ):
+        summary = tracker.summary(flow)
+        assert summary is not None
+        request, response = summary.request, summary.response
+        yield TableRow(
+            0, text(client), text(proxy), request.authority or request.target, "tunnel",
+            response.status, response.reason, summary.hello.sni,
+            version_name(summary.server.version), "ok", "", _FIRST_CLOSE, first,
+            max(0, last - first) / 1e9, packets, sent, received, 0, rtt / 1e6, delay / 1e6,
+        )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from capture.facts import CLIENT, CaptureFacts, FlowFacts
+from capture.facts import CLIENT, PROXY, CaptureFacts, FlowFacts
 from capture.judging import talk
 from capture.judging.judge import Judgement
 from capture.judging.scene import Scene
@@ -51,6 +51,8 @@ class Card(NamedTuple):
     """Time of the last reply, without one of the last packet."""
     sni: str
     """The ClientHello's server name; empty without one."""
+    unanswered: bool
+    """The client sent something in the tunnel, the proxy's side nothing."""
     answered_hello: bool
     issuer: str | None
     """Of the certificate seen; None without one."""
@@ -110,6 +112,7 @@ def card(flow: FlowFacts, judgement: Judgement, capture: CaptureFacts) -> Card:
         challenged=any(item.response and item.response.status == 407 for item in flow.exchanges),
         answered_ns=_answered(flow),
         sni=(hello.sni if hello else None) or "",
+        unanswered=bool(flow.tunnel_bytes[CLIENT]) and flow.tunnel_first[PROXY] is None,
         answered_hello=tls is not None and tls.server_hello is not None,
         issuer=tls.certificates[0].issuer if tls and tls.certificates else None,
         refused_certificate=refused,

@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from capture.facts import CLIENT, PROXY, CaptureFacts, FlowFacts
-from capture.judging.cards import LEFT, Card, card, target
+from capture.facts import CaptureFacts, FlowFacts
+from capture.judging.cards import LEFT, Card, card
 from capture.judging.catalogue import Catalogue
 from capture.judging.hit import (
     CERTAIN,
@@ -23,7 +23,7 @@ from capture.judging.hit import (
     Hit,
     sentence,
 )
-from capture.judging.judge import Judgement
+from capture.judging.judge import Judgement, bare
 from capture.judging.scene import SECOND, Scene
 from capture.judging.select import LITERAL
 from capture.report.model import Finding
@@ -39,8 +39,9 @@ LOOP = 3
 NEAR = 32
 """Connections to the same target before and after one that may have been used beside it."""
 
-Own = Mapping[int, tuple[FlowFacts, Judgement]]
-"""Facts and judgements of flows, by the place of their card."""
+Own = Mapping[int, tuple[FlowFacts | None, Judgement]]
+"""Facts and judgements of flows, by the place of their card. Without facts the findings that
+are added have no texts: enough for a table."""
 
 
 def relate(
@@ -134,7 +135,10 @@ class _Book:
         return item
 
     def _hit(self, at: int, hit: Hit) -> Finding:
-        return self.catalogue.finding(hit, Scene(self.own[at][0], self.capture))
+        flow = self.own[at][0]
+        if flow is None:
+            return bare(hit)
+        return self.catalogue.finding(hit, Scene(flow, self.capture))
 
     # -- 407 and the retry ---------------------------------------------------------------
 
@@ -171,17 +175,16 @@ class _Book:
 
     def _retry_worked(self, at: int, item: Judgement, again: Card) -> Judgement:
         """The 407 was a step on the way: no problem of this flow."""
-        flow = self.own[at][0]
         hit = Hit(
             "auth-retried",
             INFO,
             CERTAIN,
             sentence(
-                self._first_refusal(flow),
+                self._first_refusal(self.own[at][0]),
                 self._again(again),
                 f"#{again.tunnel} it opened the tunnel" if again.tunnel else "it worked",
             ),
-            _numbers(flow.first.number, again.number, again.tunnel),
+            _numbers(self.cards[at].number, again.number, again.tunnel),
             "auth_required",
             code=407,
         )
@@ -189,8 +192,8 @@ class _Book:
         return replace(item, findings=(self._hit(at, hit), *kept))
 
     @staticmethod
-    def _first_refusal(flow: FlowFacts) -> str:
-        for exchange in flow.exchanges:
+    def _first_refusal(flow: FlowFacts | None) -> str:
+        for exchange in flow.exchanges if flow else ():
             if exchange.response is not None and exchange.response_mark is not None:
                 status, reason = exchange.response.status, exchange.response.reason
                 return f"#{exchange.response_mark.number} {status} {reason}".rstrip()
@@ -263,8 +266,8 @@ class _Book:
 
     def name_filter(self, at: int, item: Judgement) -> Judgement:
         """A ClientHello cut off or unanswered, while another name passes to the same target."""
-        mine, flow = self.cards[at], self.own[at][0]
-        if not mine.sni or flow.tunnel_first[PROXY] is not None or not flow.tunnel_bytes[CLIENT]:
+        mine = self.cards[at]
+        if not mine.sni or not mine.unanswered:
             return item
         for other, where in self.names_at.get((mine.proxy, mine.target), {}).items():
             if other != mine.sni:
@@ -298,7 +301,7 @@ class _Book:
         used = self.used_beside(at)
         if used is None:
             return item
-        mine, flow = self.cards[at], self.own[at][0]
+        mine = self.cards[at]
         doubt = next(f for f in item.findings if f.rule in LEFT)
         hit = Hit(
             "tls-spare",
@@ -306,10 +309,10 @@ class _Book:
             LIKELY,
             sentence(
                 doubt.observation.rstrip("."),
-                f"at the same time the client used another tunnel to {target(flow)}, from "
+                f"at the same time the client used another tunnel to {mine.target}, from "
                 f"{used.client}",
             ),
-            _numbers(flow.tunnel.number if flow.tunnel else 0, used.tunnel),
+            _numbers(mine.tunnel, used.tunnel),
         )
         kept = [f for f in item.findings if f.rule not in LEFT]
         verdict = "auth_ok" if mine.challenged else "ok"

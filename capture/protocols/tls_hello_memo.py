@@ -30,17 +30,17 @@ _SHORTEST: Final = 40
 _RANDOM: Final = slice(0, 6)
 """Header and version; the random follows."""
 
-H = TypeVar("H", ClientHello, ServerHello)
+H = TypeVar("H")
 
 
-class _Shape(NamedTuple, Generic[H]):
+class _Shape(NamedTuple):
     """Hellos of one length, with a session id of one length."""
 
     slices: tuple[slice, ...]
     """What is not random."""
     cut: Callable[[bytes], Any]
     """Takes that from a hello."""
-    hellos: dict[Any, H]
+    hellos: dict[Any, Any]
 
 
 class _Memo(Generic[H]):
@@ -52,9 +52,9 @@ class _Memo(Generic[H]):
     """
 
     def __init__(self, parse: Callable[[bytes], H | None], client: bool) -> None:
-        self._parse = parse
+        self._parse: Callable[[bytes], H | None] = parse
         self._client = client
-        self._known: dict[tuple[int, int], _Shape[H]] = {}
+        self._known: dict[tuple[int, int], _Shape] = {}
 
     def __call__(self, data: bytes) -> H | None:
         """Parse a whole message, its 4-byte header included."""
@@ -62,7 +62,7 @@ class _Memo(Generic[H]):
             return self._parse(data)
         known = self._known.get((len(data), data[38]))
         if known is not None:
-            found = known.hellos.get(known.cut(data))
+            found: H | None = known.hellos.get(known.cut(data))
             if found is not None and data[6:38] != HELLO_RETRY:
                 return found
         found = self._parse(data)
@@ -98,5 +98,9 @@ class HelloMemo:
     """Parses hellos without their session ids; equal ones are the same object."""
 
     def __init__(self) -> None:
-        self.client = _Memo(lambda data: parse_client_hello(data, session=False), client=True)
-        self.server = _Memo(lambda data: parse_server_hello(data, session=False), client=False)
+        self.client: _Memo[ClientHello] = _Memo(
+            lambda data: parse_client_hello(data, session=False), client=True
+        )
+        self.server: _Memo[ServerHello] = _Memo(
+            lambda data: parse_server_hello(data, session=False), client=False
+        )

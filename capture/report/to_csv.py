@@ -48,21 +48,16 @@ def csv_chunks(reports: Iterable[Report], *, many: bool, others: bool = False) -
                 yield chunk
 
 
-def lines(report: Report) -> Iterator[str]:
-    """The rows of a report's flows without their number, for a ``Table``."""
-    timed = report.source.first_ns is not None
-    return (_cells(row, timed) for row in _rows(report.flows))
-
-
 def _rows(flows: Sequence[FlowReport]) -> Iterator[TableRow]:
     return flows.rows() if isinstance(flows, HasRows) else map(table_row, flows)
 
 
 def _line(row: TableRow, timed: bool, end: str) -> str:
-    return f"{row.id},{_cells(row, timed)}{end}"
+    return f"{row.id},{line_of(row, timed)}{end}"
 
 
-def _cells(row: TableRow, timed: bool) -> str:
+def line_of(row: TableRow, timed: bool) -> str:
+    """A row without its number: a line of a ``Table``."""
     (_, client, proxy, target, kind, status, reason, sni, version, verdict, rules, ended,
      start_ns, duration_s, packets, up, down, resent, rtt, delay) = row  # fmt: skip
     return (

@@ -1,7 +1,69 @@
-"""A large capture analysed by several processes, each of which tracks its share of the flows.
+"""Tables of large captures: by several processes, and in memory that does not grow with them.
 
-Every worker maps the same file and decodes all headers, which is cheap; whose addresses and
-ports do not fall into its share it drops. Three times the workers stop and show each other
-what they found (``part``): what the capture shows as a whole, the cards of the judged flows,
-and at last finished rows. So what comes out is what one process would have said.
+Every worker maps the same file and decodes all headers, which is cheap; it tracks its share of
+the flows. Three times the workers stop and show each other what they found (``part``): what
+the capture shows as a whole, the cards of the judged flows, and at last finished rows. So what
+comes out is what one process would have said.
 """
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from capture.frames import Source
+    from capture.judging import Catalogue
+    from capture.options import AnalysisOptions
+    from capture.report.model import Report
+
+LARGE: Final = 48 << 20
+"""Bytes from which on a file is divided: then what the workers take over from each other pays
+for what all of them do."""
+
+
+def tabulate(
+    source: Source,
+    options: AnalysisOptions,
+    catalogue: Catalogue,
+    processes: int = 1,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Report:
+    """Read a source to its end and report its table, as far as the options want no more.
+
+    Args:
+        source: Nothing was read of it yet.
+        options: The user's choices.
+        catalogue: Texts of the rules.
+        processes: How many may work at once.
+        progress: Called now and then with (bytes done, bytes in total or None).
+
+    Raises:
+        UnreadableInput: Nothing at all of the source could be read.
+    """
+    from capture.shards.part import Part, alone, for_table, joined
+
+    if not for_table(options, catalogue):
+        from capture.engine import analyse
+
+        return analyse(source, options, catalogue=catalogue, progress=progress)
+    if processes > 1 and (source.progress()[1] or 0) >= LARGE:
+        from capture.shards.divide import divide
+
+        report = divide(source, options, catalogue, processes, progress)
+        if report is not None:
+            return report
+    part = Part(source.info, options, catalogue)
+    collecting = gc.isenabled()
+    gc.disable()  # many objects, no cycles: the collector would only walk them
+    try:
+        for block in source.blocks():
+            part.take(block)
+            del block  # its buffer need not outlive it: the report needs the room
+            if progress is not None:
+                progress(*source.progress())
+        return joined([part.finish(alone)])
+    finally:
+        if collecting:
+            gc.enable()

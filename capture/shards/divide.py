@@ -10,15 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NoReturn, TypeVar
 
-import numpy as np
-
 from capture.frames import Source
 from capture.judging import Catalogue
 from capture.options import AnalysisOptions
 from capture.report.model import Report
-from capture.report.table import Table
 from capture.shards.channel import Channel, Kind, Lost, pack, unpack
-from capture.shards.part import Part, Rows
+from capture.shards.part import Part, Rows, for_table, joined
 from capture.sources.recorded import RecordedSource
 
 MOST: Final = 4
@@ -72,8 +69,7 @@ def _divisible(source: RecordedSource, options: AnalysisOptions, catalogue: Cata
     return (
         sys.platform == "linux"  # elsewhere a forked process may not use the system's libraries
         and source.mappable
-        and not (options.keep_texts or options.keep_other or options.keep_packets)
-        and not catalogue.custom
+        and for_table(options, catalogue)
     )
 
 
@@ -134,7 +130,7 @@ def _report(channels: list[Channel], progress: Callable[[int], None] | None) -> 
     while True:
         kinds, found = zip(*[_next(channel, progress) for channel in channels], strict=True)
         if kinds[0] is Kind.DONE:
-            return _joined([unpack(data) for data in found])
+            return _agreed([unpack(data) for data in found])
         shown = pack(list(found))
         for channel in channels:
             channel.send(Kind.SHOWN, shown)
@@ -149,7 +145,7 @@ def _next(channel: Channel, progress: Callable[[int], None] | None) -> tuple[Kin
             progress(unpack(data))
 
 
-def _joined(parts: list[Rows]) -> Report:
+def _agreed(parts: list[Rows]) -> Report:
     """One report of all shares.
 
     Raises:
@@ -157,17 +153,7 @@ def _joined(parts: list[Rows]) -> Report:
     """
     if any(part.source != parts[0].source for part in parts):
         raise Lost
-    numbers = np.concatenate([part.numbers for part in parts])
-    lines = [line for part in parts if len(part.numbers) for line in part.text.split("\n")]
-    order = np.argsort(numbers, kind="stable").tolist()
-    return Report(
-        source=parts[0].source,
-        flows=(),
-        other_flows=sum(part.other_flows for part in parts),
-        findings=parts[0].findings,
-        not_understood=parts[0].not_understood,
-        table=Table([lines[at] for at in order], max(part.gravest for part in parts)),
-    )
+    return joined(parts)
 
 
 def _end(pid: int) -> None:

@@ -1,29 +1,39 @@
-"""A worker's part: an analysis of its share that learns from the others what they saw."""
+"""A worker's part: an analysis of its share that learns from the others what they saw.
+
+A single process that makes a table is the only part.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from capture.analysis import Analysis
+from capture.analysis import BATCH, Analysis
 from capture.decode.columns import IcmpError
 from capture.decode.decoder import Decoder
 from capture.decode.share import Share
 from capture.facts import CaptureFacts
-from capture.frames import Ints, SourceInfo
-from capture.judging import Catalogue
-from capture.judging.cards import Card
+from capture.flow_reports import settled_rows
+from capture.frames import FrameBlock, Ints, SourceInfo
+from capture.judging import Catalogue, Judgement, judge
+from capture.judging.cards import Card, card
+from capture.judging.relate import relate_cards
+from capture.judging.select import is_proxied
 from capture.judging.whole import judge_cards
 from capture.options import AnalysisOptions
+from capture.report.build import flow_report
 from capture.report.model import Finding, Report, SourceReport
-from capture.report.to_csv import lines
-from capture.tracking.settle import choose_witnesses
-from capture.tracking.table import distinct
-from capture.tracking.tracker import MAX_STRAY_ICMP
+from capture.report.table import Table, TableRow, table_row
+from capture.report.to_csv import line_of
+from capture.shards.finished import OK, Finished, chosen
+from capture.tracking.table import UNKNOWN, distinct
+from capture.tracking.tracker import MANY_FLOWS, MAX_STRAY_ICMP
+
+T = TypeVar("T")
 
 Show = Callable[[Any], list[Any]]
 """Shows a value to all workers; returns what each of them showed, this one included."""
@@ -40,13 +50,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """The cards of a share in order, as columns."""
+    """The cards of a share as columns."""
 
     columns: list[tuple[Any, ...]]
-    """One tuple a field of ``Card``."""
-    witnesses: frozenset[int]
-    """Places of those that are not judged: settled flows that may stand for others."""
+    """One tuple a field of ``Card``: first the judged flows in order, then the witnesses."""
+    judged: int
+    """How many are judged; the others are settled flows that may stand for more."""
     settled: int
+    """Settled flows, witnesses among them."""
 
     def cards(self) -> list[Card]:
         return list(map(Card._make, zip(*self.columns, strict=True)))
@@ -57,9 +68,9 @@ class Rows:
     """A share's result."""
 
     numbers: Ints
-    """Packet number of the first packet of each reported flow, ascending."""
+    """Packet number of the first packet of each reported flow."""
     text: str
-    """Their cells but the first, a line each."""
+    """Their lines of the table."""
     gravest: int
     """Rank of the gravest finding of a flow; -1 without one."""
     other_flows: int
@@ -69,8 +80,14 @@ class Rows:
     not_understood: tuple[tuple[str, int], ...]
 
 
+def for_table(options: AnalysisOptions, catalogue: Catalogue) -> bool:
+    """Whether nothing is wanted of the flows but their rows in a table."""
+    kept = options.keep_texts or options.keep_other or options.keep_packets
+    return not (kept or options.display_filter or catalogue.custom)
+
+
 class Part(Analysis):
-    """The analysis of one share.
+    """The analysis of one share, for a table.
 
     Args:
         info: Of the source.
@@ -85,55 +102,107 @@ class Part(Analysis):
         info: SourceInfo,
         options: AnalysisOptions,
         catalogue: Catalogue,
-        index: int,
-        count: int,
+        index: int = 0,
+        count: int = 1,
     ) -> None:
         super().__init__(info, options, catalogue)
-        self.decoder = Decoder(Share(index, count))
+        if count > 1:
+            self.decoder = Decoder(Share(index, count))
         self._index = index
+        self._timed = info.times_known
+        self._finished = Finished(self._timed)
+
+    def take(self, block: FrameBlock) -> None:
+        """Analyse the next block."""
+        super().take(block)
+        if len(self.tracker) >= MANY_FLOWS and self._last_ns is not None:
+            self._finished.take(self.tracker, self._last_ns)
 
     def finish(self, show: Show) -> Rows:
         """All blocks were taken: judge the share's flows in the light of the others'."""
         self.tracker.finish()
         self.tracker.table.close()
-        capture = merged(show(Seen(self._capture(final=True), self.tracker.silent())))
-        self._judge(capture, final=True)
-        findings = self._settle_accounts(show, capture)
-        settled = self.tracker.settled_flows().tolist()
-        listed = sorted([*self._judged, *settled])
-        report = Report(
-            source=self._source(),
-            flows=self._flow_reports(listed, capture),
-            other_flows=len(self.tracker) - len(listed),
-        )
-        shown = [item.shown.findings for item in self._judged.values()]
+        self._proxies |= self._finished.proxies
+        own = self._capture(final=True)
+        own = replace(own, tcp_flows=own.tcp_flows + self._finished.count)
+        capture = merged(show(Seen(own, self.tracker.silent())))
+        judged = list(self._judge_all(capture))
+        settled = self.tracker.settled_flows()
+        numbers, lines = self._finished.lines()
+        lines += [line_of(row, self._timed) for row in settled_rows(self.tracker, settled)]
+        findings = self._relate_to(show, judged, capture)
+        lines += [line_of(item.row, self._timed) for item in judged]
+        first = [self.tracker.table.flows.first_no[settled], [item.card.number for item in judged]]
         return Rows(
-            numbers=self.tracker.table.flows.first_no[np.array(listed, np.int64)],
-            text="\n".join(lines(report)),
-            gravest=max([found[0].severity.rank for found in shown if found], default=-1),
-            other_flows=report.other_flows,
+            numbers=np.concatenate([numbers, *first]).astype(np.int64),
+            text="\n".join(lines),
+            gravest=max([item.gravest for item in judged], default=-1),
+            other_flows=own.tcp_flows - len(lines),
             findings=findings,
-            source=report.source,
+            source=self._source(),
             not_understood=capture.not_understood,
         )
 
-    def _settle_accounts(self, show: Show, capture: CaptureFacts) -> tuple[Finding, ...]:
-        """``Analysis._look_at_all`` with the others' cards."""
-        own = self._cards(capture)
-        flows = sorted(own)
+    def _judge_all(self, capture: CaptureFacts) -> Iterator[_Line]:
+        """Judge the flows that are not settled; nothing is kept of them but what a line needs."""
+        due = self._due(capture, final=True)
+        for start in range(0, len(due), BATCH):
+            batch = due[start : start + BATCH]
+            for facts in self.tracker.facts_of(batch):
+                if not is_proxied(facts, capture):
+                    continue
+                judgement = judge(facts, capture, self.catalogue, texts=False)
+                report = flow_report(facts, judgement, capture, 0, steps=False, bare=True)
+                yield _Line(card(facts, judgement, capture), judgement, table_row(report))
+            self.tracker.release(batch)
+
+    def _relate_to(
+        self, show: Show, judged: list[_Line], capture: CaptureFacts
+    ) -> tuple[Finding, ...]:
+        """Judge the flows again in the light of all; findings about the capture."""
+        settled = self.tracker.settled_flows()
+        told = self.tracker.facts_of(self.tracker.witnesses())
+        witnesses = [*self._finished.witnesses, *[card(item, OK, capture) for item in told]]
+        cards = [*[item.card for item in judged], *chosen(witnesses)]
         hands: list[Hand] = show(
-            Hand(
-                list(zip(*[own[flow] for flow in flows], strict=True)),
-                frozenset([at for at, flow in enumerate(flows) if flow not in self._judged]),
-                len(self.tracker.settled_flows()),
-            )
+            Hand(list(zip(*cards, strict=True)), len(judged), len(settled) + self._finished.count)
         )
         deck, places = dealt(hands, self._index)
-        judged = sum(len(hand.columns[0]) - len(hand.witnesses) for hand in hands if hand.columns)
-        settled = sum(hand.settled for hand in hands)
-        capture = replace(capture, settled=settled + judged - len(deck))
-        self._relate(deck, {at: flows[place] for at, place in places.items()}, capture)
+        flows = sum(hand.settled + hand.judged for hand in hands)
+        capture = replace(capture, settled=flows - len(deck))
+        own = {at: (None, judged[place].judgement) for at, place in places.items()}
+        for at, judgement in relate_cards(deck, own, capture, self.catalogue).items():
+            judged[places[at]].judge_again(judgement)
         return judge_cards(deck, capture, self.catalogue) if self._index == 0 else ()
+
+
+class _Line:
+    """A judged flow."""
+
+    __slots__ = ("card", "judgement", "row")
+
+    def __init__(self, card: Card, judgement: Judgement, row: TableRow) -> None:
+        self.card = card
+        self.judgement = judgement
+        self.row = row
+
+    def judge_again(self, judgement: Judgement) -> None:
+        """Take over what the others said."""
+        if judgement is not self.judgement:
+            self.judgement = judgement
+            rules = " ".join([item.rule for item in judgement.findings])
+            self.row = self.row._replace(verdict=judgement.verdict, rules=rules)
+
+    @property
+    def gravest(self) -> int:
+        """Rank of the gravest finding; -1 without one."""
+        findings = self.judgement.findings
+        return findings[0].severity.rank if findings else -1
+
+
+def alone(value: T) -> list[T]:
+    """What the only part is shown: its own."""
+    return [value]
 
 
 def merged(seen: Sequence[Seen]) -> CaptureFacts:
@@ -160,23 +229,28 @@ def dealt(hands: Sequence[Hand], mine: int) -> tuple[list[Card], dict[int, int]]
         The cards, and for those of judged flows in hand ``mine``: their place in that hand,
         by their place among all.
     """
-    every = [
-        (card, number, place)
-        for number, hand in enumerate(hands)
-        for place, card in enumerate(hand.cards())
-    ]
+    judged: list[tuple[Card, int, int]] = []
+    witnesses: list[Card] = []
+    for number, hand in enumerate(hands):
+        cards = hand.cards()
+        judged += [(card, number, place) for place, card in enumerate(cards[: hand.judged])]
+        witnesses += cards[hand.judged :]
+    every = [*judged, *[(card, UNKNOWN, UNKNOWN) for card in chosen(witnesses)]]
     every.sort(key=lambda item: item[0].number)
-    candidates = [
-        (at, card.client_host, card.proxy, card.target, card.sni)
-        for at, (card, number, place) in enumerate(every)
-        if place in hands[number].witnesses
-    ]
-    needless = {at for at, *_ in candidates}.difference(choose_witnesses(candidates))
-    kept = [item for at, item in enumerate(every) if at not in needless]
-    deck = [card for card, _, _ in kept]
-    places = {
-        at: place
-        for at, (_, number, place) in enumerate(kept)
-        if number == mine and place not in hands[number].witnesses
-    }
-    return deck, places
+    places = {at: place for at, (_, number, place) in enumerate(every) if number == mine}
+    return [card for card, _, _ in every], places
+
+
+def joined(parts: Sequence[Rows]) -> Report:
+    """One report of all shares."""
+    numbers = np.concatenate([part.numbers for part in parts])
+    lines = [line for part in parts if len(part.numbers) for line in part.text.split("\n")]
+    order = np.argsort(numbers, kind="stable").tolist()
+    return Report(
+        source=parts[0].source,
+        flows=(),
+        other_flows=sum(part.other_flows for part in parts),
+        findings=parts[0].findings,
+        not_understood=parts[0].not_understood,
+        table=Table([lines[at] for at in order], max(part.gravest for part in parts)),
+    )

@@ -98,8 +98,8 @@ def healthy(table: FlowTable, flows: Ints, now_ns: int | None) -> Ints:
     f, s = table.flows, table.sides
     if now_ns is not None:
         flows = flows[f.last_ns[flows] < now_ns - AFTER_NS]
-    for side in (1, 0):  # what most of the others lack
-        flows = flows[s.fin_no[2 * flows + side] > 0]
+    for which in (1, 0):  # what most of the others lack
+        flows = flows[s.fin_no[2 * flows + which] > 0]
     client, proxy = 2 * flows, 2 * flows + 1
     ok: NDArray[np.bool_] = (
         (f.syn_count[flows] == 1) & (f.syn_ack_count[flows] == 1) & (f.ack_no[flows] > 0)

@@ -174,10 +174,16 @@ class FlowTable:
         self.sides = Columns(_SIDE_COLUMNS, 2)
         self._current: dict[int, int] = {}
         """Newest flow of each pair of endpoints, by ``_pair``."""
+        self._before: dict[int, int] = {}
+        """Of flows on a pair of endpoints that was used before: the one before."""
 
-    def find(self, left: int, right: int) -> int | None:
-        """Newest flow between two endpoints (``address number << 16 | port``), if any."""
-        return self._current.get(_pair(min(left, right), max(left, right)))
+    def find(self, left: int, right: int, number: int) -> int | None:
+        """Flow between two endpoints (``address number << 16 | port``) that a packet belongs
+        to, if any: the newest one that had begun by then."""
+        flow = self._current.get(_pair(min(left, right), max(left, right)))
+        while flow is not None and self.flows.first_no[flow] > number:
+            flow = self._before.get(flow)
+        return flow
 
     def resume(self, count: int, room: int) -> None:
         """Stand where a table stood after ``count`` flows; their rows are loaded apart.
@@ -200,6 +206,7 @@ class FlowTable:
     def close(self) -> None:
         """No segment follows: which endpoints belong to which flow need not be known."""
         self._current.clear()
+        self._before.clear()
 
     def keep(self, flows: Ints) -> Ints:
         """Let go of all flows but these (ascending).
@@ -214,6 +221,11 @@ class FlowTable:
         self.count = len(flows)
         self._current = {
             pair: new for pair, old in self._current.items() if (new := int(number[old])) != UNKNOWN
+        }
+        self._before = {
+            int(number[new]): int(number[old])
+            for new, old in self._before.items()
+            if number[new] != UNKNOWN and number[old] != UNKNOWN
         }
         return number
 
@@ -399,7 +411,14 @@ class FlowTable:
         columns.first_no[rows] = columns.last_no[rows] = segments.number[at]
         low, high = np.minimum(source[at], target[at]), np.maximum(source[at], target[at])
         keys = map(_pair, low.tolist(), high.tolist())
-        self._current.update(zip(keys, numbers.tolist(), strict=True))
+        again = reused[born]
+        if not again.any():
+            self._current.update(zip(keys, numbers.tolist(), strict=True))
+            return
+        for key, number, used in zip(keys, numbers.tolist(), again.tolist(), strict=True):
+            if used and (before := self._current.get(key)) is not None:
+                self._before[number] = before
+            self._current[key] = number
 
     def flip(self, flow: int) -> None:
         """Exchange client and proxy of a flow whose roles had been guessed wrongly."""

@@ -207,9 +207,9 @@ class Tracker:
         """Flows of which only a summary is kept, ascending."""
         return np.array(sorted(self._settler.summaries), np.int64)
 
-    def witnesses(self) -> list[int]:
-        """Settled flows that stand for all; see ``choose_witnesses``."""
-        flows, columns = self.settled_flows(), self.table.flows
+    def witnesses(self, among: Ints | None = None) -> list[int]:
+        """Settled flows that stand for all, or for these; see ``choose_witnesses``."""
+        flows, columns = self.settled_flows() if among is None else among, self.table.flows
         summaries = [self._settler.summaries[flow] for flow in flows.tolist()]
         return choose_witnesses(
             zip(
@@ -258,7 +258,7 @@ class Tracker:
 
     def _note_icmp(self, error: IcmpError) -> None:
         left, right = error.src << 16 | error.sport, error.dst << 16 | error.dport
-        flow = self.table.find(left, right) if error.sport else None
+        flow = self.table.find(left, right, error.number) if error.sport else None
         if flow is None:
             if len(self.stray_icmp) < MAX_STRAY_ICMP:
                 self.stray_icmp.append(error)

@@ -27,7 +27,9 @@ def analysed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "stop": KeyboardInterrupt(),
     }
 
-    def analyse(path: str, options: AnalysisOptions, progress: Callable[..., Any] | None) -> Report:
+    def analyse(
+        path: str, options: AnalysisOptions, progress: Callable[..., Any] | None, processes: int
+    ) -> Report:
         seen.append(path)
         if path in trouble:
             raise trouble[path]

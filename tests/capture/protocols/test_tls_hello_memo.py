@@ -104,7 +104,7 @@ def test_hostile_hellos_are_parsed_the_same(
         for at, value in edits:
             data[at % len(data)] = value
         whole = bytes(data[: len(data) - cut])
-        expected = parse(whole, session=False)  # type: ignore[operator]
+        expected = parse(whole, session=False)
         for _ in range(2):
             assert ask(whole) == expected
-        assert ask(build) == parse(build, session=False)  # type: ignore[operator]
+        assert ask(build) == parse(build, session=False)

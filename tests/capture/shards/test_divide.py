@@ -15,9 +15,11 @@ from capture.options import AnalysisOptions
 from capture.report.model import Report
 from capture.report.render import render
 from capture.shards import divide as dividing
+from capture.shards import finished, part, tabulate
 from capture.shards.divide import divide
+from capture.shards.finished import Finished
 from capture.shards.part import Part
-from capture.sources import open_source
+from capture.sources import open_source, windows
 from capture.tracking import tracker
 from tests.capture.tracking.building import binary, captures, frames_in
 
@@ -54,8 +56,8 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def other_client(data: bytes, turn: int) -> bytes:
-    """A frame of the lab's first client as one of another address."""
-    return data.replace(bytes([10, 40, 40, 1]), bytes([10, 40, 40, 1 + 16 * turn]), 2)
+    """A frame of the lab's clients as one of other addresses."""
+    return data.replace(bytes([10, 40, 40]), bytes([10, 40, 40 + turn]), 4)
 
 
 def one(path: Path, options: AnalysisOptions = OPTIONS) -> Report:
@@ -65,6 +67,8 @@ def one(path: Path, options: AnalysisOptions = OPTIONS) -> Report:
 def several(path: Path, count: int, options: AnalysisOptions = OPTIONS) -> Report | None:
     source = open_source(str(path))
     try:
+        if count == 1:
+            return tabulate(source, options, Catalogue.load())
         return divide(source, options, Catalogue.load(), count)
     finally:
         source.close()
@@ -86,20 +90,51 @@ def agree(path: Path, count: int, options: AnalysisOptions = OPTIONS) -> Report:
     return together
 
 
+@pytest.fixture
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settle flows early, let them go soon, and read in small windows."""
+    monkeypatch.setattr(tracker, "MANY_FLOWS", 0)
+    monkeypatch.setattr(part, "MANY_FLOWS", 0)
+    monkeypatch.setattr(finished, "AT_ONCE", 1)
+    monkeypatch.setattr(windows, "BLOCK", 20_000)
+    monkeypatch.setattr(windows, "MAPPED", 20_000)
+    monkeypatch.setattr(windows, "RECORDS", 1)
+
+
 @pytest.mark.parametrize("count", [2, 3])
-@pytest.mark.parametrize("many", [0, 2000])
-def test_all_captures_as_one(
-    everything: Path, count: int, many: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tracker, "MANY_FLOWS", many)
+def test_all_captures_as_one(everything: Path, count: int) -> None:
     report = agree(everything, count)
     assert report.table is not None
     assert len(report.table.lines) > 150
 
 
+@pytest.mark.usefixtures("_small")
+@pytest.mark.parametrize("count", [1, 2])
+def test_flows_that_are_let_go_leave_their_line(
+    everything: Path, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone: list[int] = []
+    take = Finished.take
+
+    def note(held: Finished, seen: tracker.Tracker, now_ns: int) -> None:
+        before = held.count
+        take(held, seen, now_ns)
+        gone.append(held.count - before)
+
+    monkeypatch.setattr(Finished, "take", note)
+    agree(everything, count)
+    if count == 1:
+        assert sum(gone) > 1
+
+
 @pytest.mark.parametrize("path", binary(captures()[0].parent)[::3], ids=lambda path: path.stem)
 def test_a_single_capture(path: Path) -> None:
     agree(path, 2)
+
+
+@pytest.mark.parametrize("path", captures(), ids=lambda path: path.stem)
+def test_one_process_makes_the_same_table(path: Path) -> None:
+    agree(path, 1)
 
 
 def test_known_proxies_reach_all(everything: Path) -> None:
@@ -146,10 +181,10 @@ def test_a_worker_that_dies_leaves_the_work_to_one_process(
 ) -> None:
     finish = Part.finish
 
-    def die(part: Part, show: object) -> object:
-        if part._index == 1:
+    def die(worker: Part, show: object) -> object:
+        if worker._index == 1:
             os._exit(3)
-        return finish(part, show)  # type: ignore[arg-type]
+        return finish(worker, show)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Part, "finish", die)
     assert several(everything, 2) is None
@@ -160,9 +195,9 @@ def test_a_file_that_differs_between_workers_is_read_by_one(
 ) -> None:
     take = Part.take
 
-    def short(part: Part, block: object) -> None:
-        take(part, block)  # type: ignore[arg-type]
-        part.packets += part._index
+    def short(worker: Part, block: object) -> None:
+        take(worker, block)  # type: ignore[arg-type]
+        worker.packets += worker._index
 
     monkeypatch.setattr(Part, "take", short)
     assert several(everything, 2) is None

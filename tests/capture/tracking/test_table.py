@@ -229,12 +229,18 @@ def test_columns_grow_and_keep_what_they_hold() -> None:
         _ = columns.unheard_of
 
 
-def test_find_knows_the_newest_flow() -> None:
+def test_find_knows_the_newest_flow_that_had_begun() -> None:
     seen = track(story(REUSED).frames)
-    ends = [int(column[1]) for column in (seen.tracker.table.flows.client,
-                                          seen.tracker.table.flows.proxy)]  # fmt: skip
-    assert seen.tracker.table.find(*ends) == seen.tracker.table.find(*reversed(ends)) == 1
-    assert seen.tracker.table.find(1, 2) is None
+    flows = seen.tracker.table.flows
+    left, right = int(flows.client[1]), int(flows.proxy[1])
+    find, begun = seen.tracker.table.find, int(flows.first_no[1])
+    assert find(left, right, begun) == find(right, left, begun) == 1
+    assert find(left, right, begun - 1) == 0
+    assert find(left, right, 0) is None
+    assert find(1, 2, begun) is None
+    seen.tracker.table.keep(np.array([1]))
+    assert find(left, right, begun) == 0
+    assert find(left, right, begun - 1) is None
 
 
 def test_a_block_without_tcp() -> None:

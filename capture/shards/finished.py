@@ -1,0 +1,88 @@
+"""Settled flows that are long over, reduced to a line of the table.
+
+So the memory that a table takes grows with the flows that are open or failed, and by a line of
+text for each of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from capture.facts import CaptureFacts, Endpoint
+from capture.flow_reports import settled_rows
+from capture.frames import Ints
+from capture.judging import Judgement
+from capture.judging.cards import Card, card
+from capture.report.to_csv import line_of
+from capture.tracking.settle import choose_witnesses
+from capture.tracking.tracker import Tracker
+
+LINGER_NS: Final = 60_000_000_000
+"""A closed connection may still send for so long (Linux's TIME_WAIT); then it is gone."""
+
+AT_ONCE: Final = 1000
+"""Flows worth the trouble of moving the others up."""
+
+OK: Final = Judgement("ok", (), ())
+
+
+class Finished:
+    """The lines of flows that are gone, and what others must know of them.
+
+    Args:
+        timed: The capture has times.
+    """
+
+    def __init__(self, timed: bool) -> None:
+        self.count = 0
+        self.proxies: set[Endpoint] = set()
+        self.witnesses: list[Card] = []
+        """In order of their first packet."""
+        self._timed = timed
+        self._numbers: list[Ints] = []
+        self._texts: list[str] = []
+
+    def take(self, tracker: Tracker, now_ns: int) -> None:
+        """Take the flows over that ended long before, and let them go."""
+        flows = tracker.settled_flows()
+        flows = flows[tracker.table.flows.last_ns[flows] < now_ns - LINGER_NS]
+        if len(flows) < max(AT_ONCE, len(tracker) // 8):
+            return
+        self._add(tracker, flows)
+        stay = np.ones(len(tracker), np.bool_)
+        stay[flows] = False
+        strays = list(tracker.stray_icmp)
+        tracker.keep(np.flatnonzero(stay))
+        tracker.stray_icmp[:] = strays  # a recording's first ones count
+
+    def lines(self) -> tuple[Ints, list[str]]:
+        """Packet number of each flow's first packet, and its line."""
+        lines = [line for text in self._texts for line in text.split("\n")]
+        return np.concatenate([*self._numbers, np.zeros(0, np.int64)]), lines
+
+    def _add(self, tracker: Tracker, flows: Ints) -> None:
+        columns = tracker.table.flows
+        numbers = columns.first_no[flows].astype(np.int64)
+        self.count += len(flows)
+        self._numbers.append(numbers)
+        self._texts.append(
+            "\n".join([line_of(row, self._timed) for row in settled_rows(tracker, flows)])
+        )
+        self.proxies.update(map(tracker.proxy, flows.tolist()))
+        told = tracker.witnesses(flows)
+        facts = tracker.facts_of(told)
+        # Of a settled flow no record is kept, so nothing of the capture tells on its card.
+        cards = [card(item, OK, CaptureFacts()) for item in facts]
+        self.witnesses = chosen([*self.witnesses, *cards])
+
+
+def chosen(cards: Sequence[Card]) -> list[Card]:
+    """Of witnesses' cards those that one look at all flows would have chosen, in order."""
+    cards = sorted(cards, key=lambda item: item.number)
+    places = choose_witnesses(
+        (at, item.client_host, item.proxy, item.target, item.sni) for at, item in enumerate(cards)
+    )
+    return [cards[at] for at in places]
