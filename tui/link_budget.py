@@ -49,7 +49,6 @@ class LinkBudget:
             self._flow_in(self._rate)
             self._left = max(self._left - octets, -DEBT_S * self._rate)
 
-    @property
     def ready(self) -> bool:
         """Whether something may be drawn that nobody asked for."""
         if self._rate is None:

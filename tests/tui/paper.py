@@ -22,13 +22,13 @@ class PaperDriver(HeadlessDriver):
 async def on_paper(
     app: TunnelscopeApp,
     size: tuple[int, int],
-    work: Callable[[Pilot[int]], Awaitable[None]],
+    work: Callable[[Pilot[object]], Awaitable[None]],
 ) -> None:
     """Run an application; ``app.budget.spent`` counts the bytes it writes."""
     app.driver_class = counted(PaperDriver, app.budget)
     failed: list[BaseException] = []
 
-    async def pilot_work(pilot: Pilot[int]) -> None:
+    async def pilot_work(pilot: Pilot[object]) -> None:
         try:
             await work(pilot)
         except BaseException as error:

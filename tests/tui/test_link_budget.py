@@ -29,18 +29,18 @@ class Clock:
 def test_a_budget_is_spent_and_flows_in_again() -> None:
     clock = Clock()
     budget = LinkBudget(1000, clock)
-    assert budget.ready
+    assert budget.ready()
     budget.spend(1500)
-    assert not budget.ready
+    assert not budget.ready()
     clock.now_s += 0.4
-    assert not budget.ready
+    assert not budget.ready()
     clock.now_s += 0.2
-    assert budget.ready
+    assert budget.ready()
     clock.now_s += 100
     budget.spend(int(1000 * BURST_S))
-    assert budget.ready  # no more than the burst was saved up
+    assert budget.ready()  # no more than the burst was saved up
     budget.spend(1)
-    assert not budget.ready
+    assert not budget.ready()
 
 
 def test_a_large_repaint_does_not_silence_for_long() -> None:
@@ -48,14 +48,14 @@ def test_a_large_repaint_does_not_silence_for_long() -> None:
     budget = LinkBudget(1000, clock)
     budget.spend(1_000_000)
     clock.now_s += DEBT_S
-    assert budget.ready
+    assert budget.ready()
     assert budget.spent == 1_000_000
 
 
 def test_without_a_limit_there_is_always_room() -> None:
     budget = LinkBudget(None)
     budget.spend(10**9)
-    assert budget.ready
+    assert budget.ready()
 
 
 async def busy(
@@ -75,7 +75,7 @@ async def busy(
     )
     sent = []
 
-    async def work(pilot: Pilot[int]) -> None:
+    async def work(pilot: Pilot[object]) -> None:
         screen = pilot.app.screen
         assert isinstance(screen, MainScreen)
         await pilot.pause(0.2)

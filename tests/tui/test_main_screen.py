@@ -181,9 +181,11 @@ async def test_nothing_is_read_before_the_first_screen_and_nothing_after_leaving
         await user.until(lambda: engine.calls == ["start"])
         assert "Opening" in user.text()
         await user.press("q")
+    assert app.bridge is not None
     app.bridge.stop()
     assert engine.calls == ["start", "stop", "join"]
     assert app.return_code == 0
+    assert app.bridge is not None
     assert app.bridge.failure is None  # to leave early is no failure
 
 
@@ -210,6 +212,7 @@ async def test_error_of_the_source_is_one_line_and_the_screen_lives() -> None:
         assert "\x1b" not in user.text()
         await user.press("j", "question_mark", "escape", "q")
     assert user.app.return_code == 0
+    assert user.app.bridge is not None
     assert user.app.bridge.failure == broken.error
 
 

@@ -60,6 +60,7 @@ async def test_capture_is_shown(name: str, shown: str) -> None:
         assert isinstance(screen, PacketScreen)
         await user.until(lambda: screen.query_one(LayerTree).row_count() > 1)
         assert "cannot" not in user.text()
+    assert app.bridge is not None
     app.bridge.stop()
 
 
@@ -89,6 +90,7 @@ async def test_no_credential_on_any_screen(name: str) -> None:
         for secret in secrets:
             assert secret not in everything
             assert secret[:8].encode().hex(" ") not in everything
+    assert app.bridge is not None
     app.bridge.stop()
 
 

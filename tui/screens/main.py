@@ -171,7 +171,7 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
 
     def _pull(self) -> None:
         """Take the newest snapshot, if there is one and the terminal has room for it."""
-        if self._snapshot is not None and not self._budget.ready:
+        if self._snapshot is not None and not self._budget.ready():
             return
         snapshot = self._bridge.poll()
         failure = self._bridge.failure
@@ -221,6 +221,7 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         self._shown, self._shown_rows = flow, len(rows)
         self._fill_packets(snapshot, rows, same=same)
         self._title_panes()
+        self.filled()
 
     def _explain(self, number: int) -> str:
         """A packet in a few words, beside its number in the evidence."""
