@@ -18,6 +18,7 @@ import numpy as np
 from capture.live.bpf import FilterError, compile_filter
 from capture.live.crates import CRATE_BYTES, Crates
 from capture.live.interfaces import ANY
+from capture.live.memory import suitable_buffer_mib
 from capture.live.quiet_scapy import Scapy_Exception, conf
 from capture.live.ring import ETHERNET, LOOPBACK, SLL2, Run, linktype_of
 from capture.live.settings import CaptureSettings
@@ -83,7 +84,7 @@ class PlainSocket:
         if self.hatype == LOOPBACK:
             ignore_outgoing(sock)
         sock.setblocking(False)
-        wanted = settings.buffer_mib << 20
+        wanted = (settings.buffer_mib or suitable_buffer_mib()) << 20
         try:
             sock.setsockopt(socket.SOL_SOCKET, _FORCE_BUFFER, wanted)
         except OSError:

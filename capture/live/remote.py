@@ -90,7 +90,9 @@ def script(settings: CaptureSettings) -> bytes:
 
     It reads its input to the end, and ends itself then.
     """
-    options = ["-n", "-U", "-w", "-", "-B", str(settings.buffer_mib * 1024)]
+    options = ["-n", "-U", "-w", "-"]
+    if settings.buffer_mib:
+        options += ["-B", str(settings.buffer_mib * 1024)]
     # A snaplen of 0 is the largest one; old versions refuse today's.
     options += ["-s", str(0 if settings.snaplen >= SNAPLEN else settings.snaplen)]
     if not settings.promiscuous:

@@ -24,6 +24,7 @@ from capture.frames import Bytes
 from capture.live.bpf import Program, compile_filter, pack
 from capture.live.crates import CRATE_BLOCKS, Crates
 from capture.live.interfaces import ANY
+from capture.live.memory import suitable_buffer_mib
 from capture.live.quiet_scapy import L2ListenSocket
 from capture.live.ring import (
     BLOCK_BYTES,
@@ -138,7 +139,8 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
             if self.hatype == LOOPBACK:
                 ignore_outgoing(self.ins)
             self.ins.setsockopt(SOL_PACKET, _VERSION, _TPACKET_V3)
-            self._blocks = self._make_ring(max(2, (settings.buffer_mib << 20) // BLOCK_BYTES))
+            wanted = settings.buffer_mib or suitable_buffer_mib()
+            self._blocks = self._make_ring(max(2, (wanted << 20) // BLOCK_BYTES))
             self._map = mmap.mmap(
                 self.ins.fileno(),
                 self._blocks * BLOCK_BYTES,

@@ -7,8 +7,8 @@ from typing import Final
 
 SNAPLEN: Final = 262_144
 """Bytes kept of a packet: as tcpdump and dumpcap do by default."""
-BUFFER_MIB: Final = 64
-"""Kernel buffer of each interface in MiB: a quarter of a second at 2 Gbit/s."""
+BUFFER_MIB: Final = 0
+"""Kernel buffer in MiB, where the user does not say: what suits the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class CaptureSettings:
     snaplen: int = SNAPLEN
     promiscuous: bool = True
     buffer_mib: int = BUFFER_MIB
+    """Kernel buffer of each interface in MiB; 0: what suits the machine that captures."""
     stop: StopWhen = StopWhen()
     write: str | None = None
     """``-w``: the file that keeps the packets; None: a temporary one, for the screen."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import math
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from capture.frames import FrameBlock, Interface, SourceInfo, UnreadableInput
 from capture.live.bpf import FilterError
 from capture.live.crates import Crates
 from capture.live.interfaces import RateMeter
+from capture.live.memory import queue_bytes
 from capture.live.merge import WINDOW_NS, Merger, rows_of
 from capture.live.packet_file import PacketFile
 from capture.live.privileges import NotPermitted, User, advice, give_up_root, user_to_become
@@ -38,10 +38,6 @@ _CLOCK_STEP_NS: Final = 10**9
 _CRATES_AT_ONCE: Final = 4
 """Taken from one interface before the next one's turn."""
 _ALL: Final = 1 << 30
-_QUEUE_PART: Final = 8
-"""The queues take an eighth of the machine's memory at most, and only in a burst."""
-_QUEUE_BYTES: Final = 512 << 20
-"""Two seconds of 2 Gbit/s."""
 
 
 class LiveSource:
@@ -94,7 +90,7 @@ class LiveSource:
 
     def _open(self, settings: CaptureSettings) -> None:
         names = tuple(dict.fromkeys(settings.interfaces))
-        bound = _queue_bytes() // max(len(names), 1)
+        bound = queue_bytes() // max(len(names), 1)
         for index, name in enumerate(names):
             listener = _listen(name, settings)
             self._sniffers.append(Sniffer(name, listener, Crates(bound, self._arrived)))
@@ -301,12 +297,3 @@ def _packet_file(info: SourceInfo, settings: CaptureSettings, user: User | None)
     except UnwritableFile as error:
         hint = f" (as {printable(user.name)}; -Z root keeps root)" if user else ""
         raise UnreadableInput(f"{error}{hint}") from None
-
-
-def _queue_bytes() -> int:
-    """Bound of all queues together, by the machine's memory."""
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return _QUEUE_BYTES
-    return min(_QUEUE_BYTES, max(memory // _QUEUE_PART, 0))
