@@ -79,6 +79,10 @@ def run(
             from tui.key_map import check_keys
 
             check_keys(looks.keys)
+        if looks is not None and (looks.columns or looks.sort):
+            from widgets.tunnel_columns import check_columns
+
+            check_columns((*looks.columns, *filter(None, [looks.sort.removeprefix("-")])))
     except (UnknownTheme, ValueError) as error:
         return _complain(str(error), EXIT_USAGE)
     period_s = SLOW_PERIOD_S if slow_link else PERIOD_S

@@ -29,6 +29,11 @@ class FilterHistory:
         self._at = -1
         self._draft = ""
 
+    @property
+    def older(self) -> bool:
+        """Whether there is any."""
+        return bool(self._filters)
+
     def begin(self) -> None:
         """The line was opened: go back from the newest one."""
         self._at, self._draft = -1, ""

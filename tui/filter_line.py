@@ -18,7 +18,9 @@ from textual.widgets import Input, Static
 
 from capture.filtering import FilterError, Material, compile_filter
 from capture.filtering.completion import Completion, complete
+from capture.report.model import FlowReport
 from tui.filter_history import FilterHistory
+from tui.keys import actions_of
 from widgets.cells import cut
 from widgets.glyphs import Glyphs
 
@@ -75,17 +77,24 @@ class FilterBar(Vertical):
             return self.bar
 
     def __init__(
-        self, material: Callable[[], Material | None], *, glyphs: Glyphs, id: str | None = None
+        self,
+        material: Callable[[], Material | None],
+        likely: Callable[[], FlowReport | None],
+        *,
+        glyphs: Glyphs,
+        id: str | None = None,
     ) -> None:
         """Prepare the line.
 
         Args:
             material: Whose values are offered.
+            likely: Gives the tunnel whose values come first.
             glyphs: Signs to draw.
             id: Of the widget.
         """
         super().__init__(id=id)
         self._material = material
+        self._likely = likely
         self._glyphs = glyphs
         self._said = Static(id="filter-said", markup=False)
         self._input = FilterInput(self)
@@ -157,13 +166,21 @@ class FilterBar(Vertical):
         text, cursor = self._input.value, self._input.cursor_position
         self._chosen = -1
         self._typed = (text, cursor)
-        self._offered = complete(text, cursor, self._material())
+        self._offered = complete(text, cursor, self._material(), self._likely())
         state, words, place = _judged(text)
+        if not text.strip() and self._history.older:
+            words += f"   {self._key('filter.older')} filters used before"
         if state == "wrong" and self._half_a_word():
             state, words, place = "", "", (0, 0)  # no mistake yet
         self._input.pointing.place = place
         self._set_state(state)
         self._tell(state, words)
+
+    def _key(self, name: str) -> str:
+        """The key that an action of the line has now."""
+        ascii_only = self.app.has_class("-ascii")
+        actions = actions_of(self._input, self.app, ascii_only=ascii_only)
+        return next((action.keys[0] for action in actions if action.id == name), "")
 
     def _set_state(self, state: str) -> None:
         for name in _SIGNS:
@@ -189,7 +206,8 @@ class FilterBar(Vertical):
     def _names(self, room: int) -> str:
         """As many of the words that may come next as there is room for."""
         words: list[str] = []
-        left = room - len("Tab: ")
+        key = self._key("filter.complete")
+        left = room - len(key) - 2
         text, cursor = self._typed
         for item in self._offered:
             if item.text == text[item.start : cursor]:
@@ -198,7 +216,7 @@ class FilterBar(Vertical):
             if left < 0:
                 break
             words.append(item.text)
-        return f"Tab: {'  '.join(words)}" if words else ""
+        return f"{key}: {'  '.join(words)}" if words else ""
 
     def complete(self, step: int) -> None:
         """Put the next of the words that may come here into the line."""

@@ -16,6 +16,7 @@ from capture.filtering.registry import FIELDS, find_field
 from capture.filtering.selecting import Material
 from capture.filtering.tokens import Token, TokenKind, tokenize
 from capture.protocols.text import printable
+from capture.report.model import FlowReport
 from capture.units import plural
 
 __all__ = ["Completion", "complete"]
@@ -50,13 +51,16 @@ class _Context(NamedTuple):
     """Where it begins, its quote included."""
 
 
-def complete(text: str, cursor: int, material: Material | None = None) -> list[Completion]:
+def complete(
+    text: str, cursor: int, material: Material | None = None, likely: FlowReport | None = None
+) -> list[Completion]:
     """What may stand at the cursor, the likeliest first.
 
     Args:
         text: The filter as far as it is typed.
         cursor: Index behind the last character that counts.
         material: Whose values are offered.
+        likely: The tunnel that the user looks at: its values come first.
     """
     context = _context(text[:cursor])
     if context is None:
@@ -64,7 +68,7 @@ def complete(text: str, cursor: int, material: Material | None = None) -> list[C
     if context.expected == "field":
         found = _fields(context)
     elif context.expected == "value":
-        found = _values(context, material)
+        found = _values(context, material, likely)
     else:
         found = _operators(context)
     return list(islice(found, OFFERED))
@@ -140,44 +144,60 @@ def _operators(context: _Context) -> Iterator[Completion]:
             yield Completion(context.start, "in {" if sign == "in" else sign, help)
 
 
-def _values(context: _Context, material: Material | None) -> Iterator[Completion]:
+def _values(
+    context: _Context, material: Material | None, likely: FlowReport | None
+) -> Iterator[Completion]:
     field = context.field
     if field is None:
         return
     word = context.word.casefold()
-    offered = _offered(field, material)
+    offered = _offered(field, material, likely)
     matching = [item for item in offered if item[0].casefold().startswith(word)]
     matching += [item for item in offered if word and word in item[0].casefold()[1:]]
     for text, help in dict(matching).items():
         yield Completion(context.start, quoted(text), help)
 
 
-def _offered(field: AnyField, material: Material | None) -> list[tuple[str, str]]:
+def _offered(
+    field: AnyField, material: Material | None, likely: FlowReport | None
+) -> list[tuple[str, str]]:
     """Values with a word each: those of the capture, most frequent first; then the known."""
     if field.kind is Kind.BOOLEAN:
         return [("1", "set"), ("0", "not set")]
-    found = _counted(field, material) if material is not None else []
+    found = _counted(field, material, likely) if material is not None else []
     known = [(word, "") for word in field.words] + [(name, "") for name in field.names]
     if field.kind is Kind.NUMBER and field.unit is not Unit.NONE:
         return known  # nobody wants the very bytes or nanoseconds of some tunnel
     return found + [item for item in known if item[0] not in dict(found)]
 
 
-def _counted(field: AnyField, material: Material) -> list[tuple[str, str]]:
+def _counted(
+    field: AnyField, material: Material, likely: FlowReport | None
+) -> list[tuple[str, str]]:
     if field.kind in (Kind.PRESENCE, Kind.TIME):
         return []
-    flows = material.flows[:LOOKED_AT]
     counts: Counter[str] = Counter()
-    for flow in flows:
-        if isinstance(field, TunnelField):
-            value = field.get(flow)
-            values = value if field.several else () if value is None else (value,)
-        else:
-            facts = material.facts.get(flow.uid)
-            values = () if facts is None else _of_facts(field, facts)
-        counts.update({str(value) for value in values})
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:OFFERED]
-    return [(printable(text, 200), plural(number, "tunnel")) for text, number in ranked]
+    for flow in material.flows[:LOOKED_AT]:
+        counts.update(_of_flow(field, material, flow))
+    own = [] if likely is None else sorted(_of_flow(field, material, likely))
+    others = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:OFFERED]
+    ranked = dict([(text, counts[text]) for text in own] + others)
+    return [(printable(text, 200), _times(number)) for text, number in ranked.items()]
+
+
+def _times(number: int) -> str:
+    return plural(number, "tunnel") if number else ""
+
+
+def _of_flow(field: AnyField, material: Material, flow: FlowReport) -> set[str]:
+    """The values that a field has in one tunnel."""
+    if isinstance(field, TunnelField):
+        value = field.get(flow)
+        values = value if field.several else () if value is None else (value,)
+    else:
+        facts = material.facts.get(flow.uid)
+        values = () if facts is None else _of_facts(field, facts)
+    return {str(value) for value in values}
 
 
 def _of_facts(field: AnyField, facts: FlowFacts) -> Iterable[object]:

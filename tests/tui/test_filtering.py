@@ -9,6 +9,7 @@ import pytest
 
 from tests.tui.fakes import FakeEngine, capture, loaded_app, make_app
 from tests.tui.test_main_screen import User, using
+from tui.config import Config
 from tui.filter_history import KEPT, FilterHistory
 from tui.filter_line import FilterBar
 from widgets.column_list import ColumnList
@@ -66,6 +67,7 @@ async def test_a_filter_chooses_tunnels_and_packets_and_says_how_many() -> None:
         assert user.tunnels().border_title == "Tunnels  1 of 2"
         assert user.tunnels().border_subtitle == "http.response.code == 403"
         assert user.packets().row_count() == 1
+        assert user.packets().border_subtitle == "1 of 9"
         assert user.packets().selected_number == 5
         await user.press("a")
         assert user.packets().row_count() == 1
@@ -73,6 +75,7 @@ async def test_a_filter_chooses_tunnels_and_packets_and_says_how_many() -> None:
         assert shown(user) == [1, 2]
         assert user.tunnels().border_title == "Tunnels"
         assert not user.tunnels().border_subtitle
+        assert not user.packets().border_subtitle
         assert user.packets().row_count() == len(capture()[0].packets)
         await user.press("F")
         assert user.said() == "there is no filter to clear"
@@ -138,7 +141,7 @@ async def test_tab_completes_fields_and_values_of_the_capture() -> None:
         await user.press("tab", "tab")
         assert line(user) == "verdict == ok"
         await user.press("shift+tab")
-        assert line(user) == "verdict == acl_denied"
+        assert line(user) == "verdict == acl_denied", "of the tunnel under the cursor"
         await user.press("enter")
         assert shown(user) == [1]
 
@@ -315,3 +318,11 @@ async def test_columns_are_chosen_from_a_list() -> None:
         await user.press("escape")
         assert "bytes" in user.text()
         assert user.app.is_running
+
+
+async def test_columns_and_order_of_the_configuration() -> None:
+    looks = Config(columns=("bytes", "status"), sort="-bytes")
+    async with using(loaded_app(looks=looks), (80, 24)) as user:
+        assert user.tunnels().columns == ("bytes", "status")
+        assert (user.tunnels().sort_column, user.tunnels().sort_reversed) == ("bytes", True)
+        assert "status" in user.text()

@@ -53,6 +53,14 @@ def test_it_takes_the_place_of_the_word_at_the_cursor() -> None:
     assert (name.start, name.text) == (7, "tools.cisco.com")
 
 
+def test_values_of_the_tunnel_that_is_looked_at_come_first() -> None:
+    asked = material()
+    found = [
+        [item.text for item in complete("status == ", 10, asked, flow)][:2] for flow in asked.flows
+    ]
+    assert found == [["403", "200"], ["200", "403"]]
+
+
 @given(st.text(max_size=40))
 def test_a_quoted_value_is_that_value(text: str) -> None:
     compiled = compile_filter(f"target == {quoted(text)}")

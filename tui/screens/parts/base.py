@@ -97,6 +97,9 @@ class MainPart(PaneScreen):
         """Show a snapshot."""
         raise NotImplementedError
 
+    def filled(self) -> None:
+        """Called after the other panes show the selected tunnel."""
+
     def fill(self) -> None:
         """Show the selected tunnel in the other panes, from the newest snapshot."""
         raise NotImplementedError

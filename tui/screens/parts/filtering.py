@@ -45,6 +45,7 @@ class FilterPart(MainPart):
     """What was asked last; the next question costs only what has changed."""
     _selection: Selection | None = None
     _titles = ("", "")
+    _packet_note = ""
 
     def started(self) -> None:
         super().started()
@@ -112,6 +113,18 @@ class FilterPart(MainPart):
         # A tunnel that matches by what is none of its packets (an ICMP error) is shown whole.
         return found if len(found) else rows
 
+    def filled(self) -> None:
+        super().filled()
+        note = ""
+        if self._selection is not None and self._snapshot is not None:  # how many are shown
+            packets, flow = self._snapshot.packets, self._shown
+            every = self._every_packet or flow is None
+            total = len(packets) if every or flow is None else len(packets.of_flow(flow.uid))
+            note = f"{count(self._packets.row_count())} of {count(total)}"
+        if note != self._packet_note:
+            self._packet_note = note
+            self._packets.border_subtitle = note
+
     # Applying
 
     def apply_filter(self, text: str) -> None:
@@ -147,7 +160,12 @@ class FilterPart(MainPart):
         from tui.filter_line import FilterBar
 
         if self._filter_bar is None:
-            self._filter_bar = FilterBar(self._values, glyphs=self._glyphs, id="filter-bar")
+            self._filter_bar = FilterBar(
+                self._values,
+                lambda: self._tunnels.selected,
+                glyphs=self._glyphs,
+                id="filter-bar",
+            )
             await self.mount(self._filter_bar)
         self._filter_bar.open(self.filter_text)
 
