@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from capture.frames import FrameBlock, SourceInfo, UnreadableInput
+from capture.frames import FrameBlock, SourceInfo, UnreadableInput, no_frames
 from capture.live import remote
 from capture.live.merge import rows_of
 from capture.live.packet_file import PacketFile
@@ -279,6 +279,8 @@ class SshSource:
             if time.monotonic() >= self._over_at or self._full():
                 break
         else:
+            # Ctrl+C reaches ssh, too: whoever was asked to stop gets to say so first.
+            yield no_frames(self._packets + 1)
             self._ended()
         self._connection.part()
         self._connection.wait(_PART_S)
@@ -366,6 +368,6 @@ class SshSource:
 def _is_reason(line: str) -> bool:
     """Whether a line says why something failed, rather than what goes on."""
     return not (
-        line.startswith(("tunnelscope: ", "tcpdump: listening on", "tcpdump: verbose output"))
+        line.startswith(("tunnelscope: ", "tcpdump: listening on", "tcpdump: verbose output", "("))
         or line.endswith(("packets captured", "packet captured", "received by filter"))
     )
