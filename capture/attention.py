@@ -126,6 +126,10 @@ class Attention:
         mask: Mask = self._table.flows.last_no[:count] != self.seen_no[:count]
         return mask
 
+    def any_due(self, now_ns: int) -> bool:
+        """Whether an absence has become telling by now."""
+        return bool((self.due_ns[: self._table.count] <= now_ns).any())
+
     def over(self) -> Mask:
         """Flows whose both sides closed, or that were reset."""
         count, sides = self._table.count, self._table.sides

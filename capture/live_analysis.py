@@ -23,6 +23,7 @@ from capture.frames import FrameBlock, Ints, SourceInfo
 from capture.judging import Catalogue, Judgement, judge
 from capture.judging.cards import Card, card
 from capture.judging.select import CANDIDATE_PORTS, SCAN, is_proxied
+from capture.judging.whole import NAME_WAIT_NS
 from capture.options import AnalysisOptions
 from capture.packet_index import PacketIndex
 from capture.report.model import Finding, FlowReport, Report, SourceReport, Warning
@@ -57,6 +58,10 @@ class LiveAnalysis(Analysis):
         super().__init__(info, options, catalogue)
         self._others_evicted = 0
         self._ended = False
+        self._late = False
+        """Whether flows went on that were not looked at since."""
+        self._last: Report | None = None
+        self._last_state: tuple[object, ...] = ()
         self._attention = Attention(self.tracker.table)
         self._cards_made: dict[int, tuple[Judgement, Card]] = {}
         """The card of each judged flow, and the judgement it was made with."""
@@ -132,6 +137,7 @@ class LiveAnalysis(Analysis):
         self.tracker.stray_icmp.clear()
         self.packets = self.bytes = 0
         self._first_ns = self._last_ns = None
+        self._last = None
         self._numbers = self.evicted_flows = 0
         self._others_evicted = 0
         self._whole = ()
@@ -166,6 +172,8 @@ class LiveAnalysis(Analysis):
 
     def _seal(self) -> None:
         """Let go of what was said on flows that are over, of the oldest when there are many."""
+        if not self.live or self.options.keep_other:
+            return
         flows = bounds.sealable(self.tracker.table, self._attention, self.clock_ns)
         if len(flows):
             self._attention.sealed[flows] = True
@@ -182,16 +190,34 @@ class LiveAnalysis(Analysis):
         """
         if final:
             return super().report(final=True)
+        state = self._state()
+        if self._last is not None and state == self._last_state and not self._may_differ():
+            self._seal()
+            return self._last
         capture = self.look()
         self._compare(capture)
-        return self._report(capture, self._whole)
+        self._last, self._last_state = self._report(capture, self._whole), state
+        return self._last
+
+    def _state(self) -> tuple[object, ...]:
+        """What a report depends on beside the clock."""
+        info = self.info
+        return (
+            self.packets, self.live, info.lost_kernel, info.lost_queue, len(info.warnings),
+            len(info.interfaces), self.evicted_flows,
+        )  # fmt: skip
+
+    def _may_differ(self) -> bool:
+        """Whether a report at this moment may differ from the last one, though no packet came."""
+        unseen_names = self._dns and self.clock_ns - self._dns[-1].time_ns < 2 * NAME_WAIT_NS
+        pending = self._late or self._moved or bool(unseen_names)
+        return pending or self._attention.any_due(self.clock_ns)
 
     def look(self) -> CaptureFacts:
         """Look at the flows that ask for it, as far as there is time."""
         capture = self._capture(False)
         self._judge(capture, False)
-        if self.live and not self.options.keep_other:
-            self._seal()
+        self._seal()
         return capture
 
     def _report(self, capture: CaptureFacts, findings: tuple[Finding, ...]) -> Report:
@@ -239,6 +265,7 @@ class LiveAnalysis(Analysis):
             if not final and time.monotonic() >= until:
                 break
         self.behind = len(flows) - done
+        self._late = self.behind > 0 or bool((self._attention.changed() & candidates).any())
 
     def _look_at(self, flows: list[int], capture: CaptureFacts) -> None:
         until: list[int | None] = []
@@ -366,7 +393,7 @@ class LiveAnalysis(Analysis):
         """What the capture shows, at the clock's time."""
         capture = super()._capture(True)
         self._scanned = max(self._scanned, self._newest())
-        return replace(capture, last_ns=self.clock_ns, live=self.live)
+        return replace(capture, last_ns=self.clock_ns, live=self.live and not final)
 
     def _newest(self) -> int:
         count = len(self.tracker)

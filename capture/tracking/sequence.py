@@ -112,6 +112,8 @@ def analyse(table: FlowTable, segments: Segments, runs: Runs) -> Analysed:
         np.add.at(table.sides.duplicates, dropped_row, 1)
         np.add.at(table.sides.packets, dropped_row, 1)
         order, run, side, signature = order[kept], run[kept], side[kept], signature[kept]
+        left = np.flatnonzero(np.bincount(run, minlength=len(flows)))  # not only copies
+        flows, run = flows[left], np.searchsorted(left, run)
         start = np.searchsorted(run, np.arange(len(flows)))
     else:
         dropped = dropped_row = np.zeros(0, np.int64)

@@ -331,3 +331,31 @@ def test_an_empty_block_is_no_packet() -> None:
     watch.analysis.take(block_of([], first_number=1))
     assert watch.at(10_000).source.packets == 0
     assert watch.end().flows == ()
+
+
+def test_while_nothing_happens_the_report_is_the_same_object() -> None:
+    watch = Watch(together(HEALTHY, ASKED))
+    watch.at(500)
+    still = watch.at(2_000)  # what went on last was looked at once more
+    assert watch.at(3_000) is still
+    assert watch.at(5_020) is still
+    assert watch.at(5_021) is not still
+    watch.info.lost_kernel = 7
+    assert watch.at(5_100).source.lost_kernel == 7
+
+
+def test_a_flood_delays_the_newest_flow_no_more_than_the_oldest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """When there is no time for all, every other look is at what waited longest."""
+    monkeypatch.setattr("capture.live_analysis.BUDGET_S", 0.0)
+    monkeypatch.setattr("capture.live_analysis.BATCH", 4)
+    watch = Watch(together(*many([2] * 40, apart_ms=1)))
+    first = {flow.client for flow in watch.at(1_000).flows}
+    assert len(first) == 4
+    assert {"10.40.40.1:40000", "10.40.40.1:40039"} <= first
+    assert watch.analysis.behind == 36
+    for ms in range(1_100, 2_100, 100):
+        report = watch.at(ms)
+    assert len(report.flows) == 40
+    assert watch.analysis.behind == 0

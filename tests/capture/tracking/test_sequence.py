@@ -193,3 +193,15 @@ def test_times_are_those_of_the_frames() -> None:
     facts = track(story(HANDSHAKE).frames).facts()
     assert facts.first == (1, START_NS)
     assert facts.rtt_ns == 20_100_000
+
+
+def test_a_block_may_hold_nothing_of_a_flow_but_a_copy() -> None:
+    """The original was the last packet of the block before."""
+    twice = "0 c S 0 0\n0.1 c S 0 0 copy"
+    frames = [
+        *story(twice, port=41000).frames,
+        *story("0.2 c S 0 0\n1 p SA 0 1\n2 c A 1 1", port=41001).frames,
+    ]
+    whole, parts = track(frames), track(frames, [1])
+    assert [flow.sides[0].duplicates for flow in parts.all_facts()] == [1, 0]
+    assert parts.all_facts() == whole.all_facts()
