@@ -65,6 +65,7 @@ class LiveSource:
         self._sniffers: list[Sniffer] = []
         self._cuts: list[Cut] = []
         self._trouble = ""
+        self._closed = False
         self._rates = Rates()
         self._meter = RateMeter()
         self._unfiltered: float | None = None
@@ -267,9 +268,20 @@ class LiveSource:
         self._arrived.set()
 
     def close(self) -> None:
-        """Stop listening and complete the packet file; idempotent. ``store`` goes on."""
+        """Stop listening and complete the packet file; idempotent. ``store`` goes on.
+
+        To be called by the thread that reads ``blocks``, or when none does. What was not read
+        by then is in the file all the same.
+        """
+        if self._closed:
+            return
+        self._closed = True
         self.stop()
         self._stop_sniffers()
+        if self.settings.write is not None:
+            for _ in self._arrivals(None):
+                pass
+        self._look(final=True)
         self._file.close()
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from capture.frames import UnreadableInput
 from capture.live import libpcap
 from capture.live.settings import CaptureSettings, StopWhen
 from capture.live.source import LiveSource
+from capture.sources import open_source
 from tests.capture.live.namespaces import Wire, inside, ip, needs_root, tcp_frame
 
 pytestmark = needs_root
@@ -246,6 +248,21 @@ def test_stopping_gives_what_had_come(wire: Wire) -> None:
         wire.send(sent)
         watcher.finish()
         assert watcher.frames == sent
+
+
+def test_what_nobody_reads_any_more_is_in_the_file(wire: Wire, tmp_path: Path) -> None:
+    sent = [tcp_frame(number) for number in range(500)]
+    path = tmp_path / "kept.pcapng"
+    with inside(wire.here):
+        source = LiveSource(CaptureSettings(("in",), write=str(path)))
+        blocks = source.blocks()
+        wire.send(sent)
+        first = next(block for block in blocks if len(block))
+        source.close()
+        source.store.close()
+    kept = open_source(str(path))
+    assert sum(map(len, kept.blocks())) == len(sent) >= len(first)
+    assert kept.info.lost_kernel == 0
 
 
 def test_several_interfaces_are_in_the_order_of_time(wire: Wire) -> None:
