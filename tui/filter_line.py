@@ -190,7 +190,7 @@ class FilterBar(Vertical):
         """What is wrong, and beside it the words that may come next."""
         sign = _SIGNS[state](self._glyphs) if state else ""
         said = f"{sign} {words}".strip()
-        room = max(20, self.size.width - 2)
+        room = max(20, (self.size.width or self.app.size.width) - 2)  # 0: not laid out yet
         names = self._names(room - len(said) - 3)
         gap = "   " if said and names else ""
         self._said.update(Content(cut(f"{said}{gap}{names}", room, self._glyphs.ellipsis)))
