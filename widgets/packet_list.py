@@ -133,10 +133,10 @@ class PacketList(LineList):
     def _is_grown(self, view: PacketView, rows: NDArray[np.int64] | None) -> bool:
         """Whether the new rows only continue the old ones."""
         before = self.row_count()
-        if not before or (rows is None) != (self._index is None):
-            return False
         after = len(view) if rows is None else len(rows)
-        if after < before:
+        if not before:
+            return not after
+        if after < before or (rows is None) != (self._index is None):
             return False
         # Numbers ascend, so equal ends of the old part prove it the same packets'.
         ends = (0, before - 1)
