@@ -17,7 +17,7 @@ class CloserPart(MainPart):
     """Looking closer: the stream, TLS, plots, and two tunnels side by side."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "stream", "Follow stream", id="main.stream",
+        Binding("r", "stream", "Follow stream", show=False, id="main.stream",
                 tooltip="What both ends said, as text, bytes and sizes"),
         Binding("i", "tls", "TLS", show=False, id="main.tls",
                 tooltip="The handshake in full: offers, choices, certificates"),
