@@ -10,6 +10,9 @@ __all__ = ["WhenLine"]
 class WhenLine(FindLine):
     """Takes a time or a packet, as ``capture.replay.when`` reads it."""
 
+    class Typed(FindLine.Typed):
+        """The text has become another one: nothing is looked for until it is whole."""
+
     class Closed(FindLine.Closed):
         """The line was left; ``query`` is None when it was left without a text."""
 

@@ -183,6 +183,7 @@ async def test_a_text_that_leads_nowhere_is_explained(bridges: list[EngineBridge
     async with watching(bridges) as viewer:
         await viewer.go("noon")
         assert "11:30:18" in viewer.said()
+        assert viewer.screen._finder.query == ""
         assert viewer.clock.at_end
         await viewer.press("T", "escape")
         assert viewer.focus() == "tunnels"
