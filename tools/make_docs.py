@@ -36,6 +36,7 @@ _EXAMPLES: Final = (
     ("Watch live, and keep the packets", "tunnelscope -i eth0 -w out.pcapng port 3128"),
     ("Watch another machine", "tunnelscope --ssh root@box -i eth0 port 80"),
     ("Look at a capture", "tunnelscope capture.pcapng"),
+    ("Beside one that works", "tunnelscope bad.pcapng --with good.pcapng"),
     ("A report for a ticket", "tunnelscope check --format markdown capture.pcapng"),
     ("In a script", "tunnelscope check --format json capture.pcapng | jq .summary"),
 )

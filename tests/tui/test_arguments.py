@@ -209,3 +209,10 @@ def test_any_words_are_understood_or_refused(argv: list[str]) -> None:
     except SystemExit as done:
         outcome = done.code
     assert outcome == 0 or (isinstance(outcome, str) and outcome.isprintable())
+
+
+def test_a_second_capture_to_compare_with() -> None:
+    assert parse(["a.pcap", "--with", "b.pcap"]).other == "b.pcap"
+    assert parse(["--with", "b.pcap", "a.pcap"]).read == "a.pcap"
+    with pytest.raises(UsageError, match="needs two captures"):
+        parse(["--with", "b.pcap"])

@@ -51,7 +51,7 @@ function _shtab_tunnelscope_using
 end
 
 set -g _shtab_tunnelscope_commands check demo interfaces
-set -g _shtab_tunnelscope_opts_with_value --completion --config --fail-on --format --iprep-proxy-conf --jobs --output --proxy --read --rules --ssh --theme -B -Z -a -b -c -f -i -j -o -r -s -w
+set -g _shtab_tunnelscope_opts_with_value --completion --config --fail-on --format --iprep-proxy-conf --jobs --output --proxy --read --rules --ssh --theme --with -B -Y -Z -a -b -c -f -i -j -o -r -s -w
 
 complete -c tunnelscope -e
 complete -c tunnelscope -f
@@ -61,6 +61,7 @@ complete -c tunnelscope -n _shtab_tunnelscope_using -s V -l version -d 'show pro
 complete -c tunnelscope -n _shtab_tunnelscope_using -l config -xka "(__fish_complete_path (commandline -ct))" -d 'read this configuration, not the usual'
 complete -c tunnelscope -n _shtab_tunnelscope_using -s r -l read -xka "(__fish_complete_path (commandline -ct))" -d 'the same, as tcpdump has it'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l follow -d 'FILE still grows: show what is added'
+complete -c tunnelscope -n _shtab_tunnelscope_using -l with -x -d 'compare the selected tunnel with its counterpart in this capture'
 complete -c tunnelscope -n _shtab_tunnelscope_using -s D -d 'list the interfaces for -i'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l print-config -d 'print the configuration with its defaults'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l completion -xka "bash fish zsh" -d 'print the completion for bash, fish or zsh'
@@ -78,10 +79,13 @@ complete -c tunnelscope -n _shtab_tunnelscope_using -s Z -x -d 'started as root:
 complete -c tunnelscope -n _shtab_tunnelscope_using -l proxy -x -d 'treat as a proxy even where no request is seen; repeatable ($http_proxy and $https_proxy count, too)'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l iprep-proxy-conf -xka "(__fish_complete_path (commandline -ct))" -d 'take the proxy from an appliance'"'"'s iprep_proxy.conf'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l rules -xka "(__fish_complete_directories)" -d 'own known issues (*.toml)'
+complete -c tunnelscope -n _shtab_tunnelscope_using -s Y -x -d 'display filter: only the tunnels (on the screen: and packets) that match, as in '"'"'status == 403 and target contains "cisco"'"'"''
 complete -c tunnelscope -n _shtab_tunnelscope_using -s n -d 'numbers, no names: always so, accepted from habit'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l ascii -d 'draw with ASCII only'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l no-mouse -d 'leave the mouse to the terminal'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l theme -x -d 'dark, light, ansi, high-contrast, ...'
+complete -c tunnelscope -n _shtab_tunnelscope_using -l no-redact -d 'keep credentials in the captures and streams that you save from the screen'
+complete -c tunnelscope -n _shtab_tunnelscope_using -l anonymize -d 'make up addresses and names in the captures that you save from the screen'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l slow-link -d 'draw seldom, for links of a few kB/s'
 complete -c tunnelscope -n '_shtab_tunnelscope_using; and test $_shtab_tunnelscope_npos -eq 0' -a check -d 'judge captures without a screen'
 complete -c tunnelscope -n '_shtab_tunnelscope_using check' -s h -l help -d 'show this help message and exit'
@@ -108,6 +112,7 @@ complete -c tunnelscope -n '_shtab_tunnelscope_using check' -s Z -x -d 'started 
 complete -c tunnelscope -n '_shtab_tunnelscope_using check' -l proxy -x -d 'treat as a proxy even where no request is seen; repeatable ($http_proxy and $https_proxy count, too)'
 complete -c tunnelscope -n '_shtab_tunnelscope_using check' -l iprep-proxy-conf -xka "(__fish_complete_path (commandline -ct))" -d 'take the proxy from an appliance'"'"'s iprep_proxy.conf'
 complete -c tunnelscope -n '_shtab_tunnelscope_using check' -l rules -xka "(__fish_complete_directories)" -d 'own known issues (*.toml)'
+complete -c tunnelscope -n '_shtab_tunnelscope_using check' -s Y -x -d 'display filter: only the tunnels (on the screen: and packets) that match, as in '"'"'status == 403 and target contains "cisco"'"'"''
 complete -c tunnelscope -n '_shtab_tunnelscope_using check' -s n -d 'numbers, no names: always so, accepted from habit'
 complete -c tunnelscope -n '_shtab_tunnelscope_using check; and test $_shtab_tunnelscope_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'captures; - is standard input; after -i: the words of the capture filter'
 complete -c tunnelscope -n '_shtab_tunnelscope_using; and test $_shtab_tunnelscope_npos -eq 0' -a demo -d 'show a capture that comes with the program'
@@ -118,10 +123,13 @@ complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l list -d 'list them
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l proxy -x -d 'treat as a proxy even where no request is seen; repeatable ($http_proxy and $https_proxy count, too)'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l iprep-proxy-conf -xka "(__fish_complete_path (commandline -ct))" -d 'take the proxy from an appliance'"'"'s iprep_proxy.conf'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l rules -xka "(__fish_complete_directories)" -d 'own known issues (*.toml)'
+complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -s Y -x -d 'display filter: only the tunnels (on the screen: and packets) that match, as in '"'"'status == 403 and target contains "cisco"'"'"''
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -s n -d 'numbers, no names: always so, accepted from habit'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l ascii -d 'draw with ASCII only'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l no-mouse -d 'leave the mouse to the terminal'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l theme -x -d 'dark, light, ansi, high-contrast, ...'
+complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l no-redact -d 'keep credentials in the captures and streams that you save from the screen'
+complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l anonymize -d 'make up addresses and names in the captures that you save from the screen'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l slow-link -d 'draw seldom, for links of a few kB/s'
 complete -c tunnelscope -n '_shtab_tunnelscope_using; and test $_shtab_tunnelscope_npos -eq 0' -a interfaces -d 'list what -i takes'
 complete -c tunnelscope -n '_shtab_tunnelscope_using interfaces' -s h -l help -d 'show this help message and exit'
