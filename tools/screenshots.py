@@ -1,4 +1,4 @@
-"""Draw ``screenshots/``: the demo's main screen, a failing and a healthy tunnel selected.
+"""Draw ``screenshots/``: each main screen, on the demo captures.
 
 ``python -m tools.screenshots [DIRECTORY]``. SVG by textual, PNG from it by rsvg-convert (skipped
 with a word where that is not installed).
@@ -12,56 +12,88 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-SIZE: Final = (132, 40)
+WIDE: Final = (120, 36)
+SMALL: Final = (80, 24)
 PNG_WIDTH: Final = 1600
 WAIT_S: Final = 30.0
-SHOTS: Final = {"failing": "mtu_blackhole", "healthy": "ok"}
-"""File name, and the verdict of the tunnel that is selected in it."""
+REST_S: Final = 0.4
+"""After each key the screen comes to rest."""
 
 
-async def draw(directory: Path) -> list[Path]:
-    """Run the screen without a terminal on the default demo and save what it shows.
+@dataclass(frozen=True)
+class Shot:
+    """One picture."""
+
+    name: str
+    verdict: str
+    """Of the tunnel that is selected."""
+    keys: Sequence[str] = ()
+    """Pressed then, one after the other; ``"text:…"`` is typed."""
+    size: tuple[int, int] = WIDE
+    theme: str = "textual-dark"
+    demo: str = ""
+    """Name of the demo; empty: the usual one."""
+
+
+SHOTS: Final = (
+    Shot("failing", "mtu_blackhole"),
+    Shot("healthy", "ok"),
+    Shot("small", "acl_denied", size=SMALL),
+    Shot("light", "acl_denied", theme="textual-light"),
+    Shot("replay", "transfer_stalled", ("p", "comma", "comma", "(", "(", "(")),
+    Shot("filter", "acl_denied", ("f", "text:http.response.code >= 400 and target contains ")),
+    Shot("packet", "acl_denied", ("3", "down", "down", "down", "enter")),
+    Shot("stream", "acl_denied", ("r",)),
+    Shot("tls", "tls_untrusted_ca", ("i",)),
+    Shot("plots", "mtu_blackhole", ("v", "c")),
+    Shot("compare", "mtu_blackhole", ("d",)),
+    Shot("export", "acl_denied", ("e",)),
+    Shot("help", "ok", ("question_mark",)),
+)
+
+
+async def draw(shot: Shot, directory: Path) -> Path:
+    """Run the screen without a terminal and save what it shows.
 
     Raises:
         TimeoutError: The capture was not read within ``WAIT_S``.
     """
     os.environ.update(TEXTUAL_ANIMATIONS="none", COLORTERM="truecolor")
     from capture.demo import find_demo
-    from capture.engine import Engine
     from capture.options import AnalysisOptions
-    from capture.sources import open_source
     from tui.application import TunnelscopeApp
-    from tui.engine_bridge import EngineBridge
+    from tui.feeds import FileFeed
+    from tui.sessions import Setup, open_bridge
     from widgets.tunnel_list import TunnelList
 
-    demo = find_demo()
-    source = open_source(str(demo.path), spool=True)
-    engine = Engine(source, AnalysisOptions(keep_packets=True), period_s=0.05)
-    bridge = EngineBridge(lambda: engine)
-    app = TunnelscopeApp(bridge, title=demo.path.name, period_s=0.05)
-    drawn = []
+    demo = find_demo(shot.demo) if shot.demo else find_demo()
+    feed = FileFeed(str(demo.path), demo.path.name)
+    bridge = open_bridge(feed, Setup(AnalysisOptions(), None, 0.05))
+    app = TunnelscopeApp(bridge, title=demo.path.name, period_s=0.05, theme=shot.theme)
     try:
-        async with app.run_test(size=SIZE) as pilot:
-            async with asyncio.timeout(WAIT_S):
-                while not ((snapshot := engine.latest()) and snapshot.finished):
-                    await pilot.pause(0.05)
-            await pilot.pause(0.3)
+        async with app.run_test(size=shot.size) as pilot:
             tunnels = app.screen.query_one(TunnelList)
-            for name, verdict in SHOTS.items():
-                flow = next(f for f in snapshot.report.flows if f.verdict == verdict)
-                tunnels.select(flow.uid)
-                await pilot.pause(0.5)
-                path = directory / f"{name}.svg"
-                path.write_text(_self_contained(app.export_screenshot(title="tunnelscope")))
-                drawn.append(path)
+            async with asyncio.timeout(WAIT_S):
+                while not (snapshot := bridge.last()) or not snapshot.finished:
+                    await pilot.pause(0.05)
+            await pilot.pause(REST_S)
+            flow = next(f for f in snapshot.report.flows if f.verdict == shot.verdict)
+            tunnels.select(flow.uid)
+            await pilot.pause(REST_S)
+            for key in shot.keys:
+                await pilot.press(*(key[5:] if key.startswith("text:") else (key,)))
+                await pilot.pause(REST_S)
+            path = directory / f"{shot.name}.svg"
+            path.write_text(_self_contained(app.export_screenshot(title="tunnelscope")))
     finally:
         bridge.stop()
-        source.close()
-    return drawn
+    return path
 
 
 def _self_contained(svg: str) -> str:
@@ -76,7 +108,11 @@ def main(arguments: list[str]) -> int:
     """Command line."""
     directory = Path(arguments[0]) if arguments else ROOT / "screenshots"
     directory.mkdir(parents=True, exist_ok=True)
-    for svg in asyncio.run(draw(directory)):
+    wanted = arguments[1:]
+    for shot in SHOTS:
+        if wanted and shot.name not in wanted:
+            continue
+        svg = asyncio.run(draw(shot, directory))
         png = svg.with_suffix(".png")
         if shutil.which("rsvg-convert"):
             command = ["rsvg-convert", "--width", str(PNG_WIDTH), "--output", str(png), str(svg)]

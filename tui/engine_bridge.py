@@ -152,6 +152,10 @@ class EngineBridge:
         self._given = newest
         return newest
 
+    def last(self) -> Snapshot | None:
+        """The snapshot that was polled last."""
+        return self._given
+
     def reading(self) -> Snapshot | None:
         """The last snapshot polled, with the source's progress of this moment.
 

@@ -53,23 +53,23 @@ set when the user gives up. Returns a line to show; raises ``CannotWrite``. Runs
 class _Tick(Checkbox):
     """A box that shows without colour whether it is ticked."""
 
-    BUTTON_LEFT = "["
-    BUTTON_RIGHT = "]"
+    BUTTON_LEFT = ""
+    BUTTON_RIGHT = ""
 
     @property
     def BUTTON_INNER(self) -> str:  # type: ignore[override]
-        return "x" if self.value else " "
+        return "[x]" if self.value else "[ ]"
 
 
 class _Dot(RadioButton):
     """The same, where one of several is chosen."""
 
-    BUTTON_LEFT = "("
-    BUTTON_RIGHT = ")"
+    BUTTON_LEFT = ""
+    BUTTON_RIGHT = ""
 
     @property
     def BUTTON_INNER(self) -> str:  # type: ignore[override]
-        return "*" if self.value else " "
+        return "(*)" if self.value else "( )"
 
 
 class WriteScreen(ModalScreen[str | None]):
@@ -93,6 +93,7 @@ class WriteScreen(ModalScreen[str | None]):
             & > Input { border: none; height: 1; padding: 0; background: $boost; }
             & > RadioSet { border: none; padding: 0; background: $surface; width: 100%; }
             & > Checkbox { border: none; padding: 0; background: $surface; width: 100%; }
+            & .toggle--button { color: $foreground; background: $surface; }
             & > .label { color: $text-muted; }
             & > #said { color: $text-error; text-style: bold; min-height: 1; height: auto; }
         }
