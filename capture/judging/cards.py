@@ -6,6 +6,7 @@ So a large capture can be divided among processes, which show each other their c
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Final, NamedTuple
 
 from capture.facts import CLIENT, PROXY, CaptureFacts, FlowFacts
@@ -95,9 +96,9 @@ def card(flow: FlowFacts, judgement: Judgement, capture: CaptureFacts) -> Card:
         first_ns=flow.first.time_ns,
         last_ns=flow.last.time_ns,
         client=str(flow.client),
-        client_host=flow.client.host,
-        proxy=str(flow.proxy),
-        proxy_host=flow.proxy.host,
+        client_host=intern(flow.client.host),
+        proxy=intern(str(flow.proxy)),
+        proxy_host=intern(flow.proxy.host),
         proxy_port=flow.proxy.port,
         target=target(flow),
         asked=tuple([

@@ -61,10 +61,10 @@ def judge(
 
 
 def bare(hit: Hit) -> Finding:
-    """A finding without the catalogue's texts."""
+    """A finding without any text, for a table."""
     return Finding(
-        hit.rule, hit.severity, "", hit.observation, "", hit.confidence, hit.packets, (), "",
-        hit.code, hit.verdict,
+        hit.rule, hit.severity, "", "", "", hit.confidence, hit.packets, (), "", hit.code,
+        hit.verdict,
     )  # fmt: skip
 
 

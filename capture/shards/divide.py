@@ -105,6 +105,7 @@ def _work(source: RecordedSource, part: Part, channel: Channel, parent: int) -> 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         source.mapped = True
+        part.fd = source.fd
         for block in source.blocks():
             part.take(block)
             del block  # its buffer need not outlive it

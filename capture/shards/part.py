@@ -110,10 +110,15 @@ class Part(Analysis):
             self.decoder = Decoder(Share(index, count))
         self._index = index
         self._timed = info.times_known
+        self.fd: int | None = None
+        """Descriptor of the file that is read, where payload may be left; None: copy it."""
         self._finished = Finished(self._timed)
 
     def take(self, block: FrameBlock) -> None:
         """Analyse the next block."""
+        if self.fd is not None and len(block):
+            base = int(block.position[0] - block.offset[0])
+            self.tracker.payload.openings.file = (self.fd, base)
         super().take(block)
         if len(self.tracker) >= MANY_FLOWS and self._last_ns is not None:
             self._finished.take(self.tracker, self._last_ns)

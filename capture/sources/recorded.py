@@ -74,6 +74,11 @@ class RecordedSource:
         """Whether the records lie in a regular file as they are."""
         return isinstance(self._stream, FileStream) and self._stream.regular
 
+    @property
+    def fd(self) -> int | None:
+        """Descriptor of the file that blocks' positions refer to; None where there is none."""
+        return self._stream.fd if isinstance(self._stream, FileStream) and self.mappable else None
+
     def blocks(self) -> Iterator[FrameBlock]:
         """See ``capture.frames.Source``."""
         clock = None

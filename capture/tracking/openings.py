@@ -1,4 +1,4 @@
-"""The first segments of tunnels, kept as bytes until somebody asks what they say.
+"""The first segments of tunnels, kept until somebody asks what they say.
 
 Most flows of a capture are tunnels that open as tunnels do: CONNECT and 2xx, each filling
 one segment, then TLS. Their first segments are told apart by columns and kept as
@@ -9,7 +9,6 @@ any other way is handed to a conversation instead, from its first byte.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import compress
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from capture.decode.columns import Segments
 from capture.facts import CLIENT
 from capture.frames import Bytes, Ints
+from capture.tracking.payloads import Copied, Payloads, Spots, joined
 from capture.tracking.sequence import Analysed
 from capture.tracking.table import FlowTable, distinct
 
@@ -80,7 +80,7 @@ class _Chunk:
 
     __slots__ = ("columns", "flow", "payloads")
 
-    def __init__(self, columns: dict[str, Ints], payloads: list[bytes]) -> None:
+    def __init__(self, columns: dict[str, Ints], payloads: Payloads) -> None:
         self.columns = columns
         self.payloads = payloads
         self.flow = columns["row"] >> 1
@@ -94,7 +94,7 @@ class _Chunk:
             name: np.concatenate([chunk.columns[name] for chunk in chunks])
             for name in chunks[0].columns
         }
-        return cls(columns, [payload for chunk in chunks for payload in chunk.payloads])
+        return cls(columns, joined([chunk.payloads for chunk in chunks]))
 
     def renumbered(self, number: Ints) -> _Chunk:
         """The chunk with new numbers for its flows."""
@@ -109,7 +109,7 @@ class _Chunk:
         if not stay.any():
             return None
         columns = {name: column[stay] for name, column in self.columns.items()}
-        return _Chunk(columns, list(compress(self.payloads, stay.tolist())))
+        return _Chunk(columns, self.payloads.some(stay))
 
 
 class Openings:
@@ -118,6 +118,9 @@ class Openings:
     def __init__(self) -> None:
         self._chunks: list[_Chunk] = []
         self._join_at = MANY_CHUNKS
+        self.file: tuple[int, int] | None = None
+        """Descriptor of the file that blocks are parts of, and where in it the next one's
+        buffer begins; payload is left there. None: it must be copied."""
 
     def chunks(self) -> tuple[_Chunk, ...]:
         """All that is kept at this moment; what comes later does not change it."""
@@ -137,7 +140,7 @@ class Openings:
     def keep(
         self, segments: Segments, a: Analysed, start: Ints, positions: Ints, rank: Ints
     ) -> None:
-        """Copy the payload at ``positions`` of ``a``; ``rank``: how many segments of the
+        """Keep the payload at ``positions`` of ``a``; ``rank``: how many segments of the
         side were kept before each."""
         if not len(positions):
             return
@@ -150,13 +153,13 @@ class Openings:
         }
         at = segments.payload_at[a.index[positions]]
         ends = at + a.length[positions]
-        data = memoryview(segments.data.data)
-        self._chunks.append(
-            _Chunk(
-                columns,
-                [data[i:j].tobytes() for i, j in zip(at.tolist(), ends.tolist(), strict=True)],
-            )
-        )
+        # Reassembled datagrams lie in a buffer of their own, behind the block's bytes.
+        if self.file is not None and not segments.data.flags.owndata:
+            fd, base = self.file
+            payloads: Payloads = Spots(fd, at + base, ends - at)
+        else:
+            payloads = Copied.of(segments.data, at, ends)
+        self._chunks.append(_Chunk(columns, payloads))
         if len(self._chunks) >= self._join_at:
             self._join()
 
@@ -182,11 +185,11 @@ class Openings:
         found: dict[int, list[Kept]] = {flow: [] for flow in flows.tolist()}
         wanted = self._set(flows)
         for chunk in self._chunks:
-            which = wanted[chunk.flow]
-            if not which.any():
+            which = np.flatnonzero(wanted[chunk.flow])
+            if not len(which):
                 continue
             row, seq, number, time_ns = [chunk.columns[name][which].tolist() for name in _FIELDS]
-            payloads = compress(chunk.payloads, which.tolist())
+            payloads = chunk.payloads.take(which)
             for item in map(Kept._make, zip(row, seq, payloads, number, time_ns, strict=True)):
                 found[item.row >> 1].append(item)
         return found
@@ -204,7 +207,7 @@ class Openings:
             keys.append(chunk.columns["row"][at] * START_SEGMENTS + rank[at])
             numbers.append(chunk.columns["number"][at])
             times.append(chunk.columns["time_ns"][at])
-            payloads += map(chunk.payloads.__getitem__, at.tolist())
+            payloads += chunk.payloads.take(at)
         key = np.concatenate(keys)
         order = np.argsort(key)
         key, place = key[order], order.tolist()
