@@ -81,18 +81,29 @@ class Describer:
         self._view = view
         self._facts = facts
         self._told: dict[int, tuple[FlowFacts, dict[int, list[Telling]]]] = {}
+        self._errors: dict[int, FlowFacts] | None = None
 
     def update(self, view: PacketView, facts: Mapping[int, FlowFacts]) -> None:
         """Describe by a newer snapshot from now on; what did not change stays sorted out."""
         self._view, self._facts = view, facts
+        self._errors = None
 
     def __call__(self, row: int) -> PacketText:
         """Text of the packet in a row."""
-        facts = self._facts.get(int(self._view.rows["flow"][row]))
+        flow, number = int(self._view.rows["flow"][row]), self._view.number(row)
+        facts = self._facts.get(flow) if flow else self._about(number)
         if facts is None:
             return _describe(self._view, row, None, [])
-        told = self._index(facts).get(self._view.number(row), [])
+        told = self._index(facts).get(number, [])
         return _describe(self._view, row, facts, told)
+
+    def _about(self, number: int) -> FlowFacts | None:
+        """The flow that an ICMP error is about; None for any other packet."""
+        if self._errors is None:
+            self._errors = {
+                error.number: facts for facts in self._facts.values() for error in facts.icmp
+            }
+        return self._errors.get(number)
 
     def _index(self, facts: FlowFacts) -> dict[int, list[Telling]]:
         known = self._told.get(facts.id)

@@ -53,6 +53,20 @@ def test_without_facts_the_columns_speak() -> None:
     assert describe(view, 3, build.denied_facts()).proto == "HTTP"
 
 
+def test_an_icmp_error_is_described_by_the_flow_it_is_about() -> None:
+    rows = np.concatenate([build.denied_packets().rows, np.zeros(2, PACKET_DTYPE)])
+    error = IcmpError(10, 0, 0x0A000001, 2, 4, 3, 4, 1400, 1, 2, 3, 4, 5, 6)
+    facts = build.denied_facts(1, icmp=(error,))
+    describer = Describer(PacketView(rows), {1: facts})
+    text = describer(9)
+    assert (text.proto, text.info) == (
+        "ICMP", "ICMP fragmentation needed, MTU 1400, from 10.0.0.1",
+    )  # fmt: skip
+    assert describer(10).info == "not TCP"
+    describer.update(PacketView(rows), {1: replace(facts, icmp=())})
+    assert describer(9).info == "not TCP"
+
+
 def test_a_frame_that_is_no_tcp() -> None:
     rows = build.denied_packets().rows.copy()
     rows["flow"][0] = 0

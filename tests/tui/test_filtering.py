@@ -64,6 +64,7 @@ async def test_a_filter_chooses_tunnels_and_packets_and_says_how_many() -> None:
     async with using(loaded_app()) as user:
         await apply(user, "http.response.code == 403")
         assert shown(user) == [1]
+        assert user.said() == "1 tunnel found; F shows all again"
         assert user.tunnels().border_title == "Tunnels  1 of 2"
         assert user.tunnels().border_subtitle == "http.response.code == 403"
         assert user.packets().row_count() == 1

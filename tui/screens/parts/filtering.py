@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from capture.units import count
+from capture.units import count, plural
+from tui.keys import active_actions
 from tui.screens.parts.base import MainPart
 from widgets.cells import cut
 from widgets.empty import empty_text
@@ -178,6 +179,18 @@ class FilterPart(MainPart):
         message.stop()
         if message.text is not None and message.text != self.filter_text:
             self.apply_filter(message.text)
+            if message.text:
+                self._tell_way_back()
+
+    def _tell_way_back(self) -> None:
+        found = self._tunnels.row_count()
+        keys = [
+            action.keys[0]
+            for action in active_actions(self, ascii_only=self.app.has_class("-ascii"))
+            if action.id == "main.clear-filter"
+        ]
+        back = f"; {keys[0]} shows all again" if keys else ""
+        self.tell(f"{plural(found, 'tunnel')} found{back}" if found else f"no tunnel found{back}")
 
     def action_clear_filter(self) -> None:
         if self._filter is None:
