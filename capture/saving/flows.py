@@ -404,9 +404,16 @@ def _rows(
     return np.union1d(own, np.array(extra, np.int64)).astype(np.int64)
 
 
+_NAMING_FIELDS: Final = ("via", "x-cache", "x-cache-lookup")
+"""Fields in which proxies name themselves: ``1.1 name (squid)``, ``MISS from name:3128``."""
+_NAMED: Final = re.compile(r"(?:from|\d\.\d) ([\w.-]++)(?! \(\1\b)")
+"""The name; but not where it is the product's."""
+
+
 def _names(flows: Sequence[FlowReport], facts: Mapping[int, FlowFacts]) -> set[str]:
     """Hosts' names that the flows are known to speak of."""
     found = {flow.target for flow in flows if flow.target}
+    found.update(end for flow in flows for end in (flow.client, flow.proxy))
     found.update(attempt.target for flow in flows for attempt in flow.attempts)
     for flow in flows:
         if flow.tls is not None and flow.tls.sni:
@@ -415,6 +422,10 @@ def _names(flows: Sequence[FlowReport], facts: Mapping[int, FlowFacts]) -> set[s
         for exchange in known.exchanges if known is not None else ():
             if exchange.request is not None:
                 found.update((exchange.request.authority, exchange.request.header("host") or ""))
+            if exchange.response is not None:
+                for field in _NAMING_FIELDS:
+                    value = exchange.response.header(field) or ""
+                    found.update(_NAMED.findall(value))
     return {_host(text) for text in found}
 
 

@@ -94,6 +94,21 @@ def test_one_of_many_and_its_comments(tmp_path: Path) -> None:
     assert mentioned <= set(range(1, len(frames) + 1))
 
 
+def test_proxies_name_themselves(tmp_path: Path) -> None:
+    """A name without a dot is known from the field that it stands in; a product is no name."""
+    data = (CAPTURES / DENIED).read_bytes()
+    (via,) = set(re.findall(rb"Via: 1\.1 ([\w.-]+) \(squid", data))
+    (tmp_path / "short.pcap").write_bytes(data.replace(via, b"n" * len(via)))
+    with loaded(tmp_path / "short.pcap") as capture:
+        capture.save(tmp_path / "saved", SaveOptions(anonymize=True))
+    saved = (tmp_path / "saved").read_bytes()
+    assert b"n" * len(via) not in saved
+    assert b"squid/" in saved
+    with loaded(CAPTURES / "02c_tinyproxy_filter.pcap") as capture:
+        capture.save(tmp_path / "tiny", SaveOptions(anonymize=True))
+    assert b"tinyproxy" in (tmp_path / "tiny").read_bytes()
+
+
 def test_without_comments(tmp_path: Path) -> None:
     with loaded(CAPTURES / DENIED) as capture:
         capture.save(tmp_path / "saved", SaveOptions(comments=False))
