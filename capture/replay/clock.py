@@ -22,6 +22,12 @@ LONG_GAP_NS: Final = 2_000_000_000
 SHORT_GAP_NS: Final = 1_000_000_000
 """How long a skipped silence takes."""
 
+WRONG_NS: Final = 3600 * 1_000_000_000
+AROUND: Final = 64
+"""In a file whose times step back by more than an hour, a time that is that far from what is
+usual among the packets around it is wrong: a few packets with times of another year must not
+decide about the clock of all."""
+
 LEAP: Final = 32_768
 """Packets at a time when playing as fast as it goes."""
 UNTIMED_PER_S: Final = 4
@@ -39,6 +45,7 @@ class Times:
 
     def __init__(self, time_ns: Ints) -> None:
         times: Ints = time_ns.astype(np.int64)
+        _forget_wrong_ones(times)
         known = times > 0
         self.known = bool(known.any())
         """False: the file has no times at all, and the clock goes by packets."""
@@ -70,6 +77,18 @@ class Times:
     def of(self, number: int) -> int:
         """Time of a packet (1-based number); of 0, when the recording begins."""
         return int(self.ns[number - 1]) if number else self.first_ns
+
+
+def _forget_wrong_ones(times: Ints) -> None:
+    """Set times to 0 that are far from those around them, in a file where times step back far."""
+    told = np.flatnonzero(times > 0)
+    some = times[told]
+    if not (np.maximum.accumulate(some) - some > WRONG_NS).any():
+        return
+    for start in range(0, len(some), AROUND):
+        part = some[start : start + AROUND]
+        usual = int(np.sort(part)[len(part) // 2])
+        times[told[start : start + AROUND][np.abs(part - usual) > WRONG_NS]] = 0
 
 
 class Clock:

@@ -234,7 +234,7 @@ class Past:
         return replace(
             end,
             first_ns=int(times.min()) if number else now_ns,
-            last_ns=max(now_ns, int(times.max())) if number else now_ns,
+            last_ns=now_ns,
             packets=number,
             live=True,
             icmp=tuple([error for error in end.icmp if error.number <= number]),

@@ -109,6 +109,16 @@ def test_times_that_step_back_do_not_turn_the_clock_back() -> None:
     assert made.at == 1
 
 
+@pytest.mark.parametrize("wrong", [[86400 * 365], [-86400 * 365], [86400, -86400, 9e8, -9e8]])
+def test_few_times_of_another_year_do_not_count(wrong: list[float]) -> None:
+    made = clock(*range(10), *wrong, *range(10, 30))
+    assert (made.times.first_ns, made.times.last_ns) == (START, START + 29 * SECOND)
+    made.go_to(START + 5 * SECOND)
+    assert made.at == 6
+    made.go_to_packet(10 + len(wrong))
+    assert since(made) == 9
+
+
 def test_packets_without_a_time_came_when_the_first_known_one_did() -> None:
     made = Clock(Times(np.array([0, 0, START, START + SECOND, 0], np.int64)))
     assert made.times.first_ns == START
