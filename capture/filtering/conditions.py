@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -114,40 +114,36 @@ class Message(Condition):
         return np.fromiter((item.holds for item in said), np.bool_, len(said))
 
     def _said(self, material: Material) -> list[Said]:
-        known = material.known.get(self)
+        known: list[Said] | None = material.known.get(self)
         if known is not None:
-            said: list[Said] = known
-            return said
-        flows, facts = material.flows, material.facts
-        said = list(material.remembered(self) or ())[: len(flows)]
-        said += [_NOTHING] * (len(flows) - len(said))
-        look = self._look
+            return known
+        said: list[Said] = list(material.remembered(self) or ())[: len(material.flows)]
+        said += [_NOTHING] * (len(material.flows) - len(said))
+        told, get, check = material.told, self.field.get, self.check
         for place in material.changed:
-            told = facts.get(flows[place].uid)
-            if told is not None:
-                said[place] = look(told)
-            else:
+            facts = told[place]
+            values = () if facts is None else get(facts)
+            if not values:
                 said[place] = _NOTHING
+            elif len(values) == 1:  # most often
+                [(number, value)] = values
+                said[place] = Said(True, (number,)) if check(value) else _NOTHING
+            else:
+                said[place] = self._judged(values)
         material.known[self] = said
         return said
 
-    def _look(self, facts: FlowFacts) -> Said:
-        check, every = self.check, self.every
-        values = self.field.get(facts)
-        if not values:
-            return _NOTHING
-        if len(values) == 1:  # most often
-            [(number, value)] = values
-            return Said(True, (number,)) if check(value) else _NOTHING
+    def _judged(self, values: Sequence[tuple[int, Any]]) -> Said:
+        """What several occurrences come to, for the tunnel and for each packet."""
         found: dict[int, bool] = {}
         for number, value in values:
-            holds = bool(check(value))
+            holds = bool(self.check(value))
             before = found.get(number)
-            found[number] = (
-                holds if before is None else (before and holds if every else before or holds)
-            )
+            if before is not None:
+                holds = (before and holds) if self.every else (before or holds)
+            found[number] = holds
         answers = found.values()
-        holds = all(answers) if every else any(answers)
+        holds = all(answers) if self.every else any(answers)
         return Said(holds, tuple(number for number, yes in found.items() if yes))
 
     def packets(self, material: Material) -> Bools:
@@ -213,20 +209,21 @@ class End(Condition):
         if known is not None:
             sent: NDArray[np.bool_] = known
             return sent
-        flows, facts = material.flows, material.facts
-        sent = np.zeros((2, len(flows)), np.bool_)
+        sent = np.zeros((2, len(material.flows)), np.bool_)
         before = material.remembered(self)
         if before is not None:
-            shared = min(before.shape[1], len(flows))
+            shared = min(before.shape[1], sent.shape[1])
             sent[:, :shared] = before[:, :shared]
-        for place in material.changed:
-            told = facts.get(flows[place].uid)
-            if told is not None:
-                sent[:, place] = self._look(told)
+        changed = material.changed
+        told = material.told
+        looked = [self._look(told[place]) for place in changed]
+        sent[:, changed] = np.array(looked, np.bool_).reshape(-1, 2).T
         material.known[self] = sent
         return sent
 
-    def _look(self, facts: FlowFacts) -> tuple[bool, bool]:
+    def _look(self, facts: FlowFacts | None) -> tuple[bool, bool]:
+        if facts is None:
+            return False, False
         of, check = self.field.of, self.check
         client, proxy = of(facts.client), of(facts.proxy)
         if self.field.ends == ("src",):

@@ -89,6 +89,11 @@ class Material:
         self.changed: list[int] = np.flatnonzero(~same).tolist()
         """Places of the flows that must be looked at."""
 
+    @cached_property
+    def told(self) -> list[FlowFacts | None]:
+        """Facts of each tunnel; shape (flows,)."""
+        return [self.facts.get(flow.uid) for flow in self.flows]
+
     def remembered(self, key: object) -> Any:
         """What was found out of the material before, or None."""
         return self._before.get(key)
@@ -202,8 +207,7 @@ class Material:
         """Packets with data of ``http`` or ``tls``: the proxy's, and the tunnel's."""
         opened = np.full(len(self.flows), _NEVER, np.int64)
         inside, outside = np.zeros((2, len(self.flows)), np.bool_)
-        for place, flow in enumerate(self.flows):
-            facts = self.facts.get(flow.uid)
+        for place, facts in enumerate(self.told):
             if facts is None:
                 continue
             if facts.tunnel is not None:
