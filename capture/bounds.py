@@ -21,6 +21,9 @@ LIVE_PACKETS: Final = 500_000
 LIVE_FLOWS: Final = 8_000
 """Flows kept of a live capture: some 15 kB each on a screen (measured)."""
 
+ADDRESSES: Final = 50_000
+"""IPv6 addresses known before those that nothing refers to are forgotten."""
+
 SPARED: Final = 0.8
 """Share of the bound that is left when flows are let go: it must not happen all the time."""
 

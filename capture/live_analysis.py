@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -57,6 +58,7 @@ class LiveAnalysis(Analysis):
         )
         super().__init__(info, options, catalogue)
         self._others_evicted = 0
+        self._most_addresses = bounds.ADDRESSES
         self._ended = False
         self._late = False
         """Whether flows went on that were not looked at since."""
@@ -114,6 +116,20 @@ class LiveAnalysis(Analysis):
         if len(self._dns) > MAX_DNS // 2:
             del self._dns[: MAX_DNS // 4]
             self.decoder.renew()
+        if len(self.decoder.addresses) > self._most_addresses:
+            self.decoder.addresses.keep(self._addresses())
+            self._most_addresses = bounds.ADDRESSES + 2 * len(self.decoder.addresses)
+
+    def _addresses(self) -> set[int]:
+        """Address numbers that something still refers to."""
+        table = self.tracker.table
+        ends = (table.flows.client[: table.count], table.flows.proxy[: table.count])
+        used = {number for column in ends for number in (column >> 16).tolist()}
+        for error in chain(self.tracker.stray_icmp, *self.tracker.icmp.values()):
+            used.update((error.sender, error.receiver, error.src, error.dst))
+        for message in self._dns:
+            used.update((message.client, message.server, *message.answers))
+        return used
 
     # -- letting go -------------------------------------------------------------------
 

@@ -1,10 +1,13 @@
 """Address numbers: every IP address as one integer that numpy can compare.
 
 An IPv4 address is its 32-bit value. An IPv6 address gets ``IPV6_BASE + i`` in the order of
-appearance; the book remembers which is which.
+appearance; the book remembers which is which. No number is ever given again, so that a live
+capture may forget addresses that nothing refers to any more.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +30,8 @@ class AddressBook:
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
-        self._packed: list[bytes] = []
+        self._packed: dict[int, bytes] = {}
+        self._next = IPV6_BASE
         self._forget_ranks()
 
     def __len__(self) -> int:
@@ -44,7 +48,19 @@ class AddressBook:
             return f"{number >> 24 & 255}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         from socket import AF_INET6, inet_ntop
 
-        return inet_ntop(AF_INET6, self._packed[number - IPV6_BASE])
+        packed = self._packed.get(number)
+        if packed is None:
+            raise IndexError(f"there is no address {number}")
+        return inet_ntop(AF_INET6, packed)
+
+    def keep(self, numbers: Iterable[int]) -> None:
+        """Forget all IPv6 addresses but these."""
+        stay = [number for number in numbers if number in self._packed]
+        self._packed = {number: self._packed[number] for number in stay}
+        self._numbers = {packed: number for number, packed in self._packed.items()}
+        self._forget_ranks()
+        if self._packed:
+            self._rank()
 
     def number(self, text: str) -> int:
         """The number of an address in text; a new IPv6 address is added.
@@ -99,9 +115,9 @@ class AddressBook:
     def _add(self, packed: bytes) -> int:
         number = self._numbers.get(packed)
         if number is None:
-            number = IPV6_BASE + len(self._packed)
+            number, self._next = self._next, self._next + 1
             self._numbers[packed] = number
-            self._packed.append(packed)
+            self._packed[number] = packed
         return number
 
     def _forget_ranks(self) -> None:
@@ -112,12 +128,12 @@ class AddressBook:
 
     def _rank(self) -> None:
         """Sort the known addresses by their mix, for ``_find``."""
-        halves = np.frombuffer(b"".join(self._packed), _ADDRESS)
+        halves = np.frombuffer(b"".join(self._packed.values()), _ADDRESS)
         high, low = halves["high"].astype(np.uint64), halves["low"].astype(np.uint64)
         mixes = _mix(high, low)
         order = np.argsort(mixes, kind="stable")
         self._mixes, self._high, self._low = mixes[order], high[order], low[order]
-        self._ranked = order + IPV6_BASE
+        self._ranked = np.fromiter(self._packed, np.int64, len(self._packed))[order]
 
     def _find(self, high: Words, low: Words, out: Ints) -> None:
         if not len(self._ranked):

@@ -268,6 +268,26 @@ def test_payload_of_flows_that_are_over_is_let_go_and_their_reports_stay(
     ]
 
 
+def test_addresses_of_flows_that_went_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("capture.bounds.ADDRESSES", 8)
+    frames = []
+    for number in range(60):
+        (frame,) = story(SILENT, port=40000 + number).frames
+        client = number.to_bytes(16, "big")
+        ip = b"\x60\0\0\0" + len(frame.data[34:]).to_bytes(2, "big") + b"\x06\x40"
+        frame.data = (
+            frame.data[:12] + b"\x86\xdd" + ip + client + bytes(15) + b"\1" + frame.data[34:]
+        )
+        frame.wirelen = len(frame.data)
+        frame.time_ns = START_NS + number * 10_000_000
+        frames.append(frame)
+    watch = Watch(frames, max_flows=4)
+    for ms in range(10, 700, 10):
+        report = watch.at(ms)
+        assert len(watch.analysis.decoder.addresses) <= 8 + 2 * 6
+    assert [flow.client for flow in report.flows][-1] == f"[::{59:x}]:40059"
+
+
 def test_clearing_forgets_what_is_over_and_follows_what_is_open() -> None:
     open_flow = ASKED + opened(60)
     watch = Watch(together(HEALTHY, open_flow))

@@ -65,3 +65,25 @@ def test_batches_agree_with_single_look_ups(colliding: bool, batches: list[list[
             assert numbers == [book.number_of(packed) for packed in batch]
             assert [IPv6Address(book.text(n)).packed for n in numbers] == batch
     assert len(book) == len({packed for batch in batches for packed in batch})
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16), min_size=1, unique=True), st.data())
+def test_forgotten_addresses_get_new_numbers_and_the_others_keep_theirs(
+    addresses: list[bytes], data: st.DataObject
+) -> None:
+    book = AddressBook()
+    numbers = {address: book.number_of(address) for address in addresses}
+    texts = {number: book.text(number) for number in numbers.values()}
+    stay = data.draw(st.sets(st.sampled_from(addresses)))
+    book.keep([numbers[address] for address in stay] + [1, max(texts) + 1])
+    assert len(book) == len(stay)
+    wire = np.frombuffer(b"".join(addresses), "V16")
+    again = dict(zip(addresses, book.ipv6(wire).tolist(), strict=True))
+    for address in addresses:
+        if address in stay:
+            assert again[address] == numbers[address]
+        else:
+            assert again[address] > max(numbers.values())
+            with pytest.raises(IndexError):
+                book.text(numbers[address])
+        assert book.text(again[address]) == texts[numbers[address]]
