@@ -7,6 +7,7 @@ Addresses come from netifaces; state and counters from the kernel, where it tell
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import struct
@@ -176,7 +177,7 @@ def _flags(name: str) -> int | None:
     try:
         from fcntl import ioctl
 
-        request = struct.pack("16sH22x", name.encode()[:15], 0)
+        request = struct.pack("16sH22x", os.fsencode(name)[:15], 0)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
             return int(struct.unpack_from("H", ioctl(asked, _FLAGS_IOCTL, request), 16)[0])
     except (ImportError, OSError):

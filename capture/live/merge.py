@@ -40,6 +40,10 @@ class Merger:
     def __init__(self) -> None:
         self._waiting: list[FrameBlock] = []
 
+    def __bool__(self) -> bool:
+        """Whether frames wait."""
+        return bool(self._waiting)
+
     def add(self, block: FrameBlock) -> None:
         """Let the frames of a block wait; its bytes are copied."""
         if len(block):

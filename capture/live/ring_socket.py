@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import errno
 import mmap
+import os
 import socket
 import struct
 from struct import pack_into
@@ -50,6 +51,7 @@ _GET_HARDWARE: Final = 0x8927
 """SIOCGIFHWADDR, whose answer begins with the ARPHRD number."""
 _FRAME_BYTES: Final = 2048
 """Only checked for consistency by the kernel: a block of V3 is not divided into frames."""
+_LONGEST_NAME: Final = 15
 _UNKNOWN_HARDWARE: Final = 0xFFFF
 
 
@@ -63,7 +65,10 @@ def hardware_type(interface: str) -> int:
         return _UNKNOWN_HARDWARE
     from fcntl import ioctl
 
-    request = struct.pack("16s24x", interface.encode()[:15])
+    name = os.fsencode(interface)
+    if len(name) > _LONGEST_NAME:
+        raise OSError(errno.ENODEV, "no such device")
+    request = struct.pack("16s24x", name)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
         return int(struct.unpack_from("H", ioctl(asked, _GET_HARDWARE, request), 16)[0])
 

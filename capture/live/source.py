@@ -115,21 +115,33 @@ class LiveSource:
     def _round(self) -> Iterator[FrameBlock]:
         """What has come meanwhile, or an empty block when nothing does."""
         self._arrived.clear()
+        until_ns = time.time_ns() - WINDOW_NS
         given = False
-        for block in self._arrivals(time.time_ns() - WINDOW_NS):
+        for block in self._arrivals(until_ns):
             given = True
             yield block
             self._look()
             if self._over():
                 return
-        if given or self._arrived.wait(IDLE_S):
-            if self._merger is None or given:
+        if given:
+            return
+        if self._merger is None:
+            if self._arrived.wait(IDLE_S):
                 return
-            # Frames wait to be merged, for others that may never come.
-            time.sleep(RETIRE_MS / 1e3)
-        self._idle()
+            until_ns = time.time_ns() - LAG_NS
+            # A sniffer that waits for its turn must not pass for silence.
+            self._collect()
+            if self._arrived.is_set():
+                return
+        else:
+            self._arrived.wait(RETIRE_MS / 1e3 if self._merger else IDLE_S)
+        self._idle(until_ns)
         yield self._nothing()
         self._look()
+
+    def _collect(self) -> None:
+        for sniffer in self._sniffers:
+            sniffer.collect()
 
     def _arrivals(self, until_ns: int | None) -> Iterator[FrameBlock]:
         """Blocks of what the sniffers have, kept on disk and numbered.
@@ -138,8 +150,7 @@ class LiveSource:
             until_ns: Where several interfaces are merged: only what is not younger; None: all.
         """
         if self._merger is not None:
-            for sniffer in self._sniffers:
-                sniffer.collect()
+            self._collect()
         for sniffer, cut in zip(self._sniffers, self._cuts, strict=True):
             for _ in range(_CRATES_AT_ONCE if until_ns is not None else _ALL):
                 crate = sniffer.crates.take()
@@ -203,13 +214,11 @@ class LiveSource:
             or not any(sniffer.alive for sniffer in self._sniffers)
         )
 
-    def _idle(self) -> None:
-        """Advance the clock: nothing that is older can come any more."""
-        lag = LAG_NS if self._merger is None else WINDOW_NS
-        clock = time.time_ns() - lag
+    def _idle(self, until_ns: int) -> None:
+        """Advance the clock: nothing that is older than ``until_ns`` can come any more."""
         # Not behind the last packet; unless somebody has set the machine's clock back.
-        near = 0 < self._last_ns - clock < _CLOCK_STEP_NS
-        self.info.clock_ns = self._last_ns if near else clock
+        near = 0 < self._last_ns - until_ns < _CLOCK_STEP_NS
+        self.info.clock_ns = self._last_ns if near else until_ns
         self._file.flush()
 
     def _look(self, final: bool = False) -> None:

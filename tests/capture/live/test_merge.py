@@ -42,8 +42,10 @@ def test_frames_wait_for_earlier_ones() -> None:
     merger.add(block(1, [20, 40]))
     assert texts(merger.take(40)) == ["1:20;", "0:30;", "1:40;"]
     assert merger.take(45) is None
+    assert merger
     assert texts(merger.take(None)) == ["0:50;"]
     assert merger.take(None) is None
+    assert not merger
 
 
 def test_late_frames_are_not_lost() -> None:

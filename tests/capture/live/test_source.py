@@ -373,6 +373,8 @@ def test_death_of_the_sniffer_is_told_and_ends_the_capture(wire: Wire) -> None:
     ("settings", "why"),
     [
         (CaptureSettings(("nosuch",)), "there is no interface nosuch"),
+        (CaptureSettings(("in-and-much-more-than-15",)), "there is no interface in-and-much"),
+        (CaptureSettings(("in\udcff",)), "there is no interface in"),
         (CaptureSettings(("in\x1b[2J",)), "there is no interface in·[2J"),
         (CaptureSettings(("in",), filter="port x\ny"), "capture filter `port x·y` on in"),
         (CaptureSettings(("in",), write="/nosuch/dir/x.pcapng"), "/nosuch/dir/x.pcapng: no such"),
