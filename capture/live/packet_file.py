@@ -13,12 +13,13 @@ import contextlib
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from capture.frames import FrameBlock, Interface, Ints, SourceInfo
+from capture.live.merge import rows_of
 from capture.live.rotation import limits_of, ring_name, spool_limits
 from capture.live.settings import CaptureSettings
 from capture.segments import Segments, SegmentStore
@@ -124,7 +125,7 @@ class PacketFile:
             if not count:
                 self._change()
                 continue
-            piece = block if count == len(block) else _part(block, done, done + count)
+            piece = block if count == len(block) else rows_of(block, slice(done, done + count))
             positions[done : done + count] = self._write(piece)
             done += count
         if len(block) and self._last_file() and not self._fitting(np.zeros(1, np.int64)):
@@ -376,18 +377,3 @@ def _unnamed(directory: str) -> int:
 
 def _key(interface: int, linktype: int) -> int:
     return interface << 16 | linktype
-
-
-def _part(block: FrameBlock, low: int, high: int) -> FrameBlock:
-    """Some frames of a block."""
-    return replace(
-        block,
-        offset=block.offset[low:high],
-        time_ns=block.time_ns[low:high],
-        caplen=block.caplen[low:high],
-        wirelen=block.wirelen[low:high],
-        linktype=block.linktype[low:high],
-        interface=block.interface[low:high],
-        position=block.position[low:high],
-        first_number=block.first_number + low,
-    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def wanted_frames(capture: Loaded, flows: list[FlowReport]) -> list[bytes]:
     """The frames of some flows and those that their findings name, picked by hand."""
     view = capture.snapshot.packets
     evidence = {n for flow in flows for item in flow.findings for n in item.packets}
-    evidence |= {error.number for flow in flows for error in capture.snapshot.facts[flow.uid].icmp}
+    known = [capture.snapshot.facts[f.uid] for f in flows if f.uid in capture.snapshot.facts]
+    evidence |= {error.number for facts in known for error in facts.icmp}
     uids = {flow.uid for flow in flows}
     numbers = [
         view.number(row)
@@ -196,3 +198,25 @@ def test_tshark_sees_the_same(tmp_path: Path, name: str, anonymize: bool) -> Non
                "-o", "udp.check_checksum:TRUE")  # fmt: skip
     plain = tshark_fields(tmp_path / "plain", *fields, options=options)
     assert tshark_fields(tmp_path / "saved", *fields, options=options) == plain
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_damaged_captures(tmp_path: Path, seed: int) -> None:
+    """Whatever the bytes are: no frame changes its length, and none is lost."""
+    chance = random.Random(seed)
+    name = chance.choice([name for name in EVERY if not name.endswith(".txt")])
+    data = bytearray((CAPTURES / name).read_bytes())
+    for _ in range(chance.randint(1, 200)):
+        data[chance.randrange(60, len(data))] = chance.randrange(256)
+    path = tmp_path / "damaged"
+    path.write_bytes(data)
+    with loaded(path, keep_other=True) as capture:
+        flows = capture.flows
+        if not flows:
+            return
+        expected = [len(frame) for frame in wanted_frames(capture, flows)]
+        for options in (SaveOptions(), SaveOptions(anonymize=True)):
+            saver = capture.save(tmp_path / "saved", options)
+            frames, _ = read(tmp_path / "saved")
+            assert [len(frame.data) for frame in frames] == expected
+            assert saver.packets == len(expected)
