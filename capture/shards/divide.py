@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, NoReturn, TypeVar
+from typing import Final, TypeVar
 
 from capture.frames import Source
 from capture.judging import Catalogue
@@ -92,38 +92,43 @@ def _start(
         theirs.close()
         channels.append(mine)
         return pid
-    mine.close()
-    for other in channels:  # or nobody would notice that a worker is gone
-        other.close()
-    _work(source, Part(source.info, options, catalogue, index, count), theirs, parent)
-
-
-def _work(source: RecordedSource, part: Part, channel: Channel, parent: int) -> NoReturn:
-    """The worker. Whatever happens to it, the parent reads the file again by itself."""
     code = 1
     try:
+        mine.close()
+        for other in channels:  # or nobody would notice that a worker is gone
+            other.close()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
-        source.mapped = True
-        part.fd = source.fd
-        for block in source.blocks():
-            part.take(block)
-            del block  # its buffer need not outlive it
-            if os.getppid() != parent:
-                raise Lost
-            channel.send(Kind.PROGRESS, pack(source.progress()[0]))
-
-        def show(value: T) -> list[T]:
-            channel.send(Kind.SHOWN, pack(value))
-            return [unpack(data) for data in unpack(channel.receive()[1])]
-
-        channel.send(Kind.DONE, pack(part.finish(show)))
+        _work(source, Part(source.info, options, catalogue, index, count), theirs, parent)
         code = 0
-    except BaseException:
+    except BaseException as error:
         if os.environ.get("TUNNELSCOPE_DEBUG"):
-            raise
+            sys.excepthook(type(error), error, error.__traceback__)
     finally:
-        os._exit(code)
+        os._exit(code)  # whatever happened: what called us is the parent's to finish
+
+
+def _work(source: RecordedSource, part: Part, channel: Channel, parent: int) -> None:
+    """What a worker does. Wherever it fails, the parent reads the file again by itself.
+
+    Raises:
+        Lost: The parent is gone.
+    """
+    source.mapped = True
+    if source.fd is not None:
+        part.leave_in(source.fd)
+    for block in source.blocks():
+        part.take(block)
+        del block  # its buffer need not outlive it
+        if os.getppid() != parent:
+            raise Lost
+        channel.send(Kind.PROGRESS, pack(source.progress()[0]))
+
+    def show(value: T) -> list[T]:
+        channel.send(Kind.SHOWN, pack(value))
+        return [unpack(data) for data in unpack(channel.receive()[1])]
+
+    channel.send(Kind.DONE, pack(part.finish(show)))
 
 
 def _report(channels: list[Channel], progress: Callable[[int], None] | None) -> Report:

@@ -42,6 +42,8 @@ class Finished:
         self.witnesses: list[Card] = []
         """In order of their first packet."""
         self._timed = timed
+        self._told: list[tuple[int, int, int, str, str]] = []
+        """What ``choose_witnesses`` needs of the witnesses."""
         self._numbers: list[Ints] = []
         self._texts: list[str] = []
 
@@ -71,12 +73,24 @@ class Finished:
         self._texts.append(
             "\n".join([line_of(row, self._timed) for row in settled_rows(tracker, flows)])
         )
-        self.proxies.update(map(tracker.proxy, flows.tolist()))
-        told = tracker.witnesses(flows)
-        facts = tracker.facts_of(told)
+        first = flows[np.unique(columns.proxy[flows], return_index=True)[1]]
+        self.proxies.update(map(tracker.proxy, first.tolist()))
+        self._choose(tracker, flows)
+
+    def _choose(self, tracker: Tracker, flows: Ints) -> None:
+        """Add the witnesses among the flows, and let those go that others make needless."""
+        told = dict(zip(flows.tolist(), tracker.told(flows), strict=True))
+        numbers = tracker.table.flows.first_no[flows].tolist()
+        new = dict(zip(numbers, told, strict=True))
+        every = [*self._told, *[(number, *told[flow]) for number, flow in new.items()]]
+        every.sort()
+        kept = set(choose_witnesses(every))
+        self._told = [item for item in every if item[0] in kept]
+        added = [flow for number, flow in new.items() if number in kept]
         # Of a settled flow no record is kept, so nothing of the capture tells on its card.
-        cards = [card(item, OK, CaptureFacts()) for item in facts]
-        self.witnesses = chosen([*self.witnesses, *cards])
+        cards = [card(item, OK, CaptureFacts()) for item in tracker.facts_of(added)]
+        cards += [item for item in self.witnesses if item.number in kept]
+        self.witnesses = sorted(cards, key=lambda item: item.number)
 
 
 def chosen(cards: Sequence[Card]) -> list[Card]:

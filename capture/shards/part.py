@@ -30,6 +30,7 @@ from capture.report.model import Finding, Report, SourceReport
 from capture.report.table import Table, TableRow, table_row
 from capture.report.to_csv import line_of
 from capture.shards.finished import OK, Finished, chosen
+from capture.tracking.payloads import File
 from capture.tracking.table import UNKNOWN, distinct
 from capture.tracking.tracker import MANY_FLOWS, MAX_STRAY_ICMP
 
@@ -110,18 +111,22 @@ class Part(Analysis):
             self.decoder = Decoder(Share(index, count))
         self._index = index
         self._timed = info.times_known
-        self.fd: int | None = None
-        """Descriptor of the file that is read, where payload may be left; None: copy it."""
         self._finished = Finished(self._timed)
+
+    def leave_in(self, fd: int) -> None:
+        """The blocks are parts of a plain file: payload that is kept may stay there."""
+        self.tracker.payload.openings.file = File(fd)
 
     def take(self, block: FrameBlock) -> None:
         """Analyse the next block."""
-        if self.fd is not None and len(block):
-            base = int(block.position[0] - block.offset[0])
-            self.tracker.payload.openings.file = (self.fd, base)
+        file = self.tracker.payload.openings.file
+        if file is not None and len(block):
+            file.show(int(block.position[0] - block.offset[0]), block.data)
         super().take(block)
         if len(self.tracker) >= MANY_FLOWS and self._last_ns is not None:
             self._finished.take(self.tracker, self._last_ns)
+        if file is not None:
+            file.hide()
 
     def finish(self, show: Show) -> Rows:
         """All blocks were taken: judge the share's flows in the light of the others'."""

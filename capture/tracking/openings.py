@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from capture.decode.columns import Segments
 from capture.facts import CLIENT
 from capture.frames import Bytes, Ints
-from capture.tracking.payloads import Copied, Payloads, Spots, joined
+from capture.tracking.payloads import Copied, File, Payloads, Spots, joined
 from capture.tracking.sequence import Analysed
 from capture.tracking.table import FlowTable, distinct
 
@@ -118,9 +118,9 @@ class Openings:
     def __init__(self) -> None:
         self._chunks: list[_Chunk] = []
         self._join_at = MANY_CHUNKS
-        self.file: tuple[int, int] | None = None
-        """Descriptor of the file that blocks are parts of, and where in it the next one's
-        buffer begins; payload is left there. None: it must be copied."""
+        self.file: File | None = None
+        """The file that blocks are parts of, where payload is left; it shows the next one.
+        None: payload must be copied."""
 
     def chunks(self) -> tuple[_Chunk, ...]:
         """All that is kept at this moment; what comes later does not change it."""
@@ -155,8 +155,7 @@ class Openings:
         ends = at + a.length[positions]
         # Reassembled datagrams lie in a buffer of their own, behind the block's bytes.
         if self.file is not None and not segments.data.flags.owndata:
-            fd, base = self.file
-            payloads: Payloads = Spots(fd, at + base, ends - at)
+            payloads: Payloads = Spots(self.file, at + self.file.base, ends - at)
         else:
             payloads = Copied.of(segments.data, at, ends)
         self._chunks.append(_Chunk(columns, payloads))

@@ -57,13 +57,45 @@ class Copied:
         return Copied(list(compress(self._items, stay.tolist())))
 
 
-class Spots:
-    """Places of payload in a file that stays open."""
+class File:
+    """A plain file that stays open, of which a part is in memory.
 
-    __slots__ = ("_at", "_fd", "_size")
+    Args:
+        fd: Its descriptor.
+    """
 
-    def __init__(self, fd: int, at: Ints, size: Ints) -> None:
+    def __init__(self, fd: int) -> None:
         self._fd = fd
+        self.base = 0
+        """Where the part begins in the file."""
+        self._end = 0
+        self._view = memoryview(b"")
+
+    def show(self, base: int, data: Bytes) -> None:
+        """Look into this part until another one is shown."""
+        self._view = memoryview(data.data)
+        self.base, self._end = base, base + len(data)
+
+    def hide(self) -> None:
+        """The part is not in memory any more."""
+        self._view, self._end = memoryview(b""), 0
+
+    def read(self, at: Ints, size: Ints) -> list[bytes]:
+        """Bytes at several places; what the file does not hold any more is missing."""
+        fd, base, end, view, far = self._fd, self.base, self._end, self._view, os.pread
+        return [
+            view[i - base : i - base + n].tobytes() if base <= i < end else far(fd, n, i)
+            for i, n in zip(at.tolist(), size.tolist(), strict=True)
+        ]
+
+
+class Spots:
+    """Places of payload in a file."""
+
+    __slots__ = ("_at", "_file", "_size")
+
+    def __init__(self, file: File, at: Ints, size: Ints) -> None:
+        self._file = file
         self._at = at
         self._size = size
 
@@ -71,22 +103,18 @@ class Spots:
         return len(self._at)
 
     def take(self, which: Ints) -> list[bytes]:
-        """See ``Payloads``; what the file does not hold any more is missing."""
-        fd, read = self._fd, os.pread
-        return [
-            read(fd, size, at)
-            for size, at in zip(self._size[which].tolist(), self._at[which].tolist(), strict=True)
-        ]
+        """See ``Payloads``."""
+        return self._file.read(self._at[which], self._size[which])
 
     def some(self, stay: NDArray[np.bool_]) -> Spots:
         """See ``Payloads``."""
-        return Spots(self._fd, self._at[stay], self._size[stay])
+        return Spots(self._file, self._at[stay], self._size[stay])
 
     @classmethod
     def joined(cls, parts: Sequence[Spots]) -> Spots:
         """Several of one file as one."""
         return cls(
-            parts[0]._fd,
+            parts[0]._file,
             np.concatenate([part._at for part in parts]),
             np.concatenate([part._size for part in parts]),
         )

@@ -6,7 +6,7 @@ It owns all state of the analysis; one thread drives it. See ``table`` (who is w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -207,19 +207,23 @@ class Tracker:
         """Flows of which only a summary is kept, ascending."""
         return np.array(sorted(self._settler.summaries), np.int64)
 
-    def witnesses(self, among: Ints | None = None) -> list[int]:
-        """Settled flows that stand for all, or for these; see ``choose_witnesses``."""
-        flows, columns = self.settled_flows() if among is None else among, self.table.flows
-        summaries = [self._settler.summaries[flow] for flow in flows.tolist()]
+    def witnesses(self) -> list[int]:
+        """Settled flows that stand for all; see ``choose_witnesses``."""
+        flows = self.settled_flows()
         return choose_witnesses(
-            zip(
-                flows.tolist(),
-                (columns.client[flows] >> 16).tolist(),
-                columns.proxy[flows].tolist(),
-                [item.request.authority or item.request.target for item in summaries],
-                [item.hello.sni or "" for item in summaries],
-                strict=True,
-            )
+            (flow, *told) for flow, told in zip(flows.tolist(), self.told(flows), strict=True)
+        )
+
+    def told(self, flows: Ints) -> Iterator[tuple[int, int, str, str]]:
+        """Address number of the client, proxy, target and server name of settled flows."""
+        columns = self.table.flows
+        summaries = [self._settler.summaries[flow] for flow in flows.tolist()]
+        return zip(
+            (columns.client[flows] >> 16).tolist(),
+            columns.proxy[flows].tolist(),
+            [item.request.authority or item.request.target for item in summaries],
+            [item.hello.sni or "" for item in summaries],
+            strict=True,
         )
 
     def summary(self, flow: int) -> Summary | None:

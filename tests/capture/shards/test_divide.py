@@ -176,6 +176,20 @@ def test_a_worker_that_fails_leaves_the_work_to_one_process(
     assert several(everything, 2) is None
 
 
+def test_a_worker_that_cannot_begin_is_no_second_copy_of_us(
+    everything: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Part, "__init__", fail)
+    copies = tmp_path / "copies"
+    assert several(everything, 2) is None
+    with copies.open("a") as stream:
+        stream.write("one\n")
+    assert copies.read_text() == "one\n"
+
+
 def test_a_worker_that_dies_leaves_the_work_to_one_process(
     everything: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
