@@ -161,6 +161,8 @@ def _screen(arguments: argparse.Namespace) -> argparse.Namespace:
             raise UsageError("-r reads a capture, -i and --ssh make one: give one of them")
         if arguments.follow:
             raise UsageError("--follow goes with a file; what -i and --ssh capture is followed")
+        if arguments.other is not None:
+            raise UsageError("--with compares captures that are complete: not with -i and --ssh")
         arguments.settings = _settings(arguments, arguments.file)
         return arguments
     files = [name for name in (arguments.read, *arguments.file) if name is not None]

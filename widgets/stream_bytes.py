@@ -162,6 +162,11 @@ class StreamHexView(StreamBlocks):
         self._pages: LRUCache[tuple[int, int], list[int]] = LRUCache(KEPT_PAGES)
         self._hit: tuple[int, int, int] | None = None
 
+    def show(self, blocks: Blocks, view: PacketView, first_ns: int) -> None:
+        self._pages.clear()
+        self._hit = None
+        super().show(blocks, view, first_ns)
+
     @property
     def bytes_per_row(self) -> int:
         """16 where they fit, else 8, else 4."""

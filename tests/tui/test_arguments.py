@@ -216,3 +216,5 @@ def test_a_second_capture_to_compare_with() -> None:
     assert parse(["--with", "b.pcap", "a.pcap"]).read == "a.pcap"
     with pytest.raises(UsageError, match="needs two captures"):
         parse(["--with", "b.pcap"])
+    with pytest.raises(UsageError, match="not with -i"):
+        parse(["-i", "eth0", "--with", "b.pcap"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from capture.packets import PacketView
 from tests.conversations import client_hello, extension
 from tests.tui.fakes import (
     SECRET,
@@ -21,6 +23,7 @@ from tui.application import TunnelscopeApp
 from tui.engine_bridge import EngineBridge
 from tui.feeds import Feed, FeedFailed
 from tui.footline import Footline
+from tui.screens.base import PaneScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.packet import PacketScreen
 from tui.screens.plots import PlotScreen
@@ -32,12 +35,16 @@ from widgets.plot import PlotView
 from widgets.stream_bytes import StreamHexView, StreamSizesView
 from widgets.stream_text import StreamTextView
 
+S = TypeVar("S", bound=PaneScreen)
 
-async def opened(user: User, key: str, kind: type) -> object:
+
+async def opened(user: User, key: str, kind: type[S]) -> S:
     await user.press(key)
     await user.until(lambda: isinstance(user.app.screen, kind))
     await user.pilot.pause(0.05)
-    return user.app.screen
+    screen = user.app.screen
+    assert isinstance(screen, kind)
+    return screen
 
 
 def said(user: User) -> str:
@@ -116,7 +123,6 @@ async def test_copying_a_line() -> None:
 async def test_saving_text_and_bytes(tmp_path: Path, with_secrets: bool) -> None:
     async with using(loaded_app()) as user:
         screen = await opened(user, "r", StreamScreen)
-        assert isinstance(screen, StreamScreen)
         from threading import Event
 
         from tui.screens.write_file import Choice
@@ -254,6 +260,28 @@ async def test_a_second_capture_named_on_the_command_line() -> None:
         await user.press("q")
         await user.pilot.pause(0.2)
         assert user.app.screen is user.screen
+
+
+async def test_marked_tunnels_are_the_ones_compared() -> None:
+    async with using(loaded_app()) as user:
+        user.tunnels().mark(2)
+        screen = await opened(user, "d", CompareScreen)
+        assert (screen._flow.uid, screen._choices[0].uid) == (1, 2)
+
+
+async def test_what_was_said_since_is_read_again() -> None:
+    async with using(loaded_app()) as user:
+        screen = await opened(user, "r", StreamScreen)
+        lines = len(screen._text.lines)
+        newest = user.screen._snapshot
+        assert newest is not None
+        rows = newest.packets.rows.copy()
+        rows["flow"][rows["flow"] == 2] = 1
+        screen._newest = lambda: PacketView(rows)
+        await user.press("down", "v", "f5")
+        assert len(screen._text.lines) > lines
+        assert screen.query_one(StreamHexView).row_count() > 100
+        assert screen.query_one(StreamHexView).place == (0, 0)
 
 
 async def test_without_a_tunnel_nothing_opens() -> None:

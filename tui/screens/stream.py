@@ -21,7 +21,7 @@ from capture.report.model import FlowReport
 from capture.stream.assembly import assemble
 from capture.stream.finding import BytesFinder, needle_of
 from capture.stream.layout import blocks_of
-from capture.stream.reading import StreamReader
+from capture.stream.reading import Chunk, StreamReader
 from capture.stream.saving import stream_bytes, stream_lines
 from capture.stream.text import StreamText
 from capture.units import octets, size
@@ -65,6 +65,8 @@ class StreamScreen(PaneScreen):
                 id="stream.previous-turn"),
         Binding("s", "save", "Save", id="stream.save", tooltip="The bytes or the text to a file"),
         Binding("y", "copy", "Copy line", show=False, id="stream.copy"),
+        Binding("f5", "reload", "Read again", show=False, id="stream.reload",
+                tooltip="With what was said since"),
         Binding("escape,q,r", "back", "Back", id="stream.back"),
     ]  # fmt: skip
 
@@ -76,6 +78,7 @@ class StreamScreen(PaneScreen):
         *,
         glyphs: Glyphs,
         open_packet: Callable[[int], None],
+        newest: Callable[[], PacketView] | None = None,
     ) -> None:
         """Prepare the screen.
 
@@ -85,9 +88,11 @@ class StreamScreen(PaneScreen):
             flow: The tunnel to follow.
             glyphs: Signs to draw with.
             open_packet: Shows a packet (1-based number) in full.
+            newest: Gives the packet index as it is by now; None where it does not grow.
         """
         super().__init__()
         self._bridge = bridge
+        self._newest = newest
         self._view = view
         self._flow = flow
         self._glyphs = glyphs
@@ -109,6 +114,10 @@ class StreamScreen(PaneScreen):
         self._sizes_view = StreamSizesView(glyphs=glyphs, id="stream-sizes")
         self._footline = Footline(ascii_only=ascii_only, id="footline")
         self._find_line = FindLine(placeholder="text, or bytes as 16 03 01", id="find")
+
+    def _read(self, side: int, start: int, end: int) -> list[Chunk]:
+        """Bytes for the hex view, by whatever reader there is now."""
+        return self._reader.read(side, start, end)
 
     def _read_by(self, *, masked: bool) -> StreamReader:
         view = self._view
@@ -394,6 +403,23 @@ class StreamScreen(PaneScreen):
             return
         self.app.copy_to_clipboard(line.text)
         self.tell(f"copied: {printable(line.text, 200)}")
+
+    def action_reload(self) -> None:
+        """Put the streams together anew: an open tunnel goes on while it is looked at."""
+        place = self._current.place
+        if self._newest is not None:
+            self._view = self._newest()
+        self._reader = self._read_by(masked=True)
+        self._text = StreamText(self._reader, self._view)
+        self._finder = None
+        self._wanted = max(self._wanted, AHEAD)
+        self._load()
+        for view, merged in ((self._hex_view, True), (self._sizes_view, False)):
+            blocks = blocks_of(self._reader.assembly, self._side, merged=merged)
+            view.show(blocks, self._view, self._reader.assembly.first_ns)
+        self._entitle()
+        if place is not None:
+            self.call_after_refresh(self._current.go_to_offset, *place)
 
     def action_back(self) -> None:
         """Stop what is under way; when nothing is, leave."""

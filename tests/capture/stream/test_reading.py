@@ -66,7 +66,12 @@ def test_short_turns_are_fetched_in_batches() -> None:
     calls: list[int] = []
     reader = reader_of(*[(side, b"abc") for _ in range(40) for side in (CLIENT, PROXY)])
     fetch = reader._fetch
-    reader._fetch = lambda number: (calls.append(number), fetch(number))[1]
+
+    def counted(number: int) -> bytes:
+        calls.append(number)
+        return fetch(number)
+
+    reader._fetch = counted
     for at in range(40):
         for side in (CLIENT, PROXY):
             assert reader.raw(side, 3 * at, 3 * at + 3) == [Chunk(3 * at, b"abc")]

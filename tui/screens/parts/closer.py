@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
+from capture.packets import EMPTY
 from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class CloserPart(MainPart):
             flow,
             glyphs=self._glyphs,
             open_packet=self.open_packet,
+            newest=lambda: self._snapshot.packets if self._snapshot is not None else EMPTY,
         )
         self.app.push_screen(screen)
 
@@ -89,30 +91,33 @@ class CloserPart(MainPart):
 
     def compare_with(self, path: str) -> None:
         """Compare the selected tunnel: with one of another capture file, or (no path) with
-        the marked one of this capture, else with the one that fits best."""
+        the marked one of this capture, else with the one that fits best. Where two others are
+        marked, these are compared."""
         from tui.screens.compare import Capture, CompareScreen
 
         flow, snapshot = self._chosen(), self._snapshot
         if flow is None or snapshot is None:
             return
+        marked = self._marked_flows()
+        if len(marked) > 1 and flow not in marked and not path:
+            flow, *marked = marked
+        partner = next((other for other in marked if other.uid != flow.uid), None)
         app = self.app
-        title = getattr(app, "capture_title", "")
         screen = CompareScreen(
-            Capture(self._bridge, snapshot, title),
+            Capture(self._bridge, snapshot, getattr(app, "capture_title", "")),
             flow,
-            self._marked_partner(flow),
+            partner,
             glyphs=self._glyphs,
             opener=getattr(app, "opener", None),
             other=path,
         )
         app.push_screen(screen)
 
-    def _marked_partner(self, flow: FlowReport) -> FlowReport | None:
-        """The first marked tunnel that is not the selected one."""
-        marked: frozenset[int] = getattr(self._tunnels, "marked", frozenset())
+    def _marked_flows(self) -> list[FlowReport]:
+        """The marked tunnels, in their order."""
+        marked = self._tunnels.marked
         flows = self._snapshot.report.flows if self._snapshot is not None else ()
-        found = (other for other in flows if other.uid in marked and other.uid != flow.uid)
-        return next(found, None)
+        return [flow for flow in flows if flow.uid in marked] if marked else []
 
     def _fetch(self, number: int) -> bytes:
         """A frame's bytes by its 1-based number; raises ``LookupError``."""
