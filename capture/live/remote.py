@@ -6,7 +6,9 @@ single-quoted words and is never part of a command.
 
 tcpdump ends with a broken pipe only when it has a packet to write, which may be never. So
 the script watches its standard input: its end is the end of the connection, or of us, and
-then tcpdump is told to go. A line that comes asks for the counters of dropped packets.
+then tcpdump is told to go. A line that comes asks for the counters of dropped packets. (Where
+sudo allows tcpdump and no shell, root's tcpdump cannot be told, and ends at the next packet
+that passes its filter.)
 """
 
 from __future__ import annotations

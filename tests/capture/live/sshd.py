@@ -30,6 +30,10 @@ _MISSING = [
 needs_sshd = pytest.mark.skipif(bool(_MISSING), reason=f"needs {', '.join(_MISSING)}")
 
 
+_SEPARATION = Path("/run/sshd")
+"""sshd wants an empty directory for its part without rights; Debian has it while a server runs."""
+
+
 @dataclass
 class Server:
     """A running server."""
@@ -77,7 +81,8 @@ def running(directory: Path) -> Iterator[Server]:
         f"Host *\n  Port {port}\n  IdentityFile {directory}/user\n  IdentitiesOnly yes\n"
         f"  UserKnownHostsFile {directory}/known\n  StrictHostKeyChecking yes\n"
     )
-    Path("/run/sshd").mkdir(exist_ok=True)
+    made = not _SEPARATION.exists()
+    _SEPARATION.mkdir(exist_ok=True)
     process = subprocess.Popen([str(SSHD), "-D", "-e", "-f", str(server)], stderr=subprocess.PIPE)
     try:
         _await(port, process)
@@ -88,6 +93,9 @@ def running(directory: Path) -> Iterator[Server]:
                 os.kill(child, 9)
         process.kill()
         process.communicate()
+        if made:
+            with contextlib.suppress(OSError):
+                _SEPARATION.rmdir()
 
 
 def _free_port() -> int:
