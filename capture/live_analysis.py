@@ -163,7 +163,7 @@ class LiveAnalysis(Analysis):
         table, attention = self.tracker.table, self._attention
         excess = len(self.tracker) - int(bounds.SPARED * self._max_flows)
         settled = self.tracker.settled_flows()
-        attention.rank[settled] = 0
+        attention.rank[settled] = 0  # also of those settled since the last look
         gone = bounds.least_worth(table, attention, excess, self.clock_ns)
         listed = np.zeros(table.count, np.bool_)
         listed[list(self._judged)] = True
@@ -266,6 +266,7 @@ class LiveAnalysis(Analysis):
         """Look at flows, the most pressing first; all that matter when ``final``."""
         self._ended = final
         self._attention.grow()
+        self._leave_settled()
         self._reconsider(capture)
         candidates = self._candidates(capture)
         if final:
@@ -282,6 +283,16 @@ class LiveAnalysis(Analysis):
                 break
         self.behind = len(flows) - done
         self._late = self.behind > 0 or bool((self._attention.changed() & candidates).any())
+
+    def _leave_settled(self) -> None:
+        """Flows that were settled since they were judged are healthy and looked at no more."""
+        settled = self.tracker.settled_flows()
+        self._attention.rank[settled] = 0
+        for flow in self._judged.keys() & set(settled.tolist()):
+            item = self._judged.pop(flow)
+            self._facts_by_id.pop(item.facts.id, None)
+            self._restate.discard(flow)
+            self._cards_made.pop(flow, None)
 
     def _look_at(self, flows: list[int], capture: CaptureFacts) -> None:
         until: list[int | None] = []

@@ -20,6 +20,7 @@ from tests.capture.decode.building import block_of
 from tests.capture.live_feed import CATALOGUE, Watch, only, rules, together
 from tests.capture.tracking.building import HANDSHAKE, START_NS, captures, story
 
+WHOLE = AnalysisOptions(keep_packets=True)
 SILENT = "0 c S 0 0 mss=1460"
 REFUSED = SILENT + "\n1 p RA 0 1"
 ASKED = (
@@ -268,6 +269,17 @@ def test_payload_of_flows_that_are_over_is_let_go_and_their_reports_stay(
     ]
 
 
+def test_tunnels_that_are_settled_meanwhile_are_listed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("capture.tracking.tracker.MANY_FLOWS", 1)
+    path = next(path for path in captures() if path.name == "tour.pcapng")
+    options = AnalysisOptions()
+    whole, bits = _read(path, Analysis, 1 << 30, options), _read(path, LiveAnalysis, 40, options)
+    assert [flow.uid for flow in bits.flows] == [flow.uid for flow in whole.flows]
+    assert [flow.verdict for flow in bits.flows] == [flow.verdict for flow in whole.flows]
+
+
 def test_addresses_of_flows_that_went_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("capture.bounds.ADDRESSES", 8)
     frames = []
@@ -323,9 +335,9 @@ def _plain(flow: FlowReport) -> FlowReport:
     return replace(flow, id=0, rev=0)
 
 
-def _read(path: Path, kind: type[Analysis], size: int) -> Report:
+def _read(path: Path, kind: type[Analysis], size: int, options: AnalysisOptions = WHOLE) -> Report:
     source = open_source(str(path))
-    analysis = kind(source.info, AnalysisOptions(keep_packets=True), CATALOGUE)
+    analysis = kind(source.info, options, CATALOGUE)
     for block in source.blocks():
         for turn, start in enumerate(range(0, len(block), size)):
             part = _part(block, slice(start, start + size))
