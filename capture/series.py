@@ -22,6 +22,7 @@ from capture.packets import (
     SPURIOUS_RETRANSMISSION,
     PacketView,
 )
+from capture.stream.assembly import unwrapped
 
 __all__ = ["Points", "Sequence", "round_trips", "sequence", "throughput", "window"]
 
@@ -68,7 +69,7 @@ def sequence(view: PacketView, rows: Ints, side: int) -> Sequence:
     late = ~again & (analysis & OUT_OF_ORDER != 0)
     x = _seconds(view, rows, data)
     acks = _acks(view, rows, side)
-    acked = np.maximum.accumulate(_unwrapped(view.rows["ack"][acks]) - 1)
+    acked = np.maximum.accumulate(unwrapped(view.rows["ack"][acks]) - 1)
     return Sequence(
         sent=_points(x, ends, data, ~again & ~late),
         resent=_points(x, ends, data, again),
@@ -113,7 +114,7 @@ def round_trips(view: PacketView, rows: Ints, side: int) -> Points:
     clean = view.rows["analysis"][data] & (RESENT | OUT_OF_ORDER) == 0
     numbers, first, times = np.unique(ends, return_index=True, return_counts=True)
     once = (times == 1) & clean[first]
-    acked, first_ack = np.unique(_unwrapped(view.rows["ack"][acks]), return_index=True)
+    acked, first_ack = np.unique(unwrapped(view.rows["ack"][acks]), return_index=True)
     at = np.searchsorted(numbers, acked)
     inside = at < len(numbers)
     at[~inside] = 0
@@ -160,7 +161,7 @@ def _acks(view: PacketView, rows: Ints, side: int) -> Ints:
 
 def _ends(view: PacketView, data: Ints) -> Ints:
     """Offset behind the last byte of each segment, from 0."""
-    ends: Ints = _unwrapped(view.rows["seq"][data]) + view.rows["length"][data]
+    ends: Ints = unwrapped(view.rows["seq"][data]) + view.rows["length"][data]
     ends -= view.rows["flags"][data] & SYN == 0
     return ends
 
@@ -172,12 +173,3 @@ def _seconds(view: PacketView, rows: Ints, chosen: Ints) -> Floats:
     # A clock that was set back must not make a plot go back.
     ordered: Floats = np.maximum.accumulate(np.maximum(times, 0)) / 1e9
     return ordered
-
-
-def _unwrapped(seq: NDArray[np.uint32]) -> Ints:
-    """Sequence numbers that go on beyond 4 GiB, from those that begin anew there."""
-    wide = seq.astype(np.int64)
-    steps = wide - np.concatenate(([0], wide[:-1]))[: len(wide)]
-    steps = (steps + (1 << 31)) % (1 << 32) - (1 << 31)
-    unwrapped: Ints = np.cumsum(steps)
-    return unwrapped

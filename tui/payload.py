@@ -11,6 +11,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from capture.protocols.text import printable
+from capture.protocols.tls_names import alert_name
+from capture.stream.handshakes import HANDSHAKE_NAMES, RECORD_NAMES
+from capture.stream.items import record_length
+from tui.handshake_fields import handshake_fields
 from widgets.packet_detail import LayerField
 
 __all__ = ["payload_layers"]
@@ -25,30 +29,6 @@ _START: Final = re.compile(
 """A request line (RFC 9112 section 3) or a status line (section 4)."""
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 
-_RECORDS: Final = {
-    20: "ChangeCipherSpec",
-    21: "Alert",
-    22: "Handshake",
-    23: "ApplicationData",
-    24: "Heartbeat",
-}
-"""TLS content types (RFC 8446 section 5.1, RFC 6520)."""
-_HANDSHAKES: Final = {
-    0: "HelloRequest",
-    1: "ClientHello",
-    2: "ServerHello",
-    4: "NewSessionTicket",
-    8: "EncryptedExtensions",
-    11: "Certificate",
-    12: "ServerKeyExchange",
-    13: "CertificateRequest",
-    14: "ServerHelloDone",
-    15: "CertificateVerify",
-    16: "ClientKeyExchange",
-    20: "Finished",
-    22: "CertificateStatus",
-}
-"""Handshake types (RFC 8446 section 4, RFC 5246 section 7.4)."""
 _VERSIONS: Final = {
     0x0300: "SSL 3.0",
     0x0301: "TLS 1.0",
@@ -56,8 +36,6 @@ _VERSIONS: Final = {
     0x0303: "TLS 1.2",
     0x0304: "TLS 1.3",
 }
-_MAX_RECORD: Final = (1 << 14) + 2048
-"""Longest protected record (RFC 5246 section 6.2.3)."""
 _CLEAR_MESSAGES: Final = (1, 2, 11, 12, 13, 14, 16, 22)
 """Handshake types that travel in clear and may go on in the next record."""
 _MAX_MESSAGE: Final = 1 << 16
@@ -75,7 +53,7 @@ def payload_layers(payload: bytes, start: int) -> Iterator[LayerField]:
         return
     if _START.match(payload):
         yield from _http(payload, start)
-    elif _is_record(payload, 0):
+    elif record_length(payload) is not None:
         yield from _tls(payload, start)
     else:
         yield _data(payload, 0, start)
@@ -112,24 +90,12 @@ def _http(payload: bytes, start: int) -> Iterator[LayerField]:
         yield _data(payload, head_end, start)
 
 
-def _is_record(payload: bytes, at: int) -> bool:
-    """Whether a TLS record header can begin here (RFC 8446 section 5.1)."""
-    header = payload[at : at + 5]
-    return (
-        len(header) == 5
-        and header[0] in _RECORDS
-        and header[1] == 3
-        and header[2] <= 4
-        and int.from_bytes(header[3:5]) <= _MAX_RECORD
-    )
-
-
 def _tls(payload: bytes, start: int) -> Iterator[LayerField]:
     at = 0
     for _ in range(MAX_RECORDS):
-        if not _is_record(payload, at):
+        length = record_length(payload, at)
+        if length is None:
             break
-        length = int.from_bytes(payload[at + 3 : at + 5])
         end = min(len(payload), at + 5 + length)
         yield _record(payload, at, end, length, start)
         at = end
@@ -141,14 +107,14 @@ def _record(payload: bytes, at: int, end: int, length: int, start: int) -> Layer
     kind = payload[at]
     version = int.from_bytes(payload[at + 1 : at + 3])
     fields = [
-        LayerField("type", f"{_RECORDS[kind]} ({kind})", start + at, start + at + 1),
+        LayerField("type", f"{RECORD_NAMES[kind]} ({kind})", start + at, start + at + 1),
         LayerField(
             "version", _VERSIONS.get(version, f"{version:#06x}"), start + at + 1, start + at + 3
         ),
         LayerField("length", str(length), start + at + 3, start + at + 5),
     ]
     body = payload[at + 5 : end]
-    words = [_RECORDS[kind]]
+    words = [RECORD_NAMES[kind]]
     if kind == 22:
         messages = _handshakes(body, start + at + 5)
         fields += messages
@@ -166,7 +132,7 @@ def _alert(body: bytes) -> str:
     if len(body) != 2:
         return "encrypted"
     level = {1: "warning", 2: "fatal"}.get(body[0], str(body[0]))
-    return f"{level} {body[1]}"
+    return f"{level} {alert_name(body[1])}"
 
 
 def _handshakes(body: bytes, start: int) -> list[LayerField]:
@@ -176,13 +142,14 @@ def _handshakes(body: bytes, start: int) -> list[LayerField]:
     while at + 4 <= len(body) and len(found) < MAX_RECORDS:
         kind, length = body[at], int.from_bytes(body[at + 1 : at + 4])
         whole = at + 4 + length <= len(body)
-        if not (kind in _HANDSHAKES and whole) and not (
+        if not (kind in HANDSHAKE_NAMES and whole) and not (
             kind in _CLEAR_MESSAGES and length <= _MAX_MESSAGE
         ):
             break
         end = min(len(body), at + 4 + length)
-        name = _HANDSHAKES[kind]
-        found.append(LayerField(name, f"{length} bytes", start + at, start + end))
+        name = HANDSHAKE_NAMES[kind]
+        fields = handshake_fields(body[at:end], start + at)
+        found.append(LayerField(name, f"{length} bytes", start + at, start + end, fields))
         at += 4 + length
     if not found and body:
         found.append(

@@ -15,6 +15,7 @@ from capture.protocols.events import Certificate, ClientHello, ServerHello
 from capture.protocols.text import printable
 
 __all__ = [
+    "GREASE",
     "HELLO_RETRY",
     "extensions",
     "parse_certificates",
@@ -29,7 +30,7 @@ MAX_LIST: Final = 600
 """Bytes read of a list or a name; clients send 200 ciphers at the most."""
 MAX_SHARES: Final = 32
 
-_GREASE: Final = frozenset(value << 8 | value for value in range(0x0A, 0x100, 0x10))
+GREASE: Final = frozenset(value << 8 | value for value in range(0x0A, 0x100, 0x10))
 """RFC 8701 section 2."""
 HELLO_RETRY: Final = bytes.fromhex(
     "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c"
@@ -203,7 +204,7 @@ def _numbers(data: bytes) -> tuple[int, ...]:
     """A list of 16-bit numbers without GREASE; clients repeat theirs word for word."""
     count = len(data) // 2
     numbers = struct.unpack_from(f">{count}H", data)
-    return tuple([number for number in numbers if number not in _GREASE])
+    return tuple([number for number in numbers if number not in GREASE])
 
 
 @lru_cache(maxsize=1024)
@@ -227,7 +228,7 @@ def _protocols(body: bytes) -> tuple[str, ...]:
         if len(name) < body[at]:
             break
         at += 1 + len(name)
-        if len(name) != 2 or int.from_bytes(name, "big") not in _GREASE:
+        if len(name) != 2 or int.from_bytes(name, "big") not in GREASE:
             names.append(printable(name, 40))
     return tuple(names)
 
@@ -239,6 +240,6 @@ def _shares(body: bytes) -> tuple[int, ...]:
     while at + 4 <= len(body) and len(groups) < MAX_SHARES:
         group, length = _PAIR.unpack_from(body, at)
         at += 4 + length
-        if group not in _GREASE:
+        if group not in GREASE:
             groups.append(group)
     return tuple(groups)

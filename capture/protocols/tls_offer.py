@@ -13,13 +13,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from capture.protocols.events import ClientHello, ServerHello
-from capture.protocols.tls_hello import parse_client_hello, parse_server_hello
+from capture.protocols.tls_hello import GREASE, parse_client_hello, parse_server_hello
 from capture.record import record
 
 __all__ = ["ClientOffer", "ServerChoice", "read_client", "read_server"]
-
-GREASE: Final = frozenset(value << 8 | value for value in range(0x0A, 0x100, 0x10))
-"""RFC 8701 section 2."""
 
 _GROUPS, _FORMATS, _SIGNATURES, _ALPN = 10, 11, 13, 16
 _TICKET, _EARLY_DATA, _PSK_MODES, _KEY_SHARE = 35, 42, 45, 51

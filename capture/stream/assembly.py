@@ -18,7 +18,7 @@ from capture.decode.columns import ACK, FIN, RST, SYN
 from capture.facts import CLIENT, PROXY
 from capture.packets import DUPLICATE, KEEP_ALIVE, PacketView
 
-__all__ = ["Assembly", "Pieces", "Turns", "assemble"]
+__all__ = ["Assembly", "Pieces", "Turns", "assemble", "unwrapped"]
 
 MAX_JUMP: Final = 1 << 30
 """A segment further ahead than any window (RFC 7323 section 2.3) is none of this stream."""
@@ -91,7 +91,7 @@ def _pieces(view: PacketView, rows: Ints, side: int) -> Pieces:
     table = view.rows
     own = rows[(table["sender"][rows] == side) & (table["analysis"][rows] & DUPLICATE == 0)]
     flags = table["flags"][own]
-    seq = _unwrapped(table["seq"][own])
+    seq = unwrapped(table["seq"][own])
     opened = bool((flags & SYN != 0).any())
     # A keep-alive repeats a byte that may never have been the stream's; an RST's payload
     # explains the reset (RFC 9293 section 3.5.3).
@@ -109,7 +109,7 @@ def _pieces(view: PacketView, rows: Ints, side: int) -> Pieces:
     return Pieces(*pieces, total)
 
 
-def _unwrapped(seq: NDArray[np.uint32]) -> Ints:
+def unwrapped(seq: NDArray[np.uint32]) -> Ints:
     """Sequence numbers that go on beyond 4 GiB, from those that begin anew there."""
     if not len(seq):
         return np.zeros(0, np.int64)
@@ -206,7 +206,7 @@ def _acknowledged(
     ]
     if not len(theirs):
         return 0
-    highest = int(_unwrapped(table["ack"][theirs]).max()) - base
+    highest = int(unwrapped(table["ack"][theirs]).max()) - base
     highest -= bool((flags & FIN).any())  # a FIN takes a number of its own
     return highest if last < highest <= last + MAX_JUMP else 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["HANDSHAKE_NAMES", "Handshakes", "Message"]
+__all__ = ["HANDSHAKE_NAMES", "RECORD_NAMES", "Handshakes", "Message"]
 
 HANDSHAKE_NAMES: Final = {
     0: "HelloRequest", 1: "ClientHello", 2: "ServerHello", 3: "HelloVerifyRequest",
@@ -15,6 +15,15 @@ HANDSHAKE_NAMES: Final = {
     25: "CompressedCertificate",
 }  # fmt: skip
 """Handshake types (IANA's registry)."""
+
+RECORD_NAMES: Final = {
+    20: "ChangeCipherSpec",
+    21: "Alert",
+    22: "Handshake",
+    23: "ApplicationData",
+    24: "Heartbeat",
+}
+"""TLS content types (RFC 8446 section 5.1, RFC 6520)."""
 
 CLIENT_HELLO: Final = 1
 SERVER_HELLO: Final = 2

@@ -14,14 +14,12 @@ from typing import Final, NamedTuple
 
 from capture.facts import CLIENT
 from capture.protocols.http1 import head_end, parse_request, parse_response
+from capture.protocols.tls import APPLICATION_DATA, MAX_RECORD
 
-__all__ = ["Item", "ItemKind", "Requests", "SideParser", "record_length"]
+__all__ = ["APPLICATION_DATA", "Item", "ItemKind", "Requests", "SideParser", "record_length"]
 
 MAX_HEAD: Final = 64 << 10
 """No proxy takes longer heads."""
-MAX_RECORD: Final = (1 << 14) + 2048
-"""Longest protected record (RFC 5246 section 6.2.3)."""
-APPLICATION_DATA: Final = 23
 
 _START: Final = re.compile(
     rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} +[^\s]{1,8000} +HTTP/\d|HTTP/\d(?:\.\d)? +\d{3}\b)"

@@ -19,7 +19,7 @@ from capture.protocols.tls_hello import (
     parse_server_hello,
 )
 from capture.protocols.tls_names import alert_name
-from capture.stream.handshakes import Handshakes, Message
+from capture.stream.handshakes import RECORD_NAMES, Handshakes, Message
 from capture.stream.items import APPLICATION_DATA, Item, ItemKind, Requests, SideParser
 from capture.stream.reading import StreamReader
 from capture.telling import client_hello_text, server_hello_text
@@ -39,15 +39,6 @@ MAX_TEXT: Final = 4_000
 """Characters of a line."""
 SAMPLE: Final = 1_024
 """Bytes by which text is told from the rest."""
-
-RECORD_NAMES: Final = {
-    20: "ChangeCipherSpec",
-    21: "Alert",
-    22: "Handshake",
-    23: "ApplicationData",
-    24: "Heartbeat",
-}
-"""TLS content types (RFC 8446 section 5.1, RFC 6520)."""
 
 _CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\r\x1b")) + b"\x7f"
 _ALERT: Final = 21

@@ -89,7 +89,7 @@ async def test_a_line_leads_to_its_packet() -> None:
         await user.press("q", "v", "enter")
         assert isinstance(user.app.screen, PacketScreen)
         await user.press("q")
-        assert user.app.screen is screen
+        assert screen.is_current
 
 
 async def test_searching_the_text_and_the_bytes() -> None:

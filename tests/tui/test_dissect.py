@@ -137,7 +137,7 @@ def test_tls_records() -> None:
     part = b"\x17\x03\x03\x40\x00" + bytes(10)
     records = layers_of(hello + alert + part)
     assert [record.value for record in records] == [
-        "ClientHello", "Alert fatal 48", "ApplicationData (16374 bytes more to come)",
+        "ClientHello", "Alert fatal unknown_ca", "ApplicationData (16374 bytes more to come)",
     ]  # fmt: skip
     assert field(records, "TLS", "ClientHello").value == "4 bytes"
     assert (records[1].start, records[1].end) == (113, 120)
