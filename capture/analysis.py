@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ from capture.packet_index import PacketIndex
 from capture.report.build import flow_report
 from capture.report.model import Finding, FlowReport, Report, SourceReport, Warning
 from capture.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from capture.flow_ends import FlowEnds
 
 BATCH: Final = 1024
 """Flows whose facts are gathered at once."""
@@ -192,6 +195,18 @@ class Analysis:
     def facts(self) -> dict[int, FlowFacts]:
         """Facts of the flows in the last report, by ``FlowFacts.id``."""
         return {item.facts.id: item.facts for item in self._judged.values()}
+
+    def ends(self) -> FlowEnds:
+        """Client and server of every flow there is now."""
+        from capture.flow_ends import FlowEnds
+
+        flows, count = self.tracker.table.flows, len(self.tracker)
+        return FlowEnds(
+            flows.uid[:count].astype(np.int64),
+            flows.client[:count].copy(),
+            flows.proxy[:count].copy(),
+            self._address_text,
+        )
 
     def judged(self) -> dict[int, JudgedFlow]:
         """What the last report was made of, by flow; do not change."""

@@ -153,12 +153,13 @@ class Engine(threading.Thread):
         from capture.packets import EMPTY
         from capture.snapshot import Snapshot
 
-        report, facts, packets = None, {}, EMPTY
+        report, facts, packets, ends = None, {}, EMPTY, None
         try:
             if analysis is not None:
                 report = analysis.report(final=finished)
                 facts = analysis.facts()
                 packets = analysis.index.view() if analysis.index else EMPTY
+                ends = analysis.ends()
         except Exception as problem:
             error = error or _words(problem)
         if report is None:  # what was shown before is still true
@@ -174,6 +175,7 @@ class Engine(threading.Thread):
             bytes_total=total,
             finished=finished,
             error=error,
+            ends=ends,
             capturing=self._capturing(analysis),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from capture.facts import FlowFacts
+from capture.flow_ends import FlowEnds
 from capture.packets import EMPTY, PacketView
 from capture.report.model import Report
 
@@ -81,5 +82,7 @@ class Snapshot:
     """One line, when the source could not be read at all."""
     capturing: Capturing | None = None
     """Live sources only."""
+    ends: FlowEnds | None = None
+    """Ends of all TCP flows, also of those that are not reported."""
     clock: ReplayClock | None = None
     """Where a capture is replayed: the state shown is that at this clock."""

@@ -10,9 +10,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.facts import FlowFacts
+from capture.facts import Endpoint, FlowFacts
 from capture.filtering.fields import ColumnField, EndField, MessageField, TunnelField
+from capture.filtering.kinds import Kind
 from capture.filtering.selecting import Bools, Material
+from capture.flow_ends import FlowEnds
+from capture.frames import Ints
 from capture.report.model import FlowReport
 
 __all__ = ["All", "AnyOf", "Column", "Condition", "End", "Inverted", "Message", "Tunnel"]
@@ -242,10 +245,34 @@ class End(Condition):
         return value is not None and bool(self.check(value))
 
     def packets(self, material: Material) -> Bools:
-        client, proxy = self._sent_by(material)
-        found: Bools = np.where(
-            material.from_client, material.of_packets(client), material.of_packets(proxy)
-        )
+        client, proxy = (material.by_flow(sent, False) for sent in self._sent_by(material))
+        places, ends = material.strangers, material.ends
+        if len(places) and ends is not None:
+            uids = ends.uids[places]
+            client[uids], proxy[uids] = self._sent_by_strangers(ends, places)
+        found: Bools = np.where(material.from_client, client[material.flow], proxy[material.flow])
+        return found
+
+    def _sent_by_strangers(self, ends: FlowEnds, places: Ints) -> tuple[Bools, Bools]:
+        """The same as ``_sent_by`` of flows that are no tunnels, by columns."""
+        client, server = self._of_ends(ends, ends.client[places], ends.proxy[places])
+        if self.field.ends == ("src",):
+            return client, server
+        if self.field.ends == ("dst",):
+            return server, client
+        either: Bools = (client & server) if self.every else (client | server)
+        return either, either
+
+    def _of_ends(self, ends: FlowEnds, *sides: Ints) -> list[Bools]:
+        """Which ends have the value, in each column of ends."""
+        found: list[Bools] = []
+        for side in sides:
+            if self.field.kind is Kind.NUMBER:
+                found.append(np.asarray(self.check(ends.ports(side)), np.bool_))
+            else:
+                hosts, which = ends.hosts(side)
+                held = [self._is(self.field.of(Endpoint(host, 0))) for host in hosts]
+                found.append(np.array(held, np.bool_)[which])
         return found
 
 

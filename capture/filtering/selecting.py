@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.facts import CLIENT, FlowFacts
+from capture.flow_ends import FlowEnds
 from capture.packets import EMPTY, PacketView
 from capture.report.model import FlowReport
 
@@ -62,6 +63,7 @@ class Material:
         facts: Facts of the flows by uid.
         packets: The packet index; empty where packets are not kept.
         first_ns: Time of the capture's first packet; None: that of the index.
+        ends: Ends of all flows; None: only those of the reported flows are known.
         before: The material of the snapshot before. What is known of flows that are the same
             objects is taken from there.
     """
@@ -73,11 +75,13 @@ class Material:
         packets: PacketView = EMPTY,
         *,
         first_ns: int | None = None,
+        ends: FlowEnds | None = None,
         before: Material | None = None,
     ) -> None:
         self.flows = flows
         self.facts = facts
         self.packets = packets
+        self.ends = ends
         self._first_ns = first_ns
         self.known: dict[object, Any] = {}
         """What conditions have found out, for the snapshot after."""
@@ -154,6 +158,18 @@ class Material:
     def of_packets(self, tunnels: Bools) -> Bools:
         """Packets whose tunnel is one of these; shape (packets,)."""
         return self.by_flow(tunnels, False)[self.flow]
+
+    @cached_property
+    def strangers(self) -> NDArray[np.int64]:
+        """Places in ``ends`` of the flows that have packets here and are no tunnels."""
+        if self.ends is None:
+            return np.zeros(0, np.int64)
+        there = np.zeros(self._size, np.bool_)
+        there[self.flow] = True
+        there[self.uids] = False
+        inside = self.ends.uids < self._size
+        inside[inside] = there[self.ends.uids[inside]]
+        return np.flatnonzero(inside)
 
     def by_flow(self, values: Any, missing: Any) -> NDArray[Any]:
         """Values of the tunnels as a table by flow number."""

@@ -61,4 +61,4 @@ def read(path: Path) -> Snapshot:
 
 def material_of(snapshot: Snapshot) -> Material:
     flows = tuple(snapshot.report.flows)
-    return Material(flows, snapshot.facts, snapshot.packets)
+    return Material(flows, snapshot.facts, snapshot.packets, ends=snapshot.ends)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from capture.decode.columns import IcmpError
 from capture.filtering import Material, compile_filter
 from capture.filtering.registry import FIELDS
+from capture.flow_ends import FlowEnds
 from capture.packets import EMPTY, PacketView
 from capture.report.model import Attempt
 from tests.capture.filtering.build import found, material, packets, tunnels
@@ -141,6 +142,31 @@ def test_several_requests_are_several_values() -> None:
     assert tunnels("delay > 40ms", asked) == [1]
     assert tunnels("delay === 5ms", asked) == []
     assert tunnels("delay all_ne 5ms", asked) == []
+
+
+STRANGERS = FlowEnds(
+    np.array([1, 2, 3, 9]),
+    np.array([1, 1, 0x0A000007 << 16 | 5060, 1]),
+    np.array([1, 1, (1 << 32) << 16 | 443, 1]),
+    lambda number: "fd00::1" if number >> 32 else f"10.0.0.{number & 255}",
+)
+"""The third flow is spoken between 10.0.0.7:5060 and [fd00::1]:443 (so that both are seen)."""
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("ip.addr == 10.0.0.7", STRANGER), ("ipv6.addr == fd00::/16", STRANGER),
+        ("tcp.port == 443", STRANGER), ("tcp.port != 443 and tcp.port in {5000..6000}", []),
+        ("tcp.port === 5060", []), ("tcp.srcport == 5060", [81, 83, 84, 86, 88]),
+        ("tcp.dstport == 5060", [82, 85, 87, 89]), ("ipv6.src", [82, 85, 87, 89]),
+        ("ip.addr == 10.0.0.8", []), ("not ip.addr == 10.0.0.0/8", [90]),
+    ],
+)  # fmt: skip
+def test_ends_of_flows_that_are_no_tunnels(text: str, numbers: list[int]) -> None:
+    whole = material()
+    asked = Material(whole.flows, whole.facts, whole.packets, ends=STRANGERS)
+    assert packets(text, asked) == numbers
 
 
 def test_packets_that_were_let_go_are_not_missed() -> None:

@@ -16,6 +16,8 @@ from tests.capture.tracking.wireshark import TSHARK
 pytestmark = pytest.mark.skipif(TSHARK is None, reason="needs tshark to compare with")
 
 TOUR = Path(__file__).parents[3] / "capture" / "demos" / "tour.pcapng"
+LEGS = Path(__file__).parents[2] / "data" / "captures" / "01z_on_proxy_both_legs.pcap"
+"""Beside its tunnel it holds the proxy's own connection to the server."""
 
 FILTERS = [
     "tcp", "frame.number in {1..5, 9}", "tcp.flags.syn", "tcp.flags.syn == 1",
@@ -39,12 +41,31 @@ def tour() -> Material:
     return material_of(read(TOUR))
 
 
+def theirs(path: Path, text: str, home: Path) -> list[int]:
+    # Reassembled, a reply would be shown at the last packet of its body.
+    command = [str(TSHARK), "-n", "-o", "http.desegment_body:FALSE", "-r", str(path), "-Y", text,
+               "-T", "fields", "-e", "frame.number"]  # fmt: skip
+    environment = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return [int(line) for line in done.stdout.split()]
+
+
+def ours(asked: Material, text: str) -> list[int]:
+    found = np.flatnonzero(compile_filter(text).condition.packets(asked))
+    return [int(row) + 1 for row in found]
+
+
 @pytest.mark.parametrize("text", FILTERS)
 def test_the_same_packets(text: str, tour: Material, tmp_path: Path) -> None:
-    ours = np.flatnonzero(compile_filter(text).condition.packets(tour)) + 1
-    # Reassembled, a reply would be shown at the last packet of its body.
-    command = [str(TSHARK), "-n", "-o", "http.desegment_body:FALSE", "-r", str(TOUR), "-Y", text,
-               "-T", "fields", "-e", "frame.number"]  # fmt: skip
-    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    assert ours.tolist() == [int(line) for line in done.stdout.split()]
+    assert ours(tour, text) == theirs(TOUR, text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ip.addr == 10.10.10.1", "tcp.port == 443", "tcp.port != 443", "tcp.stream == 1",
+        "tcp.dstport == 443 and tcp.len > 0", "ip.dst == 10.10.0.0/16", "not ip.src == 10.10.10.1",
+    ],
+)  # fmt: skip
+def test_the_same_packets_of_what_is_no_tunnel(text: str, tmp_path: Path) -> None:
+    assert ours(material_of(read(LEGS)), text) == theirs(LEGS, text, tmp_path)

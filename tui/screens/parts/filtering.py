@@ -90,6 +90,7 @@ class FilterPart(MainPart):
             snapshot.facts,
             snapshot.packets,
             first_ns=snapshot.report.source.first_ns,
+            ends=snapshot.ends,
             before=self._material,
         )
 
