@@ -49,7 +49,7 @@ class TlsFact(NamedTuple):
 
 
 def tls_facts(detail: TlsDetail, captured_ns: int) -> tuple[TlsFact, ...]:
-    """Everything worth knowing of a handshake.
+    """Everything worth knowing of a handshake, what explains a failure first.
 
     Args:
         detail: As read from the packets.
@@ -59,10 +59,10 @@ def tls_facts(detail: TlsDetail, captured_ns: int) -> tuple[TlsFact, ...]:
         return (TlsFact("No TLS handshake was seen in this tunnel.", tone=Tone.UNSEEN),)
     return (
         *_outcome(detail),
+        *_alerts(detail),
+        *_certificates(detail, captured_ns),
         *_client(detail),
         *_server(detail),
-        *_certificates(detail, captured_ns),
-        *_alerts(detail),
         *_unseen(detail),
     )
 
