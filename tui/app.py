@@ -102,6 +102,7 @@ def run(
         theme=theme_name,
         period_s=period_s,
         bytes_per_s=SLOW_BYTES_PER_S if slow_link else BYTES_PER_S,
+        far=slow_link or terminal.is_remote(),
         opener=opener,
         settings=settings,
         proxies=options.proxies,

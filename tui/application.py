@@ -23,6 +23,7 @@ from tui.engine_bridge import EngineBridge
 from tui.guard import AsciiFilter, ControlFilter
 from tui.keys import lost_keys
 from tui.link_budget import LinkBudget, counted
+from tui.repeats import Repeats
 from tui.screens.base import PaneScreen
 from tui.screens.main import MainScreen
 from tui.themes import OWN_THEMES
@@ -71,6 +72,7 @@ class TunnelscopeApp(App[int]):
         theme: str = "textual-dark",
         period_s: float = 0.25,
         bytes_per_s: int | None = None,
+        far: bool = False,
         opener: Opener | None = None,
         settings: CaptureSettings | None = None,
         proxies: Sequence[tuple[str, int | None]] = (),
@@ -88,6 +90,7 @@ class TunnelscopeApp(App[int]):
             theme: A registered theme's name (see ``tui.themes``).
             period_s: Seconds between two looks for a new snapshot.
             bytes_per_s: What a live capture may send to the terminal; None: no limit.
+            far: The terminal is at the other end of a link: send it only what differs.
             opener: Opens what is chosen on the start screen.
             settings: How captures are made that are started there.
             proxies: Hosts told to be proxies, with a port or None for any.
@@ -96,6 +99,7 @@ class TunnelscopeApp(App[int]):
             other: A second capture, to compare a tunnel of the first with; empty for none.
         """
         self.budget = LinkBudget(bytes_per_s)
+        self.repeats = Repeats() if far else None
         # NO_COLOR: leave the terminal its own colours, rather than shades of grey.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.bridge = bridge
@@ -178,7 +182,7 @@ class TunnelscopeApp(App[int]):
 
     def get_driver_class(self) -> type[Driver]:
         """The terminal's driver, its bytes counted."""
-        return counted(super().get_driver_class(), self.budget)
+        return counted(super().get_driver_class(), self.budget, self.repeats)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's filters, then ours: nothing is drawn around them."""
@@ -192,7 +196,7 @@ class TunnelscopeApp(App[int]):
 
     def on_mount(self) -> None:
         # After Ctrl+Z and fg the terminal is blank, and Textual waits for a change.
-        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+        self.app_resume_signal.subscribe(self, self._drawn_over)
         if self.looks.keys:
             self.set_timer(1.0, self._tell_lost_keys)
         loop = asyncio.get_running_loop()
@@ -201,6 +205,19 @@ class TunnelscopeApp(App[int]):
                 loop.add_signal_handler(number, self._terminate, number)
             except (NotImplementedError, RuntimeError, ValueError):
                 return  # not the main thread: whoever runs us there minds the signals
+
+    def _drawn_over(self, _: object = None) -> None:
+        """Draw everything again: another program had the terminal."""
+        self.forget_terminal()
+        self.refresh(layout=True)
+
+    def on_resize(self) -> None:
+        self.forget_terminal()
+
+    def forget_terminal(self) -> None:
+        """Nobody knows what the terminal shows now."""
+        if self.repeats is not None:
+            self.repeats.forget()
 
     def _terminate(self, number: signal.Signals) -> None:
         """Restore the terminal and go, at once."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from tui.repeats import Repeats
 from tui.thrift import thrifty
 
 if TYPE_CHECKING:
@@ -62,12 +63,18 @@ class LinkBudget:
         self._at = now
 
 
-def counted(base: type[Driver], budget: LinkBudget) -> type[Driver]:
-    """A driver class that writes thriftily and pays for it."""
+def counted(base: type[Driver], budget: LinkBudget, repeats: Repeats | None = None) -> type[Driver]:
+    """A driver class that writes thriftily and pays for it.
+
+    Args:
+        base: The driver of the terminal.
+        budget: Pays for what is written.
+        repeats: Leaves out what the terminal shows; None: not worth its time here.
+    """
 
     class CountedDriver(base):  # type: ignore[misc, valid-type]
         def write(self, data: str) -> None:
-            data = thrifty(data)
+            data = thrifty(data if repeats is None else repeats.without(data))
             budget.spend(len(data.encode("utf-8", "replace")))
             super().write(data)
 

@@ -34,7 +34,7 @@ def empty_text(snapshot: Snapshot | None) -> str:
 
 def _silent(capturing: Capturing, finished: bool) -> list[str]:
     """A capture that has seen nothing: is it the filter, or the interface?"""
-    where = ", ".join(capturing.interfaces)
+    where = ", ".join("standard input" if name == "-" else name for name in capturing.interfaces)
     passing = capturing.unfiltered_per_s
     if not capturing.filter:
         lines = [f"0 packets on {where}"]

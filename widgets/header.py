@@ -128,8 +128,12 @@ class CaptureHeader(Widget):
             return [Part(self._clean(snapshot.error), "bad", 9)]
         source, flows = snapshot.report.source, len(self._flows)
         parts: list[Part] = []
+        if self._paused is not None:
+            parts.append(Part(f"paused, +{plural(self._paused, 'packet')}", "alarm", 9))
         if snapshot.capturing is not None:
-            parts.extend(self._live(snapshot.capturing, finished=snapshot.finished))
+            measured = source.format == "live"
+            state = self._live(snapshot.capturing, finished=snapshot.finished, measured=measured)
+            parts.extend(state)
         elif not snapshot.finished:
             parts.append(Part(self._progress(snapshot), "bar", 6))
         if source.warnings:
@@ -146,13 +150,11 @@ class CaptureHeader(Widget):
             parts.append(Part(f"{count(lost)} lost", *(("alarm", 7) if lost else ("dim", 0))))
         return parts
 
-    def _live(self, capturing: Capturing, *, finished: bool) -> Iterator[Part]:
-        """How the capture goes."""
-        if self._paused is not None:
-            yield Part(f"paused, +{plural(self._paused, 'packet')}", "alarm", 9)
+    def _live(self, capturing: Capturing, *, finished: bool, measured: bool) -> Iterator[Part]:
+        """How the capture goes; of a pipe no rate is measured."""
         if finished:
             yield Part("capture ended", "bar", 6)
-        else:
+        elif measured:
             yield Part(f"{count(round(capturing.packets_per_s))}/s", "bar", 5)
         if capturing.file:
             name = capturing.file.rpartition("/")[2]

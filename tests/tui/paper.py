@@ -25,7 +25,7 @@ async def on_paper(
     work: Callable[[Pilot[object]], Awaitable[None]],
 ) -> None:
     """Run an application; ``app.budget.spent`` counts the bytes it writes."""
-    app.driver_class = counted(PaperDriver, app.budget)
+    app.driver_class = counted(PaperDriver, app.budget, app.repeats)
     failed: list[BaseException] = []
 
     async def pilot_work(pilot: Pilot[object]) -> None:

@@ -6,7 +6,7 @@ from textual.pilot import Pilot
 from tests.tui.fakes import FakeEngine
 from tests.tui.live_script import busy_snapshots
 from tests.tui.paper import on_paper
-from tui.app import BYTES_PER_S, PERIOD_S, SLOW_BYTES_PER_S
+from tui.app import BYTES_PER_S, PERIOD_S, SLOW_BYTES_PER_S, SLOW_PERIOD_S
 from tui.application import TunnelscopeApp
 from tui.engine_bridge import EngineBridge
 from tui.link_budget import BURST_S, DEBT_S, LinkBudget
@@ -59,19 +59,28 @@ def test_without_a_limit_there_is_always_room() -> None:
 
 
 async def busy(
-    monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...], bytes_per_s: int | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    keys: tuple[str, ...],
+    bytes_per_s: int | None = None,
+    *,
+    slow: bool = False,
 ) -> list[int]:
-    """Bytes that each snapshot of a busy capture sends, in true colour at 120x40."""
+    """Bytes that each snapshot of a busy capture sends, in true colour at 120x40.
+
+    On a slow link a snapshot comes once a second, and only what differs is sent.
+    """
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(line_list, "GROWTH_PERIOD_S", NEVER_S)
-    engine = FakeEngine(*busy_snapshots(TICKS))
+    snapshots = tuple(busy_snapshots(TICKS * 4))
+    engine = FakeEngine(*(snapshots[::4] if slow else snapshots[:TICKS]))
     app = TunnelscopeApp(
         EngineBridge(lambda: engine, live=True),
         title="eth0  port 3128",
         period_s=NEVER_S,
         bytes_per_s=bytes_per_s,
+        far=slow,
     )
     sent = []
 
@@ -87,7 +96,7 @@ async def busy(
             engine.advance()
             before = app.budget.spent
             screen._pull()
-            if tick % GROWTH_TICKS == 0:
+            if slow or tick % GROWTH_TICKS == 0:
                 for rows in screen.query(LineList):
                     rows._growth_due()
             await pilot.pause(0.05)
@@ -106,6 +115,15 @@ async def test_a_busy_capture_stays_within_what_a_link_carries(
     sent = await busy(monkeypatch, keys)
     assert min(sent) > 0
     assert sum(sent) / len(sent) < BYTES_PER_S * PERIOD_S
+
+
+@pytest.mark.parametrize("keys", [(), ("down",) * 5], ids=["failing", "download"])
+async def test_a_slow_link_gets_what_it_carries(
+    monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...]
+) -> None:
+    sent = await busy(monkeypatch, keys, slow=True)
+    assert min(sent) > 0
+    assert sum(sent) / len(sent) < SLOW_BYTES_PER_S * SLOW_PERIOD_S
 
 
 async def test_beyond_its_budget_the_screen_waits(monkeypatch: pytest.MonkeyPatch) -> None:

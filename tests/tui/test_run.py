@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tui.terminal_screen import Screen
+
 CAPTURES = Path(__file__).parent.parent / "data" / "captures"
 DENIED = CAPTURES / "02a_squid_acl_deny.pcap"
 COLOUR = re.compile(rb"\x1b\[[\d;]*\b(?:3[0-7]|38|4[0-7]|48|9[0-7]|10[0-7])\b[\d;]*m")
@@ -57,10 +59,10 @@ class Terminal:
         fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
 
     def until(self, wanted: bytes) -> None:
-        """Read until the text appears (escape sequences left out)."""
+        """Read until the text stands on the terminal."""
         until = time.monotonic() + GIVE_UP_S
         while wanted not in self.text():
-            assert time.monotonic() < until, self.text()[-2000:]
+            assert time.monotonic() < until, self.text()
             if not self._read(0.2) and self.process.poll() is not None:
                 break
         assert wanted in self.text()
@@ -76,7 +78,10 @@ class Terminal:
         return data
 
     def text(self) -> bytes:
-        return re.sub(rb"\x1b(?:\[[\d;?<>=]*[ -/]*[@-~]|[()][A-Z0-9]|[=>])", b"", self.output)
+        """What is on the terminal."""
+        screen = Screen()
+        screen.write(self.output.decode("utf-8", "replace"))
+        return screen.text().encode()
 
     def type(self, keys: bytes) -> None:
         os.write(self.master, keys)

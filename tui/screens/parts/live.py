@@ -121,7 +121,9 @@ class LivePart(MainPart):
             return
         if self._paused:
             self.action_pause()
-        self.tell("started afresh: what was seen before is forgotten; the packet file has it")
+        kept = self._snapshot.capturing if self._snapshot is not None else None
+        where = f"; {kept.file} has it" if kept is not None and kept.file else ""
+        self.tell(f"started afresh: what was seen before is forgotten{where}")
 
 
 def trouble(snapshot: Snapshot) -> str:
