@@ -7,7 +7,6 @@ that each rule reads as its definition does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Final
 
 from capture.decode.columns import IPV6_BASE
@@ -24,6 +23,7 @@ from capture.facts import (
 )
 from capture.judging.quality import assess
 from capture.judging.signs import Sign
+from capture.lazy import lazy
 from capture.protocols.events import Request, Response
 from capture.units import duration
 
@@ -89,7 +89,7 @@ class Scene:
 
     # -- requests and replies ------------------------------------------------------------
 
-    @cached_property
+    @lazy
     def exchange(self) -> Exchange | None:
         """The last request with its reply; of a flow without a request, the last reply."""
         for item in reversed(self.flow.exchanges):
@@ -127,7 +127,7 @@ class Scene:
         request = self.request
         return (request.authority or request.target) if request else ""
 
-    @cached_property
+    @lazy
     def host_port(self) -> tuple[str, str]:
         """Target split into host (without brackets) and port; empty where unknown."""
         host, colon, port = self.target.rpartition(":")
@@ -137,7 +137,7 @@ class Scene:
 
     # -- stage ---------------------------------------------------------------------------
 
-    @cached_property
+    @lazy
     def stage(self) -> str:
         """How far the flow came.
 
@@ -162,7 +162,7 @@ class Scene:
             return "open"
         return "asked"
 
-    @cached_property
+    @lazy
     def heard(self) -> bool:
         """The proxy's side said something in the tunnel that the capture holds.
 
@@ -180,12 +180,12 @@ class Scene:
     def _close(self, *names: str) -> Mark | None:
         return next((mark for name, mark in self.flow.closes if name in names), None)
 
-    @cached_property
+    @lazy
     def client_end(self) -> Mark | None:
         """The client's first FIN or RST."""
         return self._close("client_fin", "client_rst")
 
-    @cached_property
+    @lazy
     def proxy_end(self) -> Mark | None:
         """The proxy's first FIN or RST."""
         return self._close("proxy_fin", "proxy_rst")
@@ -203,7 +203,7 @@ class Scene:
     def client_ended_first(self) -> bool:
         return self.first_end.startswith("client")
 
-    @cached_property
+    @lazy
     def end_ns(self) -> int:
         """When the flow ended, or how far the capture looked: its first close, else now."""
         return self.flow.closes[0][1].time_ns if self.flow.closes else self.now
@@ -236,13 +236,13 @@ class Scene:
     def tls(self) -> TlsFacts | None:
         return self.flow.tls
 
-    @cached_property
+    @lazy
     def modern(self) -> bool:
         """TLS 1.3 (alerts after the hellos are records of type 23), or version unknown."""
         hello = self.tls.server_hello if self.tls else None
         return hello is None or hello.version >= TLS13
 
-    @cached_property
+    @lazy
     def speaks_tls(self) -> bool:
         """The tunnel carries TLS, as seen or, where contents are missing, by its port."""
         if self.tls is not None and self.tls.client_hello_mark is not None:
@@ -267,7 +267,7 @@ class Scene:
             return last.mark
         return None
 
-    @cached_property
+    @lazy
     def client_left_first(self) -> bool:
         """The client ended the TLS session or the connection before the proxy closed."""
         if self.client_ended_first:
@@ -316,7 +316,7 @@ class Scene:
         """Printable form of an address number."""
         return address_text(number, self.capture)
 
-    @cached_property
+    @lazy
     def delay_ns(self) -> int | None:
         """From the last request to its reply."""
         if self.asked is None or self.answered is None or not self.quality.timed:

@@ -57,7 +57,8 @@ def test_lots_are_joined(file: File) -> None:
     data = np.frombuffer(DATA, np.uint8)
     copied, left = Copied.of(data, AT, END), spots(file)
     assert isinstance(joined([left, left]), Spots)
-    for parts in ([left, left], [copied, left], [copied, copied]):
+    several: list[list[Payloads]] = [[left, left], [copied, left], [copied, copied]]
+    for parts in several:
         assert all_of(joined(parts)) == EXPECTED * 2
 
 
