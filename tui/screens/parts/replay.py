@@ -23,6 +23,8 @@ SEEK_FAR: Final = 0.1
 
 ANSWER_S: Final = 0.02
 """How often the answer to a command is looked for, rather than a few times a second."""
+ANSWER_LOOKS: Final = 150
+"""After so many looks in vain, a few times a second will do."""
 
 _ACTIONS: Final = frozenset(
     {"step_packet", "step_message", "step_problem", "seek", "speed", "skip_silences", "when"}
@@ -130,8 +132,9 @@ class ReplayPart(MainPart):
         command(replay)
         if follow:
             self._packets.following = True
-        if self._answer is None:
-            self._answer = self.set_interval(ANSWER_S, self._look_for_answer)
+        if self._answer is not None:
+            self._answer.stop()
+        self._answer = self.set_interval(ANSWER_S, self._look_for_answer, repeat=ANSWER_LOOKS)
 
     def _look_for_answer(self) -> None:
         replay, clock = self._bridge.replay, self._clock
