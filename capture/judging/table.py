@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from capture.judging import (
     auth,
+    body,
     caveats,
     connect,
     language,
@@ -66,7 +67,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("tunnel", transfer.closed_early),
     Rule("tunnel", transfer.reset_in_transfer),
     Rule("tunnel", transfer.stalled),
-    Rule("answered", transfer.body_cut),
+    Rule("answered", body.body_cut),
     # worth a word, but no failure
     Rule("tunnel answered", mtu.obeyed),
     Rule("outer", language.tls_with_proxy),

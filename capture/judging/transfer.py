@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from capture.facts import CLIENT, PROXY, SENDERS, Exchange, Mark
+from capture.facts import CLIENT, PROXY, SENDERS, Mark
 from capture.judging import mtu, talk
 from capture.judging.hit import (
     CERTAIN,
@@ -436,52 +436,6 @@ def cancelled(scene: Scene) -> Hit | None:
         ),
         packets(scene.proxy.last_payload, end),
     )
-
-
-# -- plain HTTP ----------------------------------------------------------------------------
-
-
-def body_cut(scene: Scene) -> Hit | None:
-    """The reply to a plain request ends before its announced length."""
-    exchange, response = scene.exchange, scene.response
-    if scene.stage != "answered" or exchange is None or response is None or scene.is_connect:
-        return None
-    if exchange.body_complete is not False or response.status >= 400 or _bodyless(exchange):
-        return None
-    if scene.quality.one_way or scene.stream_gap(PROXY) or scene.quality.text:
-        return None
-    last, name = scene.proxy.last_payload, scene.first_end
-    if name == "proxy_fin":
-        rule, verdict = "body-cut", "tunnel_closed_early"
-    elif name == "proxy_rst":
-        rule, verdict = "body-reset", "transfer_reset"
-    elif scene.waited_for(last, GAVE_UP_S if name else STALLED_S):
-        rule, verdict = "body-stall", "transfer_stalled"
-    else:
-        return None
-    got = size(exchange.body_received)
-    expected = exchange.body_expected
-    return Hit(
-        rule,
-        PROBLEM,
-        CERTAIN if rule == "body-cut" else LIKELY,
-        sentence(
-            scene.request_text,
-            scene.reply_text,
-            f"{got} of {size(expected)} arrived" if expected else f"{got} and no last chunk",
-            scene.ending_text or f"nothing more for {duration(scene.waited(last))}",
-        ),
-        packets(scene.asked, scene.answered, last, *[mark for _, mark in scene.flow.closes]),
-        verdict,
-        code=response.status,
-        values={"gap": duration(scene.waited(last))},
-    )
-
-
-def _bodyless(exchange: Exchange) -> bool:
-    status = exchange.response.status if exchange.response else 0
-    method = exchange.request.method if exchange.request else ""
-    return method == "HEAD" or status in (204, 304) or status < 200
 
 
 # -- loss ----------------------------------------------------------------------------------

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture.facts import CaptureFacts, FlowFacts
+from capture.facts import PROXY, CaptureFacts, FlowFacts, Mark, Silence
 from capture.judging import Catalogue
 from capture.judging.judge import Judgement, judge
 from tests.capture.judging.scenarios import ALL
-from tests.capture.judging.stories import Scenario
+from tests.capture.judging.stories import Scenario, download
 
 CATALOGUE = Catalogue.load()
 SECOND = 1_000_000_000
@@ -50,3 +50,27 @@ def test_a_flow_that_is_over_is_judged_once(scenario: Scenario) -> None:
     flow, capture = scenario.facts()
     if flow.closes:
         assert judge(flow, capture, CATALOGUE).until_ns is None
+
+
+@pytest.mark.parametrize(("paused_s", "limit_s"), [(0.0, 10.0), (4.0, 10.0), (11.0, 22.0)])
+def test_a_transfer_that_paused_and_went_on_is_given_more_time(
+    paused_s: float, limit_s: float
+) -> None:
+    """A download that trickles must not be called stalled again and again."""
+    flow = download().set(PROXY).facts()
+    tls = flow.tls
+    assert tls is not None
+    half = replace(tls, sides=(tls.sides[0], replace(tls.sides[1], missing=100)))
+    start = Mark(5, flow.first.time_ns)
+    pause = Silence(start, Mark(6, start.time_ns + round(paused_s * SECOND)))
+    flow = replace(flow, tls=half, longest_wait=pause)
+    last = flow.sides[1].last_payload
+    assert last is not None
+    at = last.time_ns + round(limit_s * SECOND)
+    capture = CaptureFacts(last_ns=at)
+    assert outcome(judged(flow, capture, at - 1)) == ("ok", [])
+    assert judged(flow, capture, at - 1).until_ns == at
+    assert outcome(judged(flow, capture, at)) == (
+        "transfer_stalled",
+        [("transfer-stall", "problem")],
+    )
