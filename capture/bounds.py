@@ -2,7 +2,8 @@
 
 Memory is packets (a row each), flows (columns, and what was said on them) and the spool, which
 ``capture.live`` bounds. Packets go by age, flows by worth: first what is no flow to a proxy,
-then the oldest healthy tunnels that are over, then open ones, and last those with a finding.
+then the oldest healthy tunnels that are over, then open ones, and last those with a finding, as
+long as these are not the half of all: a capture full of old failures must not be blind to new ones.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ ADDRESSES: Final = 50_000
 
 SPARED: Final = 0.8
 """Share of the bound that is left when flows are let go: it must not happen all the time."""
+
+NEW_NS: Final = 2_000_000_000
+"""A flow that nobody had time to look at is not let go before this age."""
 
 IDLE_NS: Final = 60_000_000_000
 """A flow that is listed nowhere and silent for so long is let go like one that is over."""
@@ -55,8 +59,13 @@ def least_worth(table: FlowTable, attention: Attention, excess: int, now_ns: int
     worth = np.where(over, 1, 3) + 2 * rank  # clean: 1 over, 3 open; problem: 7 and 9
     stale = over | (last_ns < now_ns - IDLE_NS)
     unlisted = rank == UNLISTED
-    known = attention.seen_no[:count] > 0  # the others may turn out to be anything
-    worth[unlisted] = np.where(stale & known, 0, 2)[unlisted]
+    worth[unlisted] = np.where(stale, 0, 2)[unlisted]
+    unknown = (attention.seen_no[:count] == 0) & ~attention.hidden[:count]
+    worth[unknown] = 2
+    worth[unknown & (table.flows.first_ns[:count] > now_ns - NEW_NS)] = 10
+    found = np.flatnonzero(rank > 0)
+    found = found[np.lexsort((last_ns[found], worth[found]))]
+    worth[found[: max(0, len(found) - (count - excess) // 2)]] = 1
     order = np.lexsort((last_ns, worth))
     return np.sort(order[:excess])
 

@@ -243,6 +243,17 @@ def test_findings_outlive_clean_flows() -> None:
     assert report.source.warnings[-1].code == "flows-dropped"
 
 
+def test_old_failures_do_not_make_blind_for_new_flows() -> None:
+    """A tunnel that is open among many failures is still there when it fails itself."""
+    texts = [*many([1] * 15), _later(ASKED, 700), *[_later(text, 800) for text in many([2] * 40)]]
+    watch = Watch(together(*texts), max_flows=10)
+    for ms in range(100, 3_000, 100):
+        report = watch.at(ms)
+    newest = max(report.flows, key=lambda flow: flow.start_ns)
+    assert newest.client == f"10.40.40.1:{40000 + len(texts) - 1}"
+    assert ["connect-hang"] in [rules(flow) for flow in watch.at(8_000).flows]
+
+
 def test_packets_of_flows_with_findings_outlive_others() -> None:
     kinds = [1] + [0] * 20
     watch = Watch(together(*many(kinds)), max_packets=40)
