@@ -21,7 +21,7 @@ __all__ = ["Footline"]
 MESSAGE_S: Final = 6.0
 """How long a message stays when no key replaces it."""
 
-FIRST: Final = ("list.open", "main.find")
+FIRST: Final = ("list.open", "main.find", "main.pause")
 ALSO: Final = (*FIRST, "issue.copy")
 """Hints for what widgets bind without asking for a hint."""
 LAST: Final = (

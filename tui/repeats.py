@@ -16,7 +16,7 @@ from rich.cells import cell_len
 
 __all__ = ["Repeats"]
 
-TRUSTED_S: Final = 10.0
+TRUSTED_S: Final = 30.0
 """How long a terminal is trusted to show what was written on a line: others may write there (a
 message to all users), and what is drawn later must mend that."""
 GAP: Final = 10

@@ -154,6 +154,17 @@ async def test_enter_captures_with_the_filter(machine: Machine) -> None:
         assert user.app.capture_title == "eth0  port 3128"
 
 
+async def test_each_capture_has_a_file_of_its_own(machine: Machine) -> None:
+    async with starting(machine, settings=CaptureSettings((), write="d.d/out.pcapng")) as user:
+        for _ in range(3):
+            await user.press("enter")
+            await user.until(lambda: isinstance(user.app.screen, MainScreen))
+            await user.press("q")
+            await user.until(lambda: isinstance(user.app.screen, StartScreen))
+        files = [feed.settings.write for feed in machine.opened if isinstance(feed, LiveFeed)]
+        assert files == ["d.d/out.pcapng", "d.d/out-2.pcapng", "d.d/out-3.pcapng"]
+
+
 async def test_escape_leaves_the_filter_as_it_was(machine: Machine) -> None:
     async with starting(machine, settings=CaptureSettings((), filter="tcp")) as user:
         await user.press("f", *" port", "escape", "enter")

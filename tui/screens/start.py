@@ -95,6 +95,8 @@ class StartScreen(PaneScreen):
         self._recent = Section("Recent captures")
         self._advice = ""
         self._opening = False
+        self._captures = 0
+        """Captures begun here."""
         self._pulses: list[Timer] = []
         self._entry = FilterEntry(id="filter")
 
@@ -193,6 +195,7 @@ class StartScreen(PaneScreen):
         except FeedFailed as error:
             self._footline.tell(str(error), error=True, stay=True)
         else:
+            self._captures += isinstance(feed, LiveFeed)
             self._footline.clear()
             self.post_message(self.Opened(bridge, feed.title))
         finally:
@@ -204,7 +207,12 @@ class StartScreen(PaneScreen):
         kind, name = key
         if kind == LIVE:
             return LiveFeed(
-                replace(self._settings, interfaces=(name,), filter=self._entry.value.strip())
+                replace(
+                    self._settings,
+                    interfaces=(name,),
+                    filter=self._entry.value.strip(),
+                    write=_another(self._settings.write, self._captures),
+                )
             )
         if kind == RECENT:
             return FileFeed(name)
@@ -246,6 +254,14 @@ def _recent() -> Section:
         )
     remark = "" if choices else "none yet: tunnelscope FILE"
     return Section("Recent captures", tuple(choices), remark, right=frozenset({1}))
+
+
+def _another(path: str | None, before: int) -> str | None:
+    """A name for the next capture's file: the first one must not be written over."""
+    if path is None or not before:
+        return path
+    root, extension = os.path.splitext(path)
+    return f"{root}-{before + 1}{extension}"
 
 
 def _demos() -> Section:
