@@ -39,13 +39,15 @@ class Finished:
     def __init__(self, timed: bool) -> None:
         self.count = 0
         self.proxies: set[Endpoint] = set()
+        self.numbers: list[Ints] = []
+        """Packet number of each flow's first packet."""
+        self.texts: list[str] = []
+        """Their lines."""
         self.witnesses: list[Card] = []
         """In order of their first packet."""
         self._timed = timed
         self._told: list[tuple[int, int, int, str, str]] = []
         """What ``choose_witnesses`` needs of the witnesses."""
-        self._numbers: list[Ints] = []
-        self._texts: list[str] = []
 
     def take(self, tracker: Tracker, now_ns: int) -> None:
         """Take the flows over that ended long before, and let them go."""
@@ -60,17 +62,12 @@ class Finished:
         tracker.keep(np.flatnonzero(stay))
         tracker.stray_icmp[:] = strays  # a recording's first ones count
 
-    def lines(self) -> tuple[Ints, list[str]]:
-        """Packet number of each flow's first packet, and its line."""
-        lines = [line for text in self._texts for line in text.split("\n")]
-        return np.concatenate([*self._numbers, np.zeros(0, np.int64)]), lines
-
     def _add(self, tracker: Tracker, flows: Ints) -> None:
         columns = tracker.table.flows
         numbers = columns.first_no[flows].astype(np.int64)
         self.count += len(flows)
-        self._numbers.append(numbers)
-        self._texts.append(
+        self.numbers.append(numbers)
+        self.texts.append(
             "\n".join([line_of(row, self._timed) for row in settled_rows(tracker, flows)])
         )
         first = flows[np.unique(columns.proxy[flows], return_index=True)[1]]

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from capture.analysis import BATCH, Analysis
+from capture.analysis import Analysis
 from capture.decode.columns import IcmpError
-from capture.decode.decoder import Decoder
+from capture.decode.decoder import Decoder, give_back_memory
 from capture.decode.share import Share
 from capture.facts import CaptureFacts
 from capture.flow_reports import settled_rows
@@ -33,6 +33,9 @@ from capture.shards.finished import OK, Finished, chosen
 from capture.tracking.payloads import File
 from capture.tracking.table import UNKNOWN, distinct
 from capture.tracking.tracker import MANY_FLOWS, MAX_STRAY_ICMP
+
+AT_ONCE: Final = 256
+"""Flows whose facts are gathered at once."""
 
 T = TypeVar("T")
 
@@ -70,8 +73,8 @@ class Rows:
 
     numbers: Ints
     """Packet number of the first packet of each reported flow."""
-    text: str
-    """Their lines of the table."""
+    texts: list[str]
+    """Their lines of the table, many in each."""
     gravest: int
     """Rank of the gravest finding of a flow; -1 without one."""
     other_flows: int
@@ -130,6 +133,7 @@ class Part(Analysis):
 
     def finish(self, show: Show) -> Rows:
         """All blocks were taken: judge the share's flows in the light of the others'."""
+        give_back_memory()
         self.tracker.finish()
         self.tracker.table.close()
         self._proxies |= self._finished.proxies
@@ -138,16 +142,19 @@ class Part(Analysis):
         capture = merged(show(Seen(own, self.tracker.silent())))
         judged = list(self._judge_all(capture))
         settled = self.tracker.settled_flows()
-        numbers, lines = self._finished.lines()
-        lines += [line_of(row, self._timed) for row in settled_rows(self.tracker, settled)]
+        lines = [line_of(row, self._timed) for row in settled_rows(self.tracker, settled)]
         findings = self._relate_to(show, judged, capture)
         lines += [line_of(item.row, self._timed) for item in judged]
-        first = [self.tracker.table.flows.first_no[settled], [item.card.number for item in judged]]
+        numbers = [
+            *self._finished.numbers,
+            self.tracker.table.flows.first_no[settled],
+            [item.card.number for item in judged],
+        ]
         return Rows(
-            numbers=np.concatenate([numbers, *first]).astype(np.int64),
-            text="\n".join(lines),
+            numbers=np.concatenate(numbers).astype(np.int64),
+            texts=[*self._finished.texts, *(["\n".join(lines)] if lines else [])],
             gravest=max([item.gravest for item in judged], default=-1),
-            other_flows=own.tcp_flows - len(lines),
+            other_flows=own.tcp_flows - self._finished.count - len(lines),
             findings=findings,
             source=self._source(),
             not_understood=capture.not_understood,
@@ -156,8 +163,8 @@ class Part(Analysis):
     def _judge_all(self, capture: CaptureFacts) -> Iterator[_Line]:
         """Judge the flows that are not settled; nothing is kept of them but what a line needs."""
         due = self._due(capture, final=True)
-        for start in range(0, len(due), BATCH):
-            batch = due[start : start + BATCH]
+        for start in range(0, len(due), AT_ONCE):
+            batch = due[start : start + AT_ONCE]
             for facts in self.tracker.facts_of(batch):
                 if not is_proxied(facts, capture):
                     continue
@@ -254,7 +261,7 @@ def dealt(hands: Sequence[Hand], mine: int) -> tuple[list[Card], dict[int, int]]
 def joined(parts: Sequence[Rows]) -> Report:
     """One report of all shares."""
     numbers = np.concatenate([part.numbers for part in parts])
-    lines = [line for part in parts if len(part.numbers) for line in part.text.split("\n")]
+    lines = [line for part in parts for text in part.texts for line in text.split("\n")]
     order = np.argsort(numbers, kind="stable").tolist()
     return Report(
         source=parts[0].source,
