@@ -16,7 +16,7 @@ from capture.packets import PacketView
 from capture.protocols.covering import login_spans, mask_payload
 from capture.protocols.masking import COVER
 from capture.stream.assembly import Assembly
-from capture.stream.payloads import payload_spans
+from capture.stream.payloads import payload_spans, segments_of
 
 __all__ = ["Chunk", "FetchFrame", "StreamReader"]
 
@@ -29,6 +29,8 @@ LOGIN_BYTES: Final = 1 << 10
 AHEAD: Final = 128
 """Packets that are fetched along with a few that are asked for."""
 KEPT_BYTES: Final = 1 << 20
+FRAGMENTS_BEFORE: Final = 128
+"""Packets before the last fragment of a datagram among which the others are looked for."""
 
 FetchFrame = Callable[[int], bytes]
 """Gives a frame's captured bytes by its 1-based number; raises ``LookupError``."""
@@ -187,9 +189,29 @@ class StreamReader:
             return
         spans = payload_spans(frames, self._view.rows["linktype"][found].tolist())
         for row, frame, span in zip(found, frames, spans, strict=True):
-            data = frame[slice(*span)] if span else b""
+            data = frame[slice(*span)] if span else self._from_fragments(row, frame)
             self._kept[row] = data
             self._kept_bytes += len(data)
+
+    def _from_fragments(self, row: int, frame: bytes) -> bytes:
+        """Payload of a segment that came in IP fragments, of which ``row`` is the last: the
+        others are among the packets before it that are no segments of their own."""
+        rows = self._view.rows
+        before = np.arange(max(0, row - FRAGMENTS_BEFORE), row)
+        before = before[rows["flow"][before] == 0]
+        frames: list[bytes] = []
+        kept: list[int] = []
+        for place in before.tolist():
+            try:
+                frames.append(self._fetch(self._view.number(place)))
+            except LookupError:
+                continue
+            kept.append(place)
+        segments = segments_of([*frames, frame], rows["linktype"][[*kept, row]].tolist())
+        if not len(segments) or int(segments.number[-1]) != len(frames) + 1:
+            return b""
+        start = int(segments.payload_at[-1])
+        return segments.data[start : start + int(segments.payload_captured[-1])].tobytes()
 
     # -- secrets ----------------------------------------------------------------------
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.facts import CLIENT, PROXY
-from capture.stream.reading import Chunk
-from tests.capture.stream.build import reader_of
+from capture.stream.assembly import assemble
+from capture.stream.reading import Chunk, StreamReader
+from tests.capture.stream.build import fetcher, reader_of, view_of
+from tests.conversations import ethernet, ipv4, tcp
 
 SECRET = b"dXNlcjpodW50ZXIy"
 HEAD = b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\nProxy-Authorization: Basic " + SECRET + b"\r\n\r\n"
@@ -76,3 +79,22 @@ def test_short_turns_are_fetched_in_batches() -> None:
         for side in (CLIENT, PROXY):
             assert reader.raw(side, 3 * at, 3 * at + 3) == [Chunk(3 * at, b"abc")]
     assert len(calls) == len(set(calls)) == 80
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_segment_in_ip_fragments_is_put_together(lost: bool) -> None:
+    payload = bytes(range(256)) * 4
+    whole = tcp(payload, CLIENT, seq=1, ack=1)
+    parts = [whole[:400], whole[400:800], whole[800:]]
+    frames = [
+        ethernet(ipv4(part, CLIENT, fragment=at * 50 | (0x2000 if at < 2 else 0)))
+        for at, part in enumerate(parts)
+    ]
+    view, stored = view_of((CLIENT, b"x" * 10), (CLIENT, b"y" * 10), (CLIENT, payload))
+    rows = view.rows
+    rows["flow"][3:5] = 0
+    rows["seq"][5] = 1
+    stored[3:] = [b"" if lost else frames[0], *frames[1:]]
+    reader = StreamReader(fetcher(stored), view, assemble(view, view.of_flow(1)))
+    expected = Chunk(0, b"", len(payload)) if lost else Chunk(0, payload)
+    assert reader.read(CLIENT, 0, 9999) == [expected]
