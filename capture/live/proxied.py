@@ -12,10 +12,11 @@ from pathlib import Path
 from sys import byteorder
 from typing import Final
 
-from capture.judging.select import PROXY_PORTS, SHARED_PORTS
-
-USUAL_PORTS: Final = PROXY_PORTS | SHARED_PORTS
-"""Ports that mark a connection as one to a proxy; 80 says too little."""
+USUAL_PORTS: Final = frozenset(
+    {3128, 3129, 8000, 8001, 8008, 8080, 8081, 8090, 8118, 8888, 9090, 9400, 9480}
+)
+"""Ports that mark a connection as one to a proxy, by nothing but its number: those that
+``capture.judging.select`` knows, without 80 and its kin, which say too little."""
 
 _SYN_SENT, _ESTABLISHED, _LISTEN = 2, 1, 10
 _LIVE: Final = (_ESTABLISHED, _SYN_SENT)
