@@ -21,6 +21,7 @@ from capture.filtering.completion import Completion, complete
 from capture.report.model import FlowReport
 from tui.filter_history import FilterHistory
 from tui.keys import actions_of
+from tui.line_input import LineInput
 from widgets.cells import cut
 from widgets.glyphs import Glyphs
 
@@ -220,6 +221,8 @@ class FilterBar(Vertical):
 
     def complete(self, step: int) -> None:
         """Put the next of the words that may come here into the line."""
+        if not self._input.is_quiet and self._input.value != self._typed[0]:
+            self.judge()  # the news of the last letters is still on its way
         if not self._offered:
             return
         if self._chosen < 0 and step > 0:
@@ -264,7 +267,7 @@ class _Pointing(Highlighter):
             text.stylize("underline bold", start, end)
 
 
-class FilterInput(Input):
+class FilterInput(LineInput):
     """The filter itself; its keys are the bar's affair."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -289,15 +292,12 @@ class FilterInput(Input):
         self._bar = bar
         self._quiet = ""
 
-    def on_key(self, event: events.Key) -> None:
-        """Take Enter here: as a binding it would be overtaken by letters typed after it."""
-        if event.key == "enter":
-            event.stop()
-            event.prevent_default()
-            self._bar.enter()
-        elif not self._bar.is_open:
-            event.stop()
-            event.prevent_default()
+    @property
+    def is_open(self) -> bool:
+        return self._bar.is_open
+
+    def accepted(self) -> None:
+        self._bar.enter()
 
     def on_blur(self, event: events.Blur) -> None:
         """Whoever clicks elsewhere has left the line."""
@@ -308,6 +308,11 @@ class FilterInput(Input):
         if message.value == self.value and message.value != self._quiet:
             self._quiet = ""
             self._bar.judge()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the line holds a completion that was not judged."""
+        return bool(self._quiet) and self.value == self._quiet
 
     def replace_quietly(self, text: str, cursor: int) -> None:
         """Hold another text that is not to be judged: a completion among several."""

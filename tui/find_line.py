@@ -10,10 +10,12 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
+from tui.line_input import LineInput
+
 __all__ = ["FindLine"]
 
 
-class FindLine(Input):
+class FindLine(LineInput):
     """The line that takes the query, in the place of the last line."""
 
     DEFAULT_CSS = """
@@ -65,19 +67,16 @@ class FindLine(Input):
         self._back_to: Widget | None = None
         self._before = ""
 
-    def on_key(self, event: events.Key) -> None:
-        """Take Enter here: as a binding it would be overtaken by letters typed after it."""
-        if event.key == "enter":
-            event.stop()
-            event.prevent_default()
-            self.close(self.value.strip() or None)
-        elif not self.has_class("-open"):
-            event.stop()
-            event.prevent_default()
+    @property
+    def is_open(self) -> bool:
+        return self.has_class("-open")
+
+    def accepted(self) -> None:
+        self.close(self.value.strip() or None)
 
     def on_input_changed(self, message: Input.Changed) -> None:
         message.stop()
-        if self.has_class("-open") and message.value == self.value:
+        if self.is_open and message.value == self.value:
             self.post_message(self.Typed(self, self.value.strip()))
 
     def action_cancel(self) -> None:
@@ -98,7 +97,7 @@ class FindLine(Input):
 
     def close(self, query: str | None) -> None:
         """Hide the line, give the keys back, and tell what was asked for."""
-        if self.has_class("-open"):
+        if self.is_open:
             self.remove_class("-open")
             if query is None:
                 self.value = self._before

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 
 from tests.tui.fakes import FakeEngine, capture, loaded_app, make_app
 from tests.tui.test_main_screen import User, using
@@ -155,6 +156,19 @@ async def test_tab_takes_what_all_have_in_common_first() -> None:
         assert line(user) == "http.response"
         await user.press("tab")
         assert line(user) == "http.response.code"
+
+
+async def test_keys_typed_ahead_keep_their_order() -> None:
+    async with using(loaded_app()) as user:
+        await user.press("f")
+        keys = [*"verd", "tab", "x", "backspace", "space", "equals_sign", "equals_sign", "space",
+                "o", "k", "k", "backspace", "enter", "o"]  # fmt: skip
+        characters = {"space": " ", "equals_sign": "="}
+        for key in keys:
+            user.app.post_message(Key(key, characters.get(key, key if len(key) == 1 else None)))
+        await user.until(lambda: user.tunnels().problems_only)
+        assert user.tunnels().border_subtitle == "verdict == ok"
+        assert shown(user) == []
 
 
 async def test_filters_used_before_are_a_key_away() -> None:

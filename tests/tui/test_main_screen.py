@@ -417,7 +417,7 @@ async def test_keys_after_enter_are_not_part_of_the_query() -> None:
         await user.press("slash")
         for key in ("f", "i", "n", "enter", "n"):
             user.app.post_message(Key(key, key if len(key) == 1 else None))
-        await user.until(lambda: user.said() == "fin: packet 1 of 2")
+        await user.until(lambda: user.said() == "fin: packet 2 of 2")
 
 
 async def test_a_slash_in_the_query_is_a_letter() -> None:
