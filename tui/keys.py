@@ -30,6 +30,10 @@ _NAMES: Final = {
     "down": "↓",
     "left": "←",
     "right": "→",
+    "shift+left": "⇧←",
+    "shift+right": "⇧→",
+    "ctrl+left": "^←",
+    "ctrl+right": "^→",
     "backspace": "⌫",
 }
 _ASCII_NAMES: Final = {
@@ -39,6 +43,10 @@ _ASCII_NAMES: Final = {
     "down": "Down",
     "left": "Left",
     "right": "Right",
+    "shift+left": "S-Left",
+    "shift+right": "S-Right",
+    "ctrl+left": "^Left",
+    "ctrl+right": "^Right",
     "backspace": "BkSp",
 }
 
