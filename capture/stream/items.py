@@ -85,8 +85,10 @@ class SideParser:
         self._side = side
         self._requests = requests
         self._held = b""
+        self._from = 0
+        """What is before this place in it has been handed out."""
         self._at = 0
-        """Offset of the first held byte."""
+        """Offset in the stream of the first byte that was not."""
         self._body: int | None = 0
         """Bytes of the body to come; None: to the end of the turn."""
         self._skip = 0
@@ -95,10 +97,11 @@ class SideParser:
 
     def feed(self, data: bytes, offset: int) -> Iterator[Item]:
         """The stream's next bytes."""
-        if not self._held:
+        if not self._waiting:
             self._at = offset
-        self._held += data
-        while self._held:
+        self._held = self._held[self._from :] + data
+        self._from = 0
+        while self._waiting:
             item = self._next()
             if item is None:
                 return
@@ -106,9 +109,9 @@ class SideParser:
 
     def gap(self, count: int, offset: int) -> Iterator[Item]:
         """The next ``count`` bytes were not captured."""
-        if self._held:
-            if (length := record_length(self._held)) is not None:
-                self._skip = max(0, length + 5 - len(self._held))
+        if self._waiting:
+            if (length := record_length(self._held, self._from)) is not None:
+                self._skip = max(0, length + 5 - self._waiting)
             yield self._flush()
         if self._skip:
             self._tls = self._skip >= count
@@ -120,59 +123,66 @@ class SideParser:
 
     def turned(self) -> Iterator[Item]:
         """The other side speaks now."""
-        if self._held and not self._in_record():
+        if self._waiting and not self._in_record():
             yield self._flush()
         if self._body is None:
             self._body = 0
 
     def finish(self) -> Iterator[Item]:
         """The stream is over."""
-        if self._held:
+        if self._waiting:
             yield self._flush()
 
     # -- cutting ----------------------------------------------------------------------
 
+    @property
+    def _waiting(self) -> int:
+        """Bytes that are held."""
+        return len(self._held) - self._from
+
     def _in_record(self) -> bool:
-        held = self._held
-        return record_length(held) is not None or (
-            self._tls and len(held) < 5 and 20 <= held[0] <= 24
-        )
+        if record_length(self._held, self._from) is not None:
+            return True
+        return self._tls and self._maybe_record()
+
+    def _maybe_record(self) -> bool:
+        """Whether the few bytes held may become a record's header."""
+        return self._waiting < 5 and 20 <= self._held[self._from] <= 24
 
     def _next(self) -> Item | None:
-        held = self._held
+        waiting = self._waiting
         if self._skip:
-            taken = min(self._skip, len(held))
+            taken = min(self._skip, waiting)
             self._skip -= taken
             return self._take(ItemKind.RECORD, taken, whole=False, kind=0, keep=False)
         if self._body is None or self._body:
-            taken = len(held) if self._body is None else min(self._body, len(held))
+            taken = waiting if self._body is None else min(self._body, waiting)
             if self._body is not None:
                 self._body -= taken
             return self._take(ItemKind.BODY, taken)
-        length = record_length(held)
+        length = record_length(self._held, self._from)
         if length is not None:
             self._tls = True
-            if len(held) < 5 + length:
+            if waiting < 5 + length:
                 return None
-            return self._take(
-                ItemKind.RECORD, 5 + length, kind=held[0], keep=held[0] != APPLICATION_DATA
-            )
-        if len(held) < 5 and 20 <= held[0] <= 24:
+            kind = self._held[self._from]
+            return self._take(ItemKind.RECORD, 5 + length, kind=kind, keep=kind != APPLICATION_DATA)
+        if self._maybe_record():
             return None
         self._tls = False
         return self._head()
 
     def _head(self) -> Item | None:
-        held = self._held
-        if _START.match(held):
-            end = head_end(held)
+        held, start = self._held, self._from
+        if _START.match(held, start):
+            end = head_end(held, start)
             if end < 0:
-                return None if len(held) < MAX_HEAD else self._flush()
-            self._frame(held[:end])
-            return self._take(ItemKind.HEAD, end)
-        if _MAYBE_START.fullmatch(held):
+                return None if self._waiting < MAX_HEAD else self._flush()
+            self._frame(held[start:end])
+            return self._take(ItemKind.HEAD, end - start)
+        if _MAYBE_START.fullmatch(held, start):
             return None
-        if held[:2] == b"\r\n":  # an empty line before a head (RFC 9112 section 2.2)
+        if held.startswith(b"\r\n", start):  # an empty line before a head (RFC 9112 section 2.2)
             return self._take(ItemKind.BODY, 2)
         self._body = None
         return self._next()
@@ -210,20 +220,22 @@ class SideParser:
         self, what: ItemKind, count: int, *, whole: bool = True, kind: int = 0, keep: bool = True
     ) -> Item:
         head = 5 if what is ItemKind.RECORD and whole else 0
-        data = self._held[head:count] if keep else b""
+        start = self._from
+        data = self._held[start + head : start + count] if keep else b""
         item = Item(what, self._at, self._at + count, data, kind, whole)
-        self._held = self._held[count:]
+        self._from += count
         self._at += count
         return item
 
     def _flush(self) -> Item:
         """Hand out what is held although its end has not come."""
-        held = self._held
-        if record_length(held) is not None:
-            return self._take(ItemKind.RECORD, len(held), whole=False, kind=held[0], keep=False)
-        begun = _START.match(held) or (self._side == CLIENT and parse_request(held, complete=False))
-        what = ItemKind.HEAD if begun else ItemKind.BODY
-        return self._take(what, len(held), whole=False)
+        held, start, count = self._held, self._from, self._waiting
+        if record_length(held, start) is not None:
+            return self._take(ItemKind.RECORD, count, whole=False, kind=held[start], keep=False)
+        begun = _START.match(held, start) or (
+            self._side == CLIENT and parse_request(held[start:], complete=False)
+        )
+        return self._take(ItemKind.HEAD if begun else ItemKind.BODY, count, whole=False)
 
 
 def record_length(data: bytes, at: int = 0) -> int | None:
