@@ -120,9 +120,9 @@ def _absolute(name: str, file: Path) -> str:
 
 
 def _parsed(file: Path) -> dict[str, Any]:
-    import tomllib
-
     with file.open("rb") as opened:
+        import tomllib
+
         try:
             return tomllib.load(opened)
         except tomllib.TOMLDecodeError as error:

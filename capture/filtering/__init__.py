@@ -5,6 +5,8 @@ judge says of a tunnel. What an expression means for a tunnel, and what for a pa
 written down in ``capture.filtering.selecting``.
 """
 
+from __future__ import annotations
+
 from capture.filtering.compiler import DisplayFilter, compile_filter
 from capture.filtering.errors import FilterError
 from capture.filtering.selecting import Material, Selection
