@@ -22,8 +22,8 @@ from widgets.line_list import LineList
 
 __all__ = ["ReadStream", "StreamBlocks", "StreamHexView", "StreamSizesView"]
 
-PAGE: Final = 1024
-"""Bytes that are read at a time: about what a screen shows."""
+PAGE: Final = 4096
+"""Bytes that are read at a time: some screens."""
 KEPT_PAGES: Final = 64
 
 ReadStream = Callable[[int, int, int], list[Chunk]]

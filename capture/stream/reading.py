@@ -20,7 +20,7 @@ from capture.stream.payloads import payload_spans, segments_of
 
 __all__ = ["Chunk", "FetchFrame", "StreamReader"]
 
-CONTEXT_BEFORE: Final = 16 << 10
+CONTEXT_BEFORE: Final = 32 << 10
 """Bytes before a window that tell whether it begins inside a secret: heads are shorter."""
 CONTEXT_BEHIND: Final = 2 << 10
 LOGIN_BYTES: Final = 1 << 10

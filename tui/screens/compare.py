@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import ComposeResult
@@ -126,9 +128,10 @@ class CompareScreen(PaneScreen):
         else:
             self._choose()
 
-    def on_unmount(self) -> None:
+    async def on_unmount(self) -> None:
         if self._there is not None:
-            self._there.bridge.stop()
+            # Its engine may take a moment to end; the screen need not wait for it.
+            await asyncio.to_thread(self._there.bridge.stop)
 
     def panes(self) -> list[tuple[str, Widget]]:
         return [("Comparison", self._view)]
@@ -205,8 +208,6 @@ class CompareScreen(PaneScreen):
             self._open(message.query)
 
     def _open(self, path: str) -> None:
-        import os
-
         from tui.feeds import FeedFailed, FileFeed
 
         if self._opener is None:
@@ -220,7 +221,7 @@ class CompareScreen(PaneScreen):
             return
         before, self._there = self._there, Capture(bridge, None, printable(feed.title, 80))
         if before is not None:
-            before.bridge.stop()
+            self.run_worker(before.bridge.stop, thread=True)
         bridge.start()
         if self._polling is None:
             self._polling = self.set_interval(POLL_S, self._poll)
