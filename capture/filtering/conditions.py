@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from capture.facts import Endpoint, FlowFacts
 from capture.filtering.fields import ColumnField, EndField, MessageField, TunnelField
-from capture.filtering.kinds import Kind
+from capture.filtering.kinds import Kind, split_endpoint
 from capture.filtering.selecting import Bools, Material
 from capture.flow_ends import FlowEnds
 from capture.frames import Ints
@@ -188,6 +188,14 @@ class Column(Condition):
         return found
 
 
+def _ends(flow: FlowReport, facts: FlowFacts | None) -> tuple[Endpoint, Endpoint]:
+    """The two ends of a flow; without facts, from what the report says of them."""
+    if facts is not None:
+        return facts.client, facts.proxy
+    (client, sport), (proxy, dport) = split_endpoint(flow.client), split_endpoint(flow.proxy)
+    return Endpoint(client, sport or 0), Endpoint(proxy, dport or 0)
+
+
 @dataclass(frozen=True, eq=False)
 class End(Condition):
     """A comparison of the addresses or ports of a flow's ends."""
@@ -219,16 +227,15 @@ class End(Condition):
             sent[:, :shared] = before[:, :shared]
         changed = material.changed
         told = material.told
-        looked = [self._look(told[place]) for place in changed]
+        flows = material.flows
+        looked = [self._look(*_ends(flows[place], told[place])) for place in changed]
         sent[:, changed] = np.array(looked, np.bool_).reshape(-1, 2).T
         material.known[self] = sent
         return sent
 
-    def _look(self, facts: FlowFacts | None) -> tuple[bool, bool]:
-        if facts is None:
-            return False, False
+    def _look(self, client_end: Endpoint, proxy_end: Endpoint) -> tuple[bool, bool]:
         of, check = self.field.of, self.check
-        client, proxy = of(facts.client), of(facts.proxy)
+        client, proxy = of(client_end), of(proxy_end)
         if self.field.ends == ("src",):
             return self._is(client), self._is(proxy)
         if self.field.ends == ("dst",):

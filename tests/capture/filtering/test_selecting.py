@@ -191,6 +191,9 @@ def test_without_packets_tunnels_are_judged_by_their_facts() -> None:
     bare = Material(whole.flows, whole.facts)
     assert tunnels("http.response.code == 403 and ip.addr == 10.10.10.1", bare) == [1]
     assert tunnels("tcp.port == 40002", bare) == [2]
+    unknown = Material(whole.flows, {})
+    assert tunnels("tcp.srcport == 40002 or ip.dst == 1.1.1.1", unknown) == [2]
+    assert tunnels("http.request or tls.handshake", unknown) == []
 
 
 CHANGES: list[dict[str, Any]] = [{"verdict": "ok"}, {"status": 403}, {"target": "x:1"}, {}]
