@@ -46,7 +46,7 @@ def _sack(view: PacketView, rows: np.ndarray, sender: int, fetch: FetchFrame) ->
     if not len(own):
         return None
     with suppress(LookupError):
-        frame = fetch(int(own[0]) + 1)
+        frame = fetch(view.number(int(own[0])))
         segments = segments_of([frame], [int(view.rows["linktype"][own[0]])])
         if len(segments):
             return bool(int(segments.options[0]) & OPT_SACK_PERMITTED)

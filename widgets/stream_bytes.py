@@ -133,9 +133,12 @@ class StreamBlocks(LineList):
         side, row = int(blocks.side[block]), int(blocks.row[block])
         sign = self.glyphs.right if side == CLIENT else self.glyphs.left
         count = octets(int(blocks.end[block] - blocks.start[block]))
-        assert self._view is not None
-        number = self._view.number(row)
+        number = self._number(row)
         yield f"{sign} {SENDERS[side]}, {count}, #{number} at {self._time(row)} s", "accent"
+
+    def _number(self, row: int) -> int:
+        assert self._view is not None
+        return self._view.number(row)
 
     def _time(self, row: int) -> str:
         assert self._view is not None
@@ -266,7 +269,7 @@ class StreamSizesView(StreamBlocks):
             yield f"  {sign} {'':>10}  {'':>12}  {start:>14,}  {end - start:>8,}", "warning"
             yield "  not captured", "warning"
             return
-        number = f"#{packet + 1}"
+        number = f"#{self._number(packet)}"
         yield f"  {sign} ", "dim"
         yield f"{number:>10}  {self._time(packet):>12}  {start:>14,}  {end - start:>8,}", ""
 

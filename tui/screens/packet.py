@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from capture.describe import Describer
 from capture.snapshot import Snapshot
-from capture.units import time_of_day
+from capture.units import octets, time_of_day
 from tui.engine_bridge import EngineBridge
 from tui.footline import Footline
 from tui.screens.base import PaneScreen
@@ -23,6 +23,9 @@ from widgets.glyphs import Glyphs
 from widgets.packet_detail import HexView, LayerField, LayerTree
 
 __all__ = ["PacketScreen"]
+
+COPIED_BYTES: Final = 20_000
+"""Bytes copied at most: terminals refuse OSC 52 sequences beyond some 75 kB."""
 
 
 class PacketScreen(PaneScreen):
@@ -199,7 +202,13 @@ class PacketScreen(PaneScreen):
         """Copy the field's bytes; of what has none of its own, the whole packet's."""
         field = self._layers.selected
         part = self._data[field.start : field.end] if field and field.start >= 0 else b""
-        self._copy((part or self._data).hex(" "))
+        data = part or self._data
+        if not data:
+            self.tell("there is nothing to copy")
+            return
+        self.app.copy_to_clipboard(data[:COPIED_BYTES].hex(" "))
+        cut = "" if len(data) <= COPIED_BYTES else f", the first of {len(data):,}"
+        self.tell(f"copied: {octets(min(len(data), COPIED_BYTES))}{cut}")
 
     def action_copy_summary(self) -> None:
         view = self._snapshot.packets
