@@ -32,6 +32,8 @@ SLOW_PERIOD_S: Final = 1.0
 BYTES_PER_S: Final = 15_000
 SLOW_BYTES_PER_S: Final = 2_000
 """What a live capture may send to the terminal by itself."""
+SLOW_DEBT_S: Final = 3.0
+"""A full repaint keeps a slow link busy for so long: nothing is put on top of it."""
 
 
 def run(
@@ -94,6 +96,7 @@ def run(
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     from tui.application import TunnelscopeApp
+    from tui.link_budget import LinkBudget
 
     app = TunnelscopeApp(
         bridge,
@@ -101,7 +104,11 @@ def run(
         ascii_only=ascii or not terminal.speaks_utf8(),
         theme=theme_name,
         period_s=period_s,
-        bytes_per_s=SLOW_BYTES_PER_S if slow_link else BYTES_PER_S,
+        budget=(
+            LinkBudget(SLOW_BYTES_PER_S, debt_s=SLOW_DEBT_S)
+            if slow_link
+            else LinkBudget(BYTES_PER_S)
+        ),
         far=slow_link or terminal.is_remote(),
         opener=opener,
         settings=settings,

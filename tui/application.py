@@ -71,7 +71,7 @@ class TunnelscopeApp(App[int]):
         ascii_only: bool = False,
         theme: str = "textual-dark",
         period_s: float = 0.25,
-        bytes_per_s: int | None = None,
+        budget: LinkBudget | None = None,
         far: bool = False,
         opener: Opener | None = None,
         settings: CaptureSettings | None = None,
@@ -89,7 +89,7 @@ class TunnelscopeApp(App[int]):
             ascii_only: Draw with ASCII only.
             theme: A registered theme's name (see ``tui.themes``).
             period_s: Seconds between two looks for a new snapshot.
-            bytes_per_s: What a live capture may send to the terminal; None: no limit.
+            budget: What the screen may send to the terminal by itself; None: no limit.
             far: The terminal is at the other end of a link: send it only what differs.
             opener: Opens what is chosen on the start screen.
             settings: How captures are made that are started there.
@@ -98,7 +98,7 @@ class TunnelscopeApp(App[int]):
             display_filter: One that compiles; empty: none.
             other: A second capture, to compare a tunnel of the first with; empty for none.
         """
-        self.budget = LinkBudget(bytes_per_s)
+        self.budget = budget or LinkBudget(None)
         self.repeats = Repeats() if far else None
         # NO_COLOR: leave the terminal its own colours, rather than shades of grey.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)

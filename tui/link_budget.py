@@ -16,8 +16,8 @@ __all__ = ["LinkBudget", "counted"]
 
 BURST_S: Final = 1.0
 """Saved up at most: so many seconds' worth may go at once."""
-DEBT_S: Final = 3.0
-"""Owed at most: a full repaint on a narrow link must not silence the screen for long."""
+DEBT_S: Final = 0.5
+"""Owed at most: after a full repaint the screen must not be silent for long."""
 
 
 class LinkBudget:
@@ -28,14 +28,20 @@ class LinkBudget:
     """
 
     def __init__(
-        self, bytes_per_s: int | None, clock: Callable[[], float] = time.monotonic
+        self,
+        bytes_per_s: int | None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        debt_s: float = DEBT_S,
     ) -> None:
         """Start with a full bucket.
 
         Args:
             bytes_per_s: What flows in; None: there is no limit.
             clock: Seconds, never going back.
+            debt_s: How long updates wait at most.
         """
+        self._debt_s = debt_s
         self.spent = 0
         """Bytes written so far."""
         self._rate = bytes_per_s
@@ -48,7 +54,7 @@ class LinkBudget:
         self.spent += octets
         if self._rate is not None:
             self._flow_in(self._rate)
-            self._left = max(self._left - octets, -DEBT_S * self._rate)
+            self._left = max(self._left - octets, -self._debt_s * self._rate)
 
     def ready(self) -> bool:
         """Whether something may be drawn that nobody asked for."""
