@@ -4,7 +4,8 @@
 
 The tools take turns on a warm cache; a ratio is the median over the rounds of the pairs of
 one round, so that a machine that is busy for a while slows both sides. Peak memory is the
-kernel's figure for the process and all it waited for. Nothing here imports numpy: a child
+kernel's figure for the largest process; of ours, which divides large files among several, also
+that of all together. Nothing here imports numpy: a child
 inherits its parent's high-water mark until it execs, and that must be small.
 """
 
@@ -62,6 +63,42 @@ def measure(command: list[str], accept: tuple[int, ...] = (0,)) -> Run:
     return Run(seconds, usage.ru_maxrss * unit / 1e6)
 
 
+def together(command: list[str]) -> float | None:
+    """Peak memory of a command and its children at one moment, MB: what they share counts
+    once (proc(5), "Pss"). None where the system does not tell.
+
+    Looks 20 times a second, so it is a run of its own and not a timed one.
+    """
+    if not Path("/proc/self/smaps_rollup").exists():
+        return None
+    peak = 0
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
+    ) as process:
+        while process.poll() is None:
+            peak = max(peak, sum(map(_share, [process.pid, *_children(process.pid)])))
+            time.sleep(0.05)
+    return peak * 1024 / 1e6
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    except OSError:
+        return []
+
+
+def _share(pid: int) -> int:
+    """A process's share of the memory that it maps, KiB; 0 when it is gone."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0
+
+
 def own(path: Path) -> list[str]:
     """Our command on a file; findings make it exit with 1."""
     return [sys.executable, "-m", "tui", "check", "--format", "csv", str(path)]
@@ -117,7 +154,7 @@ def compare(name: str, path: Path, rounds: int) -> None:
             theirs[rival].append(measure(command))
     mine = median(run.seconds for run in ours)
     peak = max(run.peak_mb for run in ours)
-    print(f"  {'tunnelscope check --format csv':32}{mine:8.2f} s {peak:8,.0f} MB")
+    print(f"  {'tunnelscope check --format csv':32}{mine:8.2f} s {peak:8,.0f} MB{_all(path)}")
     for rival, runs in theirs.items():
         ratio = median(a.seconds / b.seconds for a, b in zip(ours, runs, strict=True))
         high = max(run.peak_mb for run in runs)
@@ -132,7 +169,16 @@ def alone(name: str, path: Path) -> None:
     warm(path)
     run = measure(own(path), (0, 1))
     print(f"\n{name}: {path.stat().st_size / 1e6:,.0f} MB")
-    print(f"  {'tunnelscope check --format csv':32}{run.seconds:8.2f} s {run.peak_mb:8,.0f} MB")
+    print(
+        f"  {'tunnelscope check --format csv':32}{run.seconds:8.2f} s {run.peak_mb:8,.0f} MB"
+        f"{_all(path)}"
+    )
+
+
+def _all(path: Path) -> str:
+    """What all our processes take, in words."""
+    peak = together(own(path))
+    return "" if peak is None else f" ({peak:,.0f} MB with all its processes)"
 
 
 def start_up(rounds: int) -> None:

@@ -148,7 +148,7 @@ class Part(Analysis):
         numbers = [
             *self._finished.numbers,
             self.tracker.table.flows.first_no[settled],
-            [item.card.number for item in judged],
+            np.array([item.card.number for item in judged], np.int64),
         ]
         return Rows(
             numbers=np.concatenate(numbers).astype(np.int64),
