@@ -63,9 +63,6 @@ _OPTION: Final = re.compile(
     rb"(?P<value>\"[^\"\r\n:]{1,64}:[^\"\r\n]*|'[^'\r\n:]{1,64}:[^'\r\n]*|[^\s:\"']{1,64}:\S+)"
 )
 """curl's user and password, where a command is quoted (a User-Agent, a page)."""
-_COMMAND_WORDS: Final = (b"pass ", b"auth", b"oper ", b" login ")
-_SCHEME_ENDS: Final = (b"://", b":\\", b":/\\")
-_USER_OPTIONS: Final = (b"-u ", b"-u=", b"-u\t")
 _SCHEME: Final = re.compile(
     rb"(?i)(?:basic|digest|ntlm|negotiate|bearer|kerberos|hawk|scram-[a-z0-9-]+)[ \t]+"
 )
@@ -100,13 +97,13 @@ def secret_spans(data: bytes) -> Iterator[tuple[int, int]]:
     """Where secrets stand in text, in no order, possibly overlapping."""
     # A word that must be there is found many times faster than the pattern around it.
     lowered = data.lower()
-    if any(word in lowered for word in _COMMAND_WORDS):
+    if b"pass " in lowered or b"auth" in lowered or b"oper " in lowered or b" login " in lowered:
         yield from _values(data, _COMMAND, _LOGIN)
     if b":" in data:
         yield from _field_spans(data, b"authorization" in lowered)
         yield from _named_values(data, _JSON)
     if b"@" in data:
-        if b"connect " in lowered or any(sign in data for sign in _SCHEME_ENDS):
+        if b"connect " in lowered or b"://" in data or b":\\" in data or b":/\\" in data:
             yield from _userinfo_spans(data)
         yield from _values(data, _PAIR)
     if b"=" in data:
@@ -117,7 +114,7 @@ def secret_spans(data: bytes) -> Iterator[tuple[int, int]]:
         yield from _values(data, _JWT)
     if b"TlRM" in data:
         yield from _values(data, _NTLM)
-    if b"user" in data or any(option in lowered for option in _USER_OPTIONS):
+    if b"-u" in lowered:
         yield from _values(data, _OPTION)
     if b"basic " in lowered or b"bearer " in lowered:
         yield from _values(data, _TOKEN)
