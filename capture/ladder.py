@@ -45,6 +45,9 @@ MAX_TURNS: Final = 4
 
 _RESENT: Final = RETRANSMISSION | FAST_RETRANSMISSION | SPURIOUS_RETRANSMISSION
 
+_CUT: Final = ("transfer_reset", "mtu_rst", "tunnel_closed_early")
+"""Verdicts whose last evidence is what ended the tunnel."""
+
 _NEVER_CAME: Final = {
     "syn": (CLIENT, "no SYN"),
     "syn_ack": (PROXY, "no answer"),
@@ -355,8 +358,10 @@ def _mark_failing(lines: list[LadderLine], flow: FlowReport, failed: Step | None
     evidence = flow.findings[0].packets
     number = evidence[-1] if evidence else None
     if failed is not None and failed.name == "data" and evidence:
-        # The step's packet is where data began; the finding knows where it went wrong.
-        number = evidence[0]
+        # The step's packet is where data began; the finding knows where it went wrong: at its
+        # first packet since, or, where the end came from outside, at that end.
+        since = [found for found in evidence if found >= (failed.packet or 0)] or [*evidence]
+        number = since[-1 if flow.verdict in _CUT else 0]
     elif failed is not None:
         number = failed.packet
     if number is None:

@@ -267,3 +267,28 @@ def test_time_going_backwards_does_no_harm() -> None:
 def test_a_long_flow_has_a_short_ladder() -> None:
     view = PacketView(np.resize(build.tunnel_packets(500).rows, 300_000))
     assert len(ladder(build.flow(1), build.tunnel_facts(), view)) < 200
+
+
+@pytest.mark.parametrize(
+    ("demo", "words"),
+    [("transfer-reset", "RST"), ("mtu-rst", "RST"), ("transfer-stalled", "segments"),
+     ("acl-denied", "403 Forbidden"), ("mtu-blackhole", "retransmitted")],
+)  # fmt: skip
+def test_the_failing_line_is_where_it_broke(demo: str, words: str) -> None:
+    from capture.analysis import Analysis
+    from capture.demo import find_demo
+    from capture.judging import Catalogue
+    from capture.options import AnalysisOptions
+    from capture.sources import open_source
+
+    source = open_source(str(find_demo(demo).path))
+    analysis = Analysis(source.info, AnalysisOptions(keep_packets=True), Catalogue.load())
+    for block in source.blocks():
+        analysis.take(block)
+    source.close()
+    (flow,) = analysis.report().flows
+    assert analysis.index is not None
+    view = analysis.index.view()
+    lines = build_ladder(flow, analysis.facts()[flow.uid], view, view.of_flow(flow.uid))
+    (failing,) = [line.text for line in lines if line.failing]
+    assert words in failing

@@ -94,7 +94,7 @@ SCENARIOS = (
     Scenario("refused", ("proxy_refused",), _refused, 3, "refuse"),
     Scenario("unreachable", ("proxy_unreachable",), _unreachable, 7, "no answer"),
     Scenario("silent", ("connect_no_reply",), _silent, 23, "took the request"),
-    Scenario("reset", ("transfer_reset",), _reset, 5, "reset"),
+    Scenario("reset", ("transfer_reset",), _reset, 5, "cut by RST"),
     Scenario("path-cut", ("transfer_stalled",), _path_cut, 16, "stopped"),
     Scenario("mtu", ("mtu_blackhole",), _mtu, 12, "Large packets vanish"),
 )
