@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -93,6 +94,7 @@ def _start(
         channels.append(mine)
         return pid
     code = 1
+    gc.disable()  # many objects, no cycles: the collector would only walk them
     try:
         mine.close()
         for other in channels:  # or nobody would notice that a worker is gone
