@@ -30,13 +30,9 @@ OK: Final = Judgement("ok", (), ())
 
 
 class Finished:
-    """The lines of flows that are gone, and what others must know of them.
+    """The lines of flows that are gone, and what others must know of them."""
 
-    Args:
-        timed: The capture has times.
-    """
-
-    def __init__(self, timed: bool) -> None:
+    def __init__(self) -> None:
         self.count = 0
         self.proxies: set[Endpoint] = set()
         self.numbers: list[Ints] = []
@@ -45,31 +41,34 @@ class Finished:
         """Their lines."""
         self.witnesses: list[Card] = []
         """In order of their first packet."""
-        self._timed = timed
         self._told: list[tuple[int, int, int, str, str]] = []
         """What ``choose_witnesses`` needs of the witnesses."""
 
-    def take(self, tracker: Tracker, now_ns: int) -> None:
-        """Take the flows over that ended long before, and let them go."""
+    def take(self, tracker: Tracker, now_ns: int, *, timed: bool) -> None:
+        """Take the flows over that ended long before, and let them go.
+
+        Args:
+            tracker: Has them; those that stay get other numbers.
+            now_ns: Time that the capture has got to.
+            timed: The capture has times.
+        """
         flows = tracker.settled_flows()
         flows = flows[tracker.table.flows.last_ns[flows] < now_ns - LINGER_NS]
         if len(flows) < max(AT_ONCE, len(tracker) // 8):
             return
-        self._add(tracker, flows)
+        self._add(tracker, flows, timed)
         stay = np.ones(len(tracker), np.bool_)
         stay[flows] = False
         strays = list(tracker.stray_icmp)
         tracker.keep(np.flatnonzero(stay))
         tracker.stray_icmp[:] = strays  # a recording's first ones count
 
-    def _add(self, tracker: Tracker, flows: Ints) -> None:
+    def _add(self, tracker: Tracker, flows: Ints, timed: bool) -> None:
         columns = tracker.table.flows
         numbers = columns.first_no[flows].astype(np.int64)
         self.count += len(flows)
         self.numbers.append(numbers)
-        self.texts.append(
-            "\n".join([line_of(row, self._timed) for row in settled_rows(tracker, flows)])
-        )
+        self.texts.append("\n".join([line_of(row, timed) for row in settled_rows(tracker, flows)]))
         first = flows[np.unique(columns.proxy[flows], return_index=True)[1]]
         self.proxies.update(map(tracker.proxy, first.tolist()))
         self._choose(tracker, flows)

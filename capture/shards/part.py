@@ -113,8 +113,7 @@ class Part(Analysis):
         if count > 1:
             self.decoder = Decoder(Share(index, count))
         self._index = index
-        self._timed = info.times_known
-        self._finished = Finished(self._timed)
+        self._finished = Finished()
 
     def leave_in(self, fd: int) -> None:
         """The blocks are parts of a plain file: payload that is kept may stay there."""
@@ -127,13 +126,14 @@ class Part(Analysis):
             file.show(int(block.position[0] - block.offset[0]), block.data)
         super().take(block)
         if len(self.tracker) >= MANY_FLOWS and self._last_ns is not None:
-            self._finished.take(self.tracker, self._last_ns)
+            self._finished.take(self.tracker, self._last_ns, timed=self.info.times_known)
         if file is not None:
             file.hide()
 
     def finish(self, show: Show) -> Rows:
         """All blocks were taken: judge the share's flows in the light of the others'."""
         give_back_memory()
+        timed = self.info.times_known
         self.tracker.finish()
         self.tracker.table.close()
         self._proxies |= self._finished.proxies
@@ -142,9 +142,9 @@ class Part(Analysis):
         capture = merged(show(Seen(own, self.tracker.silent())))
         judged = list(self._judge_all(capture))
         settled = self.tracker.settled_flows()
-        lines = [line_of(row, self._timed) for row in settled_rows(self.tracker, settled)]
+        lines = [line_of(row, timed) for row in settled_rows(self.tracker, settled)]
         findings = self._relate_to(show, judged, capture)
-        lines += [line_of(item.row, self._timed) for item in judged]
+        lines += [line_of(item.row, timed) for item in judged]
         numbers = [
             *self._finished.numbers,
             self.tracker.table.flows.first_no[settled],

@@ -21,12 +21,13 @@ from capture.shards.finished import Finished
 from capture.shards.part import Part
 from capture.sources import open_source, windows
 from capture.tracking import tracker
-from tests.capture.tracking.building import binary, captures, frames_in
+from tests.capture.tracking.building import DATA, binary, captures, frames_in
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="divided on Linux only")
 
 OPTIONS = AnalysisOptions(keep_steps=False, keep_texts=False)
 SHIFT_NS = 600_000_000_000
+TEXTS = sorted(path for path in (DATA.parent / "text").iterdir() if path.is_file())
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +117,9 @@ def test_flows_that_are_let_go_leave_their_line(
     gone: list[int] = []
     take = Finished.take
 
-    def note(held: Finished, seen: tracker.Tracker, now_ns: int) -> None:
+    def note(held: Finished, seen: tracker.Tracker, now_ns: int, *, timed: bool) -> None:
         before = held.count
-        take(held, seen, now_ns)
+        take(held, seen, now_ns, timed=timed)
         gone.append(held.count - before)
 
     monkeypatch.setattr(Finished, "take", note)
@@ -132,7 +133,7 @@ def test_a_single_capture(path: Path) -> None:
     agree(path, 2)
 
 
-@pytest.mark.parametrize("path", captures(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*captures(), *TEXTS], ids=lambda path: path.stem)
 def test_one_process_makes_the_same_table(path: Path) -> None:
     agree(path, 1)
 
