@@ -34,6 +34,8 @@ from capture.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from capture.flow_ends import FlowEnds
+    from capture.legs import Legs
+    from capture.second_leg import SecondLeg
 
 BATCH: Final = 1024
 """Flows whose facts are gathered at once."""
@@ -60,6 +62,8 @@ class JudgedFlow:
     """What ``report`` was made of."""
     number: int = 0
     """Number in the reports, where it must not change; else 0."""
+    legs: tuple[SecondLeg, ...] = ()
+    """The proxy's connections to the server, as far as the capture has them."""
 
     @property
     def shown(self) -> Judgement:
@@ -99,6 +103,7 @@ class Analysis:
         self._dns: list[DnsMessage] = []
         self.evicted_flows = 0
         """Reported flows let go to stay within the bounds of memory."""
+        self._legs: Legs | None = None
         self._others_gone = 0
         """Flows that were not to a proxy and are not in the table any more."""
 
@@ -179,6 +184,7 @@ class Analysis:
             findings=findings,
             not_understood=capture.not_understood,
             others=others,
+            names=self._host_names(capture),
             made=flows.made() if isinstance(flows, FlowReports) else None,
         )
 
@@ -195,6 +201,10 @@ class Analysis:
     def facts(self) -> dict[int, FlowFacts]:
         """Facts of the flows in the last report, by ``FlowFacts.id``."""
         return {item.facts.id: item.facts for item in self._judged.values()}
+
+    def legs(self) -> dict[int, tuple[SecondLeg, ...]]:
+        """Second legs of the tunnels in the last report, by ``FlowFacts.id`` of the tunnel."""
+        return {item.facts.id: item.legs for item in self._judged.values() if item.legs}
 
     def ends(self) -> FlowEnds:
         """Client and server of every flow there is now."""
@@ -231,8 +241,8 @@ class Analysis:
                 self._judged[flow] = item = JudgedFlow(facts, judgement)
                 if known is not None:
                     item.report = known.report
-            if once:
-                self.tracker.release(batch)
+            if once:  # what is no tunnel may be the second leg of one
+                self.tracker.release([flow for flow in batch if flow in self._judged])
 
     def _due(self, capture: CaptureFacts, final: bool) -> list[int]:
         """Flows that must be looked at: those that went on since they were, and at the
@@ -304,6 +314,31 @@ class Analysis:
             own[at] = (item.facts, item.judgement)
         for at, judgement in relate_cards(deck, own, capture, self.catalogue).items():
             self._judged[places[at]].related = judgement
+        self._follow_on(capture)
+
+    def _follow_on(self, capture: CaptureFacts) -> None:
+        """Find the second legs of the judged tunnels, and judge these in their light."""
+        if len(self.tracker) < 2:
+            return
+        if self._legs is None:
+            from capture.legs import Legs  # which takes a while to import
+
+            self._legs = Legs(self.tracker)
+        found = self._legs.of(self._judged, capture)
+        before = {flow for flow, item in self._judged.items() if item.legs}
+        if not found and not before:
+            return
+        from capture.judging.second_leg import in_light_of_legs  # few captures have any
+
+        texts = self.options.keep_texts
+        for flow in before | found.keys():
+            item = self._judged[flow]
+            legs = found.get(flow, ())
+            if any(leg.certain for leg in legs) or not any(leg.certain for leg in item.legs):
+                item.legs = legs  # what was certain stays, though its bytes were let go of
+            item.related = in_light_of_legs(
+                item.shown, item.facts, item.legs, capture, self.catalogue, texts=texts
+            )
 
     def _flow_reports(self, listed: list[int], capture: CaptureFacts) -> Sequence[FlowReport]:
         """Reports of the listed flows; unchanged ones are the same objects as before."""
@@ -389,6 +424,14 @@ class Analysis:
     def _address_text(self, number: int) -> str:
         text = self.decoder.addresses.text(number)
         return self.info.names.get(text, text)
+
+    def _host_names(self, capture: CaptureFacts) -> dict[str, str]:
+        """Names by address, if they are wanted."""
+        if not self.options.resolve:
+            return {}
+        from capture.names import names_in  # which few want
+
+        return names_in(capture)
 
     def _source(self) -> SourceReport:
         info = self.info

@@ -153,13 +153,13 @@ class Engine(threading.Thread):
         from capture.packets import EMPTY
         from capture.snapshot import Snapshot
 
-        report, facts, packets, ends = None, {}, EMPTY, None
+        report, facts, packets, ends, legs = None, {}, EMPTY, None, {}
         try:
             if analysis is not None:
                 report = analysis.report(final=finished)
                 facts = analysis.facts()
                 packets = analysis.index.view() if analysis.index else EMPTY
-                ends = analysis.ends()
+                ends, legs = analysis.ends(), analysis.legs()
         except Exception as problem:
             error = error or _words(problem)
         if report is None:  # what was shown before is still true
@@ -176,6 +176,7 @@ class Engine(threading.Thread):
             finished=finished,
             error=error,
             ends=ends,
+            legs=legs,
             capturing=self._capturing(analysis),
         )
 

@@ -7,9 +7,12 @@ milliseconds and a few hundred lines at most.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -29,6 +32,7 @@ from capture.packets import (
     PacketView,
 )
 from capture.report.model import FlowReport, Severity, Step, StepState
+from capture.second_leg import Outcome, SecondLeg
 from capture.telling import NETWORK, Telling, tellings
 from capture.units import duration, plural, size
 
@@ -92,10 +96,16 @@ class LadderLine:
     """The line at which the tunnel broke."""
     end_ns: int = 0
     """Time of its last packet, where that is another one."""
+    second: bool = False
+    """Of the second leg: ``CLIENT`` is the proxy there, ``PROXY`` the server."""
 
 
 def build_ladder(
-    flow: FlowReport, facts: FlowFacts, view: PacketView, rows: NDArray[np.int64]
+    flow: FlowReport,
+    facts: FlowFacts,
+    view: PacketView,
+    rows: NDArray[np.int64],
+    legs: Sequence[SecondLeg] = (),
 ) -> tuple[LadderLine, ...]:
     """Build the ladder of a flow.
 
@@ -104,6 +114,7 @@ def build_ladder(
         facts: Its facts: tell the messages.
         view: The packet index.
         rows: Rows of the flow's packets (``view.of_flow``), ascending.
+        legs: The proxy's own connections for it.
 
     Returns:
         The lines in the order of their packets.
@@ -115,8 +126,67 @@ def build_ladder(
     if failed is not None and failed.packet is None:
         _insert_missing(lines, flow, failed, facts)
     elif flow.failing:
-        _mark_failing(lines, flow, failed)
+        ours = {leg.facts.id for leg in legs}
+        _mark_failing(lines, flow, failed, [
+            number
+            for number in flow.findings[0].packets
+            if not ours or (row := view.row(number)) is None or view.rows["flow"][row] not in ours
+        ])  # fmt: skip
+    if legs:
+        beside = [list(_leg_lines(leg, view)) for leg in legs]
+        return tuple(_merged([lines, *beside]))
     return tuple(lines)
+
+
+def _leg_lines(leg: SecondLeg, view: PacketView) -> Iterator[LadderLine]:
+    """The second leg's lines, as far as its packets are in view; its silences are the tunnel's."""
+    facts = leg.facts
+    rows = view.of_flow(facts.id)
+    if not len(rows):
+        return
+    folding = _Folding(facts, view, rows)
+    # A replay shows a moment of which the facts know the future.
+    last = view.last_number
+    folding.outside = [
+        item for item in folding.outside if item.sender == NETWORK and item.number <= last
+    ]
+    doubt = "" if leg.certain else "  (likely)"
+    for line in folding.lines():
+        if line.kind is LineKind.SILENCE:
+            continue
+        text = line.text
+        if text.startswith("SYN") and not text.startswith("SYN-ACK"):
+            again = "  [again]" if line.first_number > facts.first.number else ""
+            text = f"SYN to {facts.proxy}{again or doubt}"
+        yield replace(line, text=text, second=True)
+    if leg.outcome is Outcome.SILENT and facts.last.number <= last:
+        yield LadderLine(
+            LineKind.MISSING, PROXY, "no answer", severity=Severity.PROBLEM, second=True
+        )
+
+
+def _merged(ladders: Sequence[Sequence[LadderLine]]) -> Iterator[LadderLine]:
+    """Lines of several flows in the order of their packets; each flow's keep their order."""
+    keyed = [list(zip(_places(lines), lines, strict=True)) for lines in ladders]
+    for _, line in heapq.merge(*keyed, key=lambda item: item[0]):
+        yield line
+
+
+def _places(lines: Sequence[LadderLine]) -> list[float]:
+    """Where each line stands, as a packet number that never falls.
+
+    A silence stands before the packet that ended it. What never came stands before what came
+    next; on the second leg right after what asked for it.
+    """
+    places: list[float] = []
+    following = math.inf
+    for line in reversed(lines):
+        if line.kind is LineKind.SILENCE:
+            following = line.last_number if line.last_number > line.first_number else math.inf
+        elif line.first_number:
+            following = line.first_number
+        places.append(-1 if line.second and not line.first_number else following)
+    return list(accumulate(reversed(places), max))
 
 
 class _Folding:
@@ -353,9 +423,13 @@ def _insert_missing(
     )
 
 
-def _mark_failing(lines: list[LadderLine], flow: FlowReport, failed: Step | None) -> None:
-    """Mark the line of the packet at which the tunnel broke."""
-    evidence = flow.findings[0].packets
+def _mark_failing(
+    lines: list[LadderLine], flow: FlowReport, failed: Step | None, evidence: Sequence[int]
+) -> None:
+    """Mark the line of the packet at which the tunnel broke.
+
+    ``evidence``: what the gravest finding rests on, of the tunnel's own packets.
+    """
     number = evidence[-1] if evidence else None
     if failed is not None and failed.name == "data" and evidence:
         # The step's packet is where data began; the finding knows where it went wrong: at its

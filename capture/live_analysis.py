@@ -447,7 +447,7 @@ def _again(facts: FlowFacts, judgement: Judgement, known: JudgedFlow | None) -> 
     compared again, unless it came to something else."""
     item = JudgedFlow(facts, judgement)
     if known is not None:
-        item.report, item.number = known.report, known.number
+        item.report, item.number, item.legs = known.report, known.number, known.legs
         if known.related is not known.judgement and _same(judgement, known.judgement):
             item.related = known.related
     return item

@@ -8,6 +8,7 @@ from capture.facts import FlowFacts
 from capture.flow_ends import FlowEnds
 from capture.packets import EMPTY, PacketView
 from capture.report.model import Report
+from capture.second_leg import SecondLeg
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +85,8 @@ class Snapshot:
     """Live sources only."""
     ends: FlowEnds | None = None
     """Ends of all TCP flows, also of those that are not reported."""
+    legs: dict[int, tuple[SecondLeg, ...]] = field(default_factory=dict)
+    """By flow uid: the proxies' own connections for it, as far as the capture has them and is
+    read. Do not change."""
     clock: ReplayClock | None = None
     """Where a capture is replayed: the state shown is that at this clock."""

@@ -27,13 +27,19 @@ _DELTA_FROM_NS: Final = 1_000_000
 _LANE_LEAST: Final = 28
 """Cells between the life lines below which arrows give way to plain direction signs."""
 _LANE_MOST: Final = 72
+_LANE_BESIDE: Final = 34
+"""Cells that each of two lanes needs; with less, the second leg is told within the first."""
+_INDENT: Final = 6
 _MARK_WIDTH: Final = 2
 
 Segments = Iterator[tuple[str, str]]
 
 
 class Timeline(LineList):
-    """Step strip on top, then the ladder: one line a message, client left, proxy right."""
+    """Step strip on top, then the ladder: one line a message, client left, proxy right.
+
+    The server of the second leg, where the capture has it, stands at the far right.
+    """
 
     DEFAULT_CSS = """
     Timeline { height: 1fr; }
@@ -66,6 +72,8 @@ class Timeline(LineList):
         self._given: tuple[LadderLine, ...] = ()
         self._lines: tuple[LadderLine, ...] = ()
         self._clock_ns: int | None = None
+        self._second = False
+        """The second leg is among the lines."""
 
     def show(self, flow: FlowReport | None, lines: tuple[LadderLine, ...] = ()) -> None:
         """Take a flow and its ladder (``capture.ladder.build_ladder``).
@@ -79,6 +87,9 @@ class Timeline(LineList):
         head = self._head()
         self._flow, self._given = flow, lines
         old, self._lines = self._lines, self._with_waiting()
+        second, self._second = self._second, any(line.second for line in lines)
+        if second is not self._second:
+            self.clear_strips()  # the lanes move
         self.rows_changed(at_once=not same)
         if same:
             self.cursor = min(self.cursor, max(0, len(self._lines) - 1))
@@ -172,6 +183,8 @@ class Timeline(LineList):
             client, proxy = "client", "proxy"
         yield fit(client, room - cell_len(proxy), self.glyphs.ellipsis), ""
         yield proxy, ""
+        if self._beside(width):
+            yield fit("server", lane + 1, self.glyphs.ellipsis, right=True), ""
 
     # Geometry
 
@@ -185,7 +198,14 @@ class Timeline(LineList):
     def _lane(self, width: int) -> int:
         """Cells between the life lines; 0 where arrows do not fit."""
         room = width - self._before_lane(width) - 2 - _MARK_WIDTH
+        if self._beside(width):
+            return min((room - 1) // 2, _LANE_MOST)
         return min(room, _LANE_MOST) if room >= _LANE_LEAST else 0
+
+    def _beside(self, width: int) -> bool:
+        """Whether there is a second leg, and room for a lane of its own."""
+        room = width - self._before_lane(width) - 3 - _MARK_WIDTH
+        return self._second and room >= 2 * _LANE_BESIDE
 
     # Lines
 
@@ -200,7 +220,7 @@ class Timeline(LineList):
         lane = self._lane(width)
         part = _part(line)
         if lane:
-            yield from self._arrow(line, lane, part)
+            yield from self._lanes(line, lane, part, width)
         else:
             mark = _MARK_WIDTH if line.failing else 0
             room = width - 2 - self.time_format.width - mark
@@ -233,15 +253,44 @@ class Timeline(LineList):
 
     def _plain(self, line: LadderLine) -> str:
         text = self.clean(line.text)
+        if line.second:
+            return f"  {self._of_server(line)}"
         if line.sender not in (CLIENT, PROXY):
             return f"{self.glyphs.gap} {text}"
         return f"{self.glyphs.right if line.sender == CLIENT else self.glyphs.left} {text}"
 
-    def _arrow(self, line: LadderLine, lane: int, part: str) -> Segments:
-        """Both life lines and what is between them, ``lane`` + 2 cells in all."""
+    def _of_server(self, line: LadderLine) -> str:
+        """A message of the second leg where it has no lane."""
+        text = self.clean(line.text)
+        if line.sender not in (CLIENT, PROXY):
+            return f"{self.glyphs.gap} server  {text}"
+        arrow = self.glyphs.right if line.sender == CLIENT else self.glyphs.left
+        return f"{arrow} server  {text}"
+
+    def _lanes(self, line: LadderLine, lane: int, part: str, width: int) -> Segments:
+        """All life lines and what is between them, ``lane`` cells each."""
         side = self.glyphs.gap if line.kind is LineKind.SILENCE else self.glyphs.lane
-        label = cut(self.clean(line.text), lane - 8, self.glyphs.ellipsis)
+        beside = self._beside(width)
         yield side, "dim"
+        if not line.second:
+            yield from self._arrow(line, lane, part)
+        elif beside:
+            yield " " * lane, ""
+        else:
+            text = " " * _INDENT + self._of_server(line)
+            yield fit(cut(text, lane, self.glyphs.ellipsis), lane, self.glyphs.ellipsis), part
+        yield side, "dim"
+        if not beside:
+            return
+        if line.second:
+            yield from self._arrow(line, lane, part)
+        else:
+            yield " " * lane, ""
+        yield self.glyphs.lane, "dim"
+
+    def _arrow(self, line: LadderLine, lane: int, part: str) -> Segments:
+        """What is between two life lines, ``lane`` cells."""
+        label = cut(self.clean(line.text), lane - 8, self.glyphs.ellipsis)
         if line.sender not in (CLIENT, PROXY):
             left = (lane - cell_len(label)) // 2
             yield " " * left, ""
@@ -262,7 +311,6 @@ class Timeline(LineList):
                 yield f"{self.glyphs.arrow_left}{shaft * 3} ", "dim"
                 yield label, part
                 yield f" {rest}{shaft}", "dim"
-        yield side, "dim"
 
 
 def _part(line: LadderLine) -> str:

@@ -23,6 +23,7 @@ from capture.frames import Ints
 from capture.judging import Judgement
 from capture.judging.cards import Card, card, target
 from capture.judging.relate import relate_cards
+from capture.judging.second_leg import in_light_of_legs
 from capture.judging.whole import judge_cards
 from capture.packets import PacketView
 from capture.replay.clock import Times
@@ -184,13 +185,20 @@ class Past:
         own: dict[int, tuple[FlowFacts, Judgement]] = {}
         for at, flow in enumerate(order):
             seen = looks.get(flow) or self._ends[flow]
-            if seen.judgement.findings or seen.judgement.verdict != "ok":
+            found = seen.judgement.findings or seen.judgement.verdict != "ok"
+            if found or (flow in looks and self._ends[flow].legs):
                 own[at] = seen.facts, seen.judgement
         deck = [cards[flow] for flow in order]
         capture = replace(capture, settled=begun - len(deck))
         related = relate_cards(deck, own, capture, self._catalogue)
         findings = judge_cards(deck, capture, self._catalogue)
-        return {order[at]: judgement for at, judgement in related.items()}, findings
+        shown = {order[at]: judgement for at, judgement in related.items()}
+        for at, (facts, _) in own.items():
+            flow = order[at]
+            legs = [leg for leg in self._ends[flow].legs if leg.facts.last.number <= number]
+            if legs:  # what became of them is known only when they are over
+                shown[flow] = in_light_of_legs(shown[flow], facts, legs, capture, self._catalogue)
+        return shown, findings
 
     def _describe(
         self,

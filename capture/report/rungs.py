@@ -105,9 +105,13 @@ def rungs_of_ladder(lines: Iterable[LadderLine], start_ns: int) -> tuple[Rung, .
     for line in lines:
         arrow = line.kind in (LineKind.MESSAGE, LineKind.DATA, LineKind.MISSING)
         sender = line.sender if arrow and line.sender in (CLIENT, PROXY) else None
+        text = line.text
+        if line.second:
+            way = "proxy to server" if line.sender == CLIENT else "server to proxy"
+            sender, text = None, f"{way}: {text}"
         rungs.append(
             Rung(
-                safe(line.text),
+                safe(text),
                 sender,
                 (line.time_ns - start_ns) / 1e9 if line.time_ns else None,
                 line.first_number or None,

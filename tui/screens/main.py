@@ -213,7 +213,8 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         if flow is None or facts is None:
             self._timeline.show(flow)
         elif flow is not self._shown or len(rows) != self._shown_rows:
-            self._timeline.show(flow, build_ladder(flow, facts, snapshot.packets, rows))
+            legs = snapshot.legs.get(flow.uid, ())
+            self._timeline.show(flow, build_ladder(flow, facts, snapshot.packets, rows, legs))
         findings = snapshot.report.findings
         self._issue.show(flow, findings, self._explain)
         self._brief.show(flow, findings)

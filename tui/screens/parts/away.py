@@ -280,6 +280,7 @@ def rungs_of(snapshot: Snapshot, flows: Sequence[FlowReport]) -> dict[int, Seque
         facts = snapshot.facts.get(flow.uid)
         if facts is not None:
             rows = snapshot.packets.of_flow(flow.uid)
-            lines = build_ladder(flow, facts, snapshot.packets, rows)
+            legs = snapshot.legs.get(flow.uid, ())
+            lines = build_ladder(flow, facts, snapshot.packets, rows, legs)
             drawn[flow.uid] = rungs_of_ladder(lines, flow.start_ns)
     return drawn

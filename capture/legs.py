@@ -1,0 +1,106 @@
+"""Looks for second legs among the flows of a capture under analysis.
+
+What ``capture.second_leg`` decides from facts is prepared here with columns: of a capture in
+which no proxy opens a connection while a tunnel waits for it, no facts are gathered at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from capture.facts import CaptureFacts, FlowFacts
+from capture.second_leg import SecondLeg, Wanted, begun_for, find_legs, wanted
+from capture.tracking.table import distinct
+
+if TYPE_CHECKING:
+    from capture.analysis import JudgedFlow
+    from capture.tracking.tracker import Tracker
+
+MOST: Final = 5000
+"""Connections that are looked at: those of proxies' hosts first, then the latest."""
+
+MOST_LIVE: Final = 1000
+"""The same for a live capture, in which they are looked at again and again."""
+
+BATCH: Final = 1024
+
+
+class Legs:
+    """Second legs of a capture's tunnels; remembers what it looked at."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._facts: dict[int, FlowFacts] = {}
+        """Of connections that did not go on since, by ``FlowFacts.id``."""
+
+    def of(
+        self, judged: Mapping[int, JudgedFlow], capture: CaptureFacts
+    ) -> dict[int, tuple[SecondLeg, ...]]:
+        """Second legs of the judged tunnels, by flow.
+
+        Args:
+            judged: The reported flows.
+            capture: The capture.
+        """
+        tracker = self._tracker
+        if len(tracker) < 2 or not capture.times_known:
+            return {}
+        tunnels, places = [], {}
+        for flow, item in judged.items():
+            found = wanted(item.facts, capture)
+            if found is not None:
+                tunnels.append(found)
+                places[item.facts.id] = flow
+        chosen = self._candidates(tunnels, places, judged, capture)
+        others = self._gathered(chosen, judged)
+        if not others:
+            return {}
+        return {places[id]: legs for id, legs in find_legs(tunnels, others, capture).items()}
+
+    def _candidates(
+        self,
+        tunnels: Sequence[Wanted],
+        places: Mapping[int, int],
+        judged: Mapping[int, JudgedFlow],
+        capture: CaptureFacts,
+    ) -> list[int]:
+        """Flows that may be a second leg, as far as columns tell."""
+        count, flows = len(self._tracker), self._tracker.table.flows
+        mask = begun_for(tunnels, flows.first_ns[:count]) & (flows.syn_no[:count] != 0)
+        if not mask.any():
+            return []
+        proxies = distinct(flows.proxy[list(places.values())] >> 16)
+        of_proxy = np.isin(flows.client[:count] >> 16, proxies)
+        ports = np.array(sorted({item.port for item in tunnels}), np.int64)
+        listed = np.zeros(count, np.bool_)
+        listed[[*judged, *self._tracker.settled_flows().tolist()]] = True
+        # A proxy that asks another one has a listed flow.
+        mask &= of_proxy | (np.isin(flows.proxy[:count] & 0xFFFF, ports) & ~listed)
+        chosen = np.flatnonzero(mask)
+        most = MOST_LIVE if capture.live else MOST
+        if len(chosen) > most:
+            chosen = np.sort(chosen[np.argsort(of_proxy[chosen], kind="stable")[-most:]])
+        return chosen.tolist()
+
+    def _gathered(self, chosen: list[int], judged: Mapping[int, JudgedFlow]) -> list[FlowFacts]:
+        """Their facts, in order; those of flows that did not go on are the same objects."""
+        tracker, flows = self._tracker, self._tracker.table.flows
+        before, self._facts = self._facts, {}
+        due = []
+        for flow in chosen:
+            item = judged.get(flow)
+            facts = item.facts if item is not None else before.get(int(flows.uid[flow]))
+            errors = len(tracker.icmp.get(flow, ()))
+            if facts is None or (facts.last.number, len(facts.icmp)) != (
+                int(flows.last_no[flow]), errors
+            ):  # fmt: skip
+                due.append(flow)
+            else:
+                self._facts[facts.id] = facts
+        for start in range(0, len(due), BATCH):
+            for facts in tracker.facts_of(due[start : start + BATCH]):
+                self._facts[facts.id] = facts
+        return [self._facts[number] for number in sorted(self._facts)]
