@@ -27,5 +27,7 @@ class AnalysisOptions:
     """Rows of the packet index kept; None: all of a file, ``LIVE_PACKETS`` of a live capture."""
     max_flows: int | None = None
     """Flows kept; None: all of a file, ``LIVE_FLOWS`` of a live capture."""
+    resolve: bool = False
+    """Tell the names of hosts (``--resolve``): here those that the capture's DNS answers give."""
     display_filter: str = ""
     """Report only flows that it lets through (``capture.filtering``); needs ``keep_packets``."""

@@ -62,11 +62,11 @@ def export_chunks(
     return render(format, [report])
 
 
-def finding_text(flow: FlowReport) -> str:
+def finding_text(flow: FlowReport, names: Mapping[str, str] | None = None) -> str:
     """What is known of a flow as text for a ticket: its block of the text report."""
     from capture.report.to_text import flow_text
 
-    return flow_text(flow)
+    return flow_text(flow, names)
 
 
 def capture_filter(flow: FlowReport) -> str:

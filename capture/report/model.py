@@ -7,7 +7,7 @@ Text in here is safe to print: control characters are gone and credentials maske
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -231,6 +231,8 @@ class Report:
     others: tuple[FlowReport, ...] = field(default=())
     """The other flows, kept only when asked for (``--all``)."""
 
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Names of hosts by address, as far as they are known and wanted."""
     made: Sequence[FlowReport] | None = None
     """The flows that may have a finding, where ``flows`` makes the others when asked."""
     table: Table | None = None

@@ -12,6 +12,7 @@ from html import escape
 from typing import Final
 
 from capture import __version__
+from capture.names import by_name, with_name
 from capture.report.ladder_svg import STYLE as LADDER_STYLE
 from capture.report.ladder_svg import ladder_svg
 from capture.report.model import Finding, FlowReport, Report, Severity, StepState
@@ -137,16 +138,16 @@ def _document(report: Report, others: bool, ladders: Ladders) -> Iterator[str]:
     grave = by_gravity([flow for flow in report.telling if needs_block(flow)])
     fine = [flow for flow in report.flows if not needs_block(flow)]
     for flow in grave[:BLOCKS]:
-        yield _block(flow, ladders.get(flow.uid) or rungs_of_steps(flow))
+        yield _block(flow, ladders.get(flow.uid) or rungs_of_steps(flow), report.names)
     if grave[BLOCKS:]:
         yield f"<h2>More flows with a problem or a warning ({count(len(grave) - BLOCKS)})</h2>\n"
-        yield from _table(grave[BLOCKS:], None)
+        yield from _table(grave[BLOCKS:], report.names, None)
     if fine:
         yield f"<h2>Flows without a problem ({count(len(fine))})</h2>\n"
-        yield from _table(fine, ROWS)
+        yield from _table(fine, report.names, ROWS)
     if others and report.others:
         yield f"<h2>Other TCP flows ({count(len(report.others))})</h2>\n"
-        yield from _table(report.others, ROWS)
+        yield from _table(report.others, report.names, ROWS)
     if report.findings:
         yield "<h2>Capture</h2>\n"
         for finding in report.findings:
@@ -162,11 +163,11 @@ def _document(report: Report, others: bool, ladders: Ladders) -> Iterator[str]:
         yield "</ul>\n"
 
 
-def _block(flow: FlowReport, rungs: Sequence[Rung]) -> str:
+def _block(flow: FlowReport, rungs: Sequence[Rung], names: Mapping[str, str]) -> str:
     severity = flow.severity or Severity.INFO
     facts = [
-        ("Client", _code(flow.client)),
-        ("Proxy", _code(flow.proxy)),
+        ("Client", _code(with_name(flow.client, names))),
+        ("Proxy", _code(with_name(flow.proxy, names))),
         ("Target", _code(flow.target)),
         ("Verdict", _code(flow.verdict)),
     ]
@@ -179,12 +180,13 @@ def _block(flow: FlowReport, rungs: Sequence[Rung]) -> str:
     rows = "".join(f"<dt>{label}</dt><dd>{value}</dd>\n" for label, value in facts)
     steps = "".join(_step(item) for item in strip(flow))
     findings = "".join(_finding(item) for item in flow.findings)
+    ladder = ladder_svg(rungs, by_name(flow.client, names), by_name(flow.proxy, names))
     return (
         f'<section class="flow {severity.value}" id="flow-{flow.id}">\n'
         f"<h2><b>{severity.value.upper()}</b> {_text(title(flow))} "
         f'<span class="dim">flow {flow.id}</span></h2>\n'
         f'<dl>\n{rows}</dl>\n<ol class="steps">\n{steps}</ol>\n'
-        f"{ladder_svg(rungs, flow.client, flow.proxy)}{findings}</section>\n"
+        f"{ladder}{findings}</section>\n"
     )
 
 
@@ -218,7 +220,9 @@ def _finding(finding: Finding) -> str:
     return "".join(parts)
 
 
-def _table(flows: Sequence[FlowReport], limit: int | None) -> Iterator[str]:
+def _table(
+    flows: Sequence[FlowReport], names: Mapping[str, str], limit: int | None
+) -> Iterator[str]:
     yield (
         '<div class="scroll"><table>\n<thead><tr><th class="n">#</th><th>client</th><th>proxy</th>'
         '<th>target</th><th class="n">status</th><th>verdict</th><th class="n">data</th>'
@@ -227,9 +231,10 @@ def _table(flows: Sequence[FlowReport], limit: int | None) -> Iterator[str]:
     for flow in flows[:limit]:
         status = "" if flow.status is None else str(flow.status)
         total = size(flow.bytes_to_proxy + flow.bytes_to_client)
+        client, proxy = with_name(flow.client, names), with_name(flow.proxy, names)
         yield (
-            f'<tr><td class="n">{flow.id}</td><td>{_code(flow.client)}</td>'
-            f"<td>{_code(flow.proxy)}</td><td>{_code(flow.target)}</td>"
+            f'<tr><td class="n">{flow.id}</td><td>{_code(client)}</td>'
+            f"<td>{_code(proxy)}</td><td>{_code(flow.target)}</td>"
             f'<td class="n">{status}</td><td>{_text(flow.verdict)}</td>'
             f'<td class="n">{escape(total)}</td>'
             f'<td class="n">{escape(duration(flow.duration_s))}</td></tr>\n'

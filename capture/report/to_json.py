@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from capture import __version__
+from capture.names import host_of
 from capture.report.model import (
     SCHEMA,
     VERDICTS,
@@ -57,32 +58,36 @@ def ndjson_chunks(reports: Iterable[Report], *, others: bool = False) -> Iterato
         path = safe(report.source.path)
         timed = report.source.first_ns is not None
         for flow in (*report.flows, *report.others) if others else report.flows:
-            yield _encode({"source": path, **flow_dict(flow, timed)}) + "\n"
+            yield _encode({"source": path, **flow_dict(flow, timed, report.names)}) + "\n"
 
 
 def report_dict(report: Report, *, others: bool = False) -> dict[str, Any]:
     """The whole report as plain data, in the contract's key order."""
     timed = report.source.first_ns is not None
     head = _head(report)
-    head["flows"] = [flow_dict(flow, timed) for flow in report.flows]
+    head["flows"] = [flow_dict(flow, timed, report.names) for flow in report.flows]
     head["findings"] = [_finding(item) for item in report.findings]
     if others:
-        head["others"] = [flow_dict(flow, timed) for flow in report.others]
+        head["others"] = [flow_dict(flow, timed, report.names) for flow in report.others]
     return head
 
 
 def _document(report: Report, others: bool) -> Iterator[str]:
-    timed = report.source.first_ns is not None
     yield "{\n"
     for key, value in _head(report).items():
         yield f' "{key}": {_encode(value)},\n'
-    yield from _array("flows", (_encode(flow_dict(flow, timed)) for flow in report.flows))
+    yield from _array("flows", _flows(report, report.flows))
     yield ",\n"
     yield from _array("findings", (_encode(_finding(item)) for item in report.findings))
     if others:
         yield ",\n"
-        yield from _array("others", (_encode(flow_dict(flow, timed)) for flow in report.others))
+        yield from _array("others", _flows(report, report.others))
     yield "\n}"
+
+
+def _flows(report: Report, flows: Iterable[FlowReport]) -> Iterator[str]:
+    timed = report.source.first_ns is not None
+    return (_encode(flow_dict(flow, timed, report.names)) for flow in flows)
 
 
 def _array(key: str, items: Iterator[str]) -> Iterator[str]:
@@ -130,8 +135,21 @@ def _head(report: Report) -> dict[str, Any]:
     }
 
 
-def flow_dict(flow: FlowReport, timed: bool = True) -> dict[str, Any]:
-    """One flow as plain data; ``timed`` is False where the source tells no times."""
+def flow_dict(
+    flow: FlowReport, timed: bool = True, names: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """One flow as plain data.
+
+    Args:
+        flow: The flow.
+        timed: False where the source tells no times.
+        names: Names of hosts by address; where there are any, ``client_name`` and
+            ``proxy_name`` are added.
+    """
+    added = {}
+    if names:
+        for end, endpoint in (("client", flow.client), ("proxy", flow.proxy)):
+            added[f"{end}_name"] = names.get(host_of(endpoint))
     return {
         "id": flow.id,
         "client": safe(flow.client),
@@ -157,6 +175,7 @@ def flow_dict(flow: FlowReport, timed: bool = True) -> dict[str, Any]:
         "closes": list(flow.closes),
         "verdict": flow.verdict,
         "findings": [_finding(item) for item in flow.findings],
+        **added,
     }
 
 

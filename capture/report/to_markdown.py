@@ -7,9 +7,10 @@ issue: whatever could is put into a code span, the rest is escaped.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from capture.names import with_name
 from capture.report.model import Finding, FlowReport, Report, Severity
 from capture.report.prose import (
     attempts,
@@ -89,16 +90,16 @@ def _document(report: Report, others: bool) -> Iterator[str]:
     grave = by_gravity([flow for flow in report.telling if needs_block(flow)])
     fine = [flow for flow in report.flows if not needs_block(flow)]
     for flow in grave[:BLOCKS]:
-        yield "\n" + _block(flow)
+        yield "\n" + _block(flow, report.names)
     if grave[BLOCKS:]:
         yield f"\n## More flows with a problem or a warning ({count(len(grave) - BLOCKS)})\n\n"
-        yield from _table(grave[BLOCKS:], None)
+        yield from _table(grave[BLOCKS:], report.names, None)
     if fine:
         yield f"\n## Flows without a problem ({count(len(fine))})\n\n"
-        yield from _table(fine, ROWS)
+        yield from _table(fine, report.names, ROWS)
     if others and report.others:
         yield f"\n## Other TCP flows ({count(len(report.others))})\n\n"
-        yield from _table(report.others, ROWS)
+        yield from _table(report.others, report.names, ROWS)
     if report.findings:
         yield "\n## Capture\n\n"
         for finding in report.findings:
@@ -112,11 +113,11 @@ def _document(report: Report, others: bool) -> Iterator[str]:
             yield f"- {prose(lost)}\n"
 
 
-def _block(flow: FlowReport) -> str:
+def _block(flow: FlowReport, names: Mapping[str, str]) -> str:
     severity = flow.severity or Severity.INFO
     facts = [
-        ("Client", code(flow.client)),
-        ("Proxy", code(flow.proxy)),
+        ("Client", code(with_name(flow.client, names))),
+        ("Proxy", code(with_name(flow.proxy, names))),
         ("Target", code(flow.target) if flow.target else "not seen"),
         ("Verdict", code(flow.verdict)),
     ]
@@ -154,14 +155,16 @@ def _finding(finding: Finding) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(flows: Sequence[FlowReport], limit: int | None) -> Iterator[str]:
+def _table(
+    flows: Sequence[FlowReport], names: Mapping[str, str], limit: int | None
+) -> Iterator[str]:
     yield "| # | client | proxy | target | status | verdict | data | time |\n"
     yield "|--:|---|---|---|--:|---|--:|--:|\n"
     for flow in flows[:limit]:
         columns = (
             str(flow.id),
-            code(flow.client),
-            code(flow.proxy),
+            code(with_name(flow.client, names)),
+            code(with_name(flow.proxy, names)),
             code(flow.target),
             "" if flow.status is None else str(flow.status),
             code(flow.verdict),

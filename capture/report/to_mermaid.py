@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from capture.facts import CLIENT
+from capture.names import with_name
 from capture.report.model import FlowReport, Report
 from capture.report.prose import by_gravity, needs_block, title
 from capture.report.redact import safe
@@ -46,19 +47,26 @@ def mermaid_chunks(
                 yield "\n"
             first = False
             rungs = (ladders or {}).get(flow.uid) or rungs_of_steps(flow)
-            yield diagram(flow, rungs, source=report.source.path if many else "")
+            name = report.source.path if many else ""
+            yield diagram(flow, rungs, report.names, source=name)
         if len(flows) > DIAGRAMS:
             yield f"\n%% and {len(flows) - DIAGRAMS} more\n"
 
 
-def diagram(flow: FlowReport, rungs: Iterable[Rung], *, source: str = "") -> str:
+def diagram(
+    flow: FlowReport,
+    rungs: Iterable[Rung],
+    names: Mapping[str, str] | None = None,
+    *,
+    source: str = "",
+) -> str:
     """One flow as a ``sequenceDiagram``; ends with a line break."""
     name = f"flow {flow.id}: {title(flow)}"
     lines = [
         f"%% {_comment(f'{source} {name}'.strip())}",
         "sequenceDiagram",
-        f"    participant C as {_words(flow.client)}",
-        f"    participant P as {_words(flow.proxy)}",
+        f"    participant C as {_words(with_name(flow.client, names))}",
+        f"    participant P as {_words(with_name(flow.proxy, names))}",
     ]
     for rung in rungs:
         lines.extend(_rung(rung))

@@ -6,9 +6,10 @@ then the flows without a problem in a table; then what is to be known of the cap
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from capture.names import by_name, with_name
 from capture.report.model import Finding, FlowReport, Report, Severity
 from capture.report.prose import (
     attempts,
@@ -56,16 +57,16 @@ def _document(report: Report, others: bool) -> Iterator[str]:
     grave = by_gravity([flow for flow in report.telling if needs_block(flow)])
     fine = [flow for flow in report.flows if not needs_block(flow)]
     for flow in grave[:BLOCKS]:
-        yield "\n" + "\n".join(_block(flow)) + "\n"
+        yield "\n" + "\n".join(_block(flow, report.names)) + "\n"
     if grave[BLOCKS:]:
         yield f"\nMore flows with a problem or a warning ({count(len(grave) - BLOCKS)})\n"
-        yield from _table(grave[BLOCKS:], limit=None)
+        yield from _table(grave[BLOCKS:], report.names, limit=None)
     if fine:
         yield f"\nFlows without a problem ({count(len(fine))})\n"
-        yield from _table(fine, limit=ROWS)
+        yield from _table(fine, report.names, limit=ROWS)
     if others and report.others:
         yield f"\nOther TCP flows ({count(len(report.others))})\n"
-        yield from _table(report.others, limit=ROWS)
+        yield from _table(report.others, report.names, limit=ROWS)
     if report.findings:
         yield "\nCapture\n"
         for finding in report.findings:
@@ -84,12 +85,12 @@ def _head(report: Report) -> list[str]:
     return [*lines, *wrap(why or flows_line(report), WIDTH)]
 
 
-def flow_text(flow: FlowReport) -> str:
+def flow_text(flow: FlowReport, names: Mapping[str, str] | None = None) -> str:
     """One flow as a block of its own, healthy or not; ends with a line break."""
-    return "\n".join(_block(flow)) + "\n"
+    return "\n".join(_block(flow, names)) + "\n"
 
 
-def _block(flow: FlowReport) -> list[str]:
+def _block(flow: FlowReport, names: Mapping[str, str] | None) -> list[str]:
     """Everything an engineer needs of one flow."""
     gravity = flow.severity.value.upper() if flow.severity is not None else "OK"
     number = f"flow {flow.id}"
@@ -97,8 +98,8 @@ def _block(flow: FlowReport) -> list[str]:
     heading[0] = heading[0] + " " * (WIDTH - cells(heading[0]) - len(number)) + number
     lines = [
         *heading,
-        *_field("Client", safe(flow.client)),
-        *_field("Proxy", safe(flow.proxy)),
+        *_field("Client", safe(with_name(flow.client, names))),
+        *_field("Proxy", safe(with_name(flow.proxy, names))),
         *_field("Target", safe(flow.target) if flow.target else "not seen"),
     ]
     tried = attempts(flow)
@@ -173,10 +174,12 @@ def _labelled(label: str, body: Sequence[str]) -> list[str]:
     return [f"{lead if not index else ' ' * _LABEL}{line}" for index, line in enumerate(body)]
 
 
-def _table(flows: Sequence[FlowReport], *, limit: int | None) -> Iterator[str]:
+def _table(
+    flows: Sequence[FlowReport], names: Mapping[str, str], *, limit: int | None
+) -> Iterator[str]:
     """One line a flow. Columns are as wide as they need to be, and share what there is."""
     shown = flows[:limit]
-    rows = [_HEADINGS, *[_cells(flow) for flow in shown]]
+    rows = [_HEADINGS, *[_cells(flow, names) for flow in shown]]
     widths = _widths(rows)
     for row, flow in zip(rows, (None, *shown), strict=True):
         columns = [
@@ -201,10 +204,10 @@ _ALIGN: Final = "><<<>>"
 _CLIENT, _TARGET = 1, 2
 
 
-def _cells(flow: FlowReport) -> tuple[str, ...]:
+def _cells(flow: FlowReport, names: Mapping[str, str]) -> tuple[str, ...]:
     return (
         str(flow.id),
-        safe(flow.client),
+        safe(by_name(flow.client, names)),
         safe(flow.target) if flow.target else "-",
         flow.verdict,
         size(flow.bytes_to_proxy + flow.bytes_to_client),
