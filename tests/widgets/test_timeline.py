@@ -204,3 +204,53 @@ async def test_nothing_selected() -> None:
 async def test_a_strip_is_never_wider_than_its_pane() -> None:
     for width in range(29, 90):
         assert cell_len(strip(build.denied(), width)) <= width
+
+
+def two_legs() -> tuple[LadderLine, ...]:
+    ms = 1_000_000
+    return (
+        LadderLine(LineKind.MESSAGE, CLIENT, "CONNECT tools.cisco.com:443", ms, 4, 4),
+        LadderLine(LineKind.MESSAGE, CLIENT, "SYN to 72.163.4.161:443", 2 * ms, 5, 5, second=True),
+        LadderLine(LineKind.MISSING, PROXY, "no answer", second=True, severity=Severity.PROBLEM),
+        LadderLine(LineKind.MESSAGE, NETWORK, "ICMP unreachable", 3 * ms, 6, 6, second=True),
+        LadderLine(LineKind.MESSAGE, PROXY, "503 Service Unavailable", 4 * ms, 7, 7),
+    )
+
+
+async def test_the_server_has_a_lane_of_its_own_where_there_is_room() -> None:
+    async with staged(Timeline(), 110, 12) as stage:
+        stage.widget.show(build.flow(1), two_legs())
+        await stage.settle()
+        head, asked, syn, missing, error, reply = (stage.lines()[row] for row in range(1, 7))
+        assert head.rstrip().endswith("server")
+        sides = [at for at, cell in enumerate(asked) if cell == UNICODE.lane]
+        assert len(sides) == 3
+        for line in (syn, missing, error, reply):
+            assert all(line[at] == UNICODE.lane for at in sides)
+        assert sides[1] < syn.index("SYN to 72.163.4.161:443") < sides[2]
+        assert sides[1] < missing.index("no answer") < sides[2]
+        assert sides[1] < error.index("ICMP unreachable") < sides[2]
+        assert reply.index("503 Service") < sides[1]
+        assert stage.fits()
+
+
+@pytest.mark.parametrize("width", [40, 78])
+async def test_without_room_the_server_is_named_in_the_line(width: int) -> None:
+    async with staged(Timeline(), width, 12) as stage:
+        stage.widget.show(build.flow(1), two_legs())
+        await stage.settle()
+        lines = stage.lines()[1:7]
+        assert "server" not in lines[0]
+        assert f"{UNICODE.right} server  SYN to" in lines[2]
+        assert f"{UNICODE.left} server  no answer" in lines[3]
+        assert "server  ICMP" in lines[4]
+        assert "server" not in lines[5]
+
+
+async def test_lanes_follow_the_tunnel_that_is_shown() -> None:
+    async with staged(Timeline(), 110, 12) as stage:
+        stage.widget.show(build.flow(1), two_legs())
+        await stage.settle()
+        show_denied(stage, 2)
+        await stage.settle()
+        assert stage.lines()[2].count(UNICODE.lane) == 2
