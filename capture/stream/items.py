@@ -49,7 +49,7 @@ class Item(NamedTuple):
     start: int
     end: int
     data: bytes = b""
-    """Bytes of a head or body; a record's body, unless it is application data."""
+    """Bytes of a head or body; a record's body, but of application data only if asked for."""
     type: int = 0
     """Content type of a record."""
     whole: bool = True
@@ -75,14 +75,16 @@ class Requests:
 class SideParser:
     """One side of a conversation. Feed it turns of bytes and gaps in stream order."""
 
-    def __init__(self, side: int, requests: Requests) -> None:
+    def __init__(self, side: int, requests: Requests, *, sealed: bool = False) -> None:
         """Start at the stream's first byte.
 
         Args:
             side: ``CLIENT`` or ``PROXY``.
             requests: Shared by both sides.
+            sealed: Hand out the bodies of application data, too.
         """
         self._side = side
+        self._sealed = sealed
         self._requests = requests
         self._held = b""
         self._from = 0
@@ -94,6 +96,11 @@ class SideParser:
         self._skip = 0
         """Bytes of a record to come of which others are missing."""
         self._tls = False
+
+    @property
+    def taken(self) -> int:
+        """Offset up to which everything was handed out."""
+        return self._at
 
     def feed(self, data: bytes, offset: int) -> Iterator[Item]:
         """The stream's next bytes."""
@@ -166,7 +173,8 @@ class SideParser:
             if waiting < 5 + length:
                 return None
             kind = self._held[self._from]
-            return self._take(ItemKind.RECORD, 5 + length, kind=kind, keep=kind != APPLICATION_DATA)
+            keep = self._sealed or kind != APPLICATION_DATA
+            return self._take(ItemKind.RECORD, 5 + length, kind=kind, keep=keep)
         if self._maybe_record():
             return None
         self._tls = False

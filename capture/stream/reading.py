@@ -80,6 +80,11 @@ class StreamReader:
         self.trouble = ""
         """Why the last frame that could not be fetched could not; one line."""
 
+    @property
+    def masked(self) -> bool:
+        """Whether secrets are covered."""
+        return self._masked
+
     def total(self, side: int) -> int:
         """Length of a side's stream in bytes, holes included."""
         return self.assembly.sides[side].total

@@ -15,7 +15,11 @@ WINDOW: Final = 1 << 16
 
 
 def items_in_turn(
-    reader: StreamReader, limit: int | None = None, only: int | None = None
+    reader: StreamReader,
+    limit: int | None = None,
+    only: int | None = None,
+    *,
+    sealed: bool = False,
 ) -> Iterator[tuple[int, Item]]:
     """The items of a conversation, in the order in which they were said.
 
@@ -23,12 +27,13 @@ def items_in_turn(
         reader: Reads the streams; its raw bytes are cut, so what is shown must be masked.
         limit: Bytes of each side that are read at most; None for all.
         only: Read this side alone; its turns end where the other side speaks all the same.
+        sealed: Hand out the bodies of application data, too.
 
     Yields:
         Side and item.
     """
     requests = Requests()
-    parsers = SideParser(0, requests), SideParser(1, requests)
+    parsers = tuple(SideParser(side, requests, sealed=sealed) for side in (0, 1))
     turns = reader.assembly.turns
     columns = (turns.side.tolist(), turns.start.tolist(), turns.end.tolist())
     for side, start, end in zip(*columns, strict=True):
