@@ -6,13 +6,14 @@ which no proxy opens a connection while a tunnel waits for it, no facts are gath
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capture.facts import CaptureFacts, FlowFacts
-from capture.second_leg import SecondLeg, Wanted, begun_for, find_legs, wanted
+from capture.second_leg import SecondLeg, begun_for, find_legs, wanted
 from capture.tracking.table import distinct
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ MOST_LIVE: Final = 1000
 """The same for a live capture, in which they are looked at again and again."""
 
 BATCH: Final = 1024
+
+Mask = NDArray[np.bool_]
 
 
 class Legs:
@@ -45,8 +48,10 @@ class Legs:
             judged: The reported flows.
             capture: The capture.
         """
-        tracker = self._tracker
-        if len(tracker) < 2 or not capture.times_known:
+        if not capture.times_known:
+            return {}
+        possible, of_proxy = self._possible(judged)
+        if not possible.any():
             return {}
         tunnels, places = [], {}
         for flow, item in judged.items():
@@ -54,36 +59,31 @@ class Legs:
             if found is not None:
                 tunnels.append(found)
                 places[item.facts.id] = flow
-        chosen = self._candidates(tunnels, places, judged, capture)
-        others = self._gathered(chosen, judged)
-        if not others:
-            return {}
-        return {places[id]: legs for id, legs in find_legs(tunnels, others, capture).items()}
-
-    def _candidates(
-        self,
-        tunnels: Sequence[Wanted],
-        places: Mapping[int, int],
-        judged: Mapping[int, JudgedFlow],
-        capture: CaptureFacts,
-    ) -> list[int]:
-        """Flows that may be a second leg, as far as columns tell."""
-        count, flows = len(self._tracker), self._tracker.table.flows
-        mask = begun_for(tunnels, flows.first_ns[:count]) & (flows.syn_no[:count] != 0)
-        if not mask.any():
-            return []
-        proxies = distinct(flows.proxy[list(places.values())] >> 16)
-        of_proxy = np.isin(flows.client[:count] >> 16, proxies)
+        flows, count = self._tracker.table.flows, len(self._tracker)
         ports = np.array(sorted({item.port for item in tunnels}), np.int64)
-        listed = np.zeros(count, np.bool_)
-        listed[[*judged, *self._tracker.settled_flows().tolist()]] = True
-        # A proxy that asks another one has a listed flow.
-        mask &= of_proxy | (np.isin(flows.proxy[:count] & 0xFFFF, ports) & ~listed)
-        chosen = np.flatnonzero(mask)
+        possible &= of_proxy | np.isin(flows.proxy[:count] & 0xFFFF, ports)
+        possible &= begun_for(tunnels, flows.first_ns[:count])
+        chosen = np.flatnonzero(possible)
         most = MOST_LIVE if capture.live else MOST
         if len(chosen) > most:
             chosen = np.sort(chosen[np.argsort(of_proxy[chosen], kind="stable")[-most:]])
-        return chosen.tolist()
+        others = self._gathered(chosen.tolist(), judged)
+        return {places[id]: legs for id, legs in find_legs(tunnels, others, capture).items()}
+
+    def _possible(self, judged: Mapping[int, JudgedFlow]) -> tuple[Mask, Mask]:
+        """Flows that may be a second leg as far as their ends tell, and those of proxies' hosts.
+
+        Where all flows are clients', there is none, and nothing else needs to be looked at.
+        """
+        flows, count = self._tracker.table.flows, len(self._tracker)
+        mine = np.fromiter(judged, np.int64, len(judged))
+        of_proxy = np.isin(flows.client[:count] >> 16, distinct(flows.proxy[mine] >> 16))
+        possible = flows.syn_no[:count] != 0
+        listed = np.zeros(count, np.bool_)
+        listed[mine] = True
+        listed[self._tracker.settled_flows()] = True
+        possible &= of_proxy | ~listed  # a proxy that asks another one has a listed flow
+        return possible, of_proxy
 
     def _gathered(self, chosen: list[int], judged: Mapping[int, JudgedFlow]) -> list[FlowFacts]:
         """Their facts, in order; those of flows that did not go on are the same objects."""
