@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from capture.decode.columns import ACK
 from capture.describe import TUNNEL_NAMES, analysis_names, flag_names
 from capture.facts import CLIENT, FlowFacts
+from capture.names import by_name
 from capture.packets import PacketView
 from capture.report.model import FlowReport
 from capture.telling import tellings
@@ -81,15 +82,20 @@ class TextIndex:
     """Texts of the flows, each made once for as long as the flow stays the same."""
 
     def __init__(self) -> None:
+        self.names: Mapping[str, str] = {}
+        """Names of hosts by address: a tunnel is found by them, too."""
         self._tunnels: dict[int, tuple[FlowReport, str]] = {}
         self._told: dict[int, Told] = {}
 
     def tunnel(self, flow: FlowReport, facts: FlowFacts | None) -> str:
-        """See ``tunnel_text``."""
+        """See ``tunnel_text``; with the names of its ends."""
         known = self._tunnels.get(flow.uid)
         if known is None or known[0] is not flow:
             known = self._tunnels[flow.uid] = (flow, tunnel_text(flow, facts))
-        return known[1]
+        if not self.names:
+            return known[1]
+        ends = (by_name(end, self.names).casefold() for end in (flow.client, flow.proxy))
+        return "\n".join((known[1], *ends))
 
     def told(self, facts: FlowFacts) -> Told:
         """What the flow's packets say."""

@@ -19,7 +19,6 @@ SHELLS: Final = ("bash", "fish", "zsh")
 FAIL_ON: Final = ("problem", "warning", "info", "never")
 
 _NOT_YET_FLAGS: Final[dict[tuple[str, ...], int | str]] = {
-    ("--resolve",): 0,
     ("--tls-keylog",): "?",
 }
 """Options whose meaning is settled and whose work is not done yet, with the number of words
@@ -264,7 +263,13 @@ def _add_analysis(parser: argparse.ArgumentParser) -> None:
         "'status == 403 and target contains \"cisco\"'",
     )
     group.add_argument(
-        "-n", action="store_true", help="numbers, no names: always so, accepted from habit"
+        "--resolve",
+        action="store_true",
+        help="show the names of clients and proxies: those in the capture, and what the system "
+        "knows, which may ask a name server",
+    )
+    group.add_argument(
+        "-n", dest="resolve", action="store_false", help="numbers, no names (the default)"
     )
 
 

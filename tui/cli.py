@@ -286,6 +286,7 @@ def _options(
         keep_other=keep_other,
         keep_steps=keep_steps,
         keep_texts=keep_texts,
+        resolve=arguments.resolve,
         rules=tuple(arguments.rules),
         thresholds=tuple(sorted(arguments.configured.thresholds.items())),
         display_filter=_display_filter(arguments.display_filter),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from capture.packets import PacketView
     from capture.replay.controls import ReplayControls
     from capture.snapshot import Snapshot
+    from tui.naming import Naming
 
 __all__ = ["EngineBridge", "EngineLike", "FrameStore"]
 
@@ -79,6 +80,7 @@ class EngineBridge:
         live: bool = False,
         close: Callable[[], None] | None = None,
         interfaces: Callable[[], Sequence[Interface]] | None = None,
+        naming: Naming | None = None,
     ) -> None:
         """Prepare.
 
@@ -89,7 +91,9 @@ class EngineBridge:
             live: Packets come as they are captured; there is no end to wait for.
             close: Releases what the engine reads from; called once, by ``stop``.
             interfaces: Those of the capture, as far as known; safe from any thread.
+            naming: Tells the names of hosts; None: addresses only.
         """
+        self._naming = naming
         self._interfaces = interfaces
         self.live = live
         self._close = close
@@ -140,17 +144,31 @@ class EngineBridge:
         return engine.replay if isinstance(engine, Replaying) else None
 
     def poll(self) -> Snapshot | None:
-        """The newest snapshot if the screen has not had it yet, else None."""
+        """The newest snapshot if the screen has not had it yet, else None.
+
+        A snapshot comes again when names of hosts became known that it did not have.
+        """
         newest = self._engine.latest() if self._engine is not None else None
         if newest is None or newest is self._seen:
-            return None
+            return self._renamed()
         self._seen = newest
         flows = newest.report.flows
         if not isinstance(flows, tuple):
             # The widgets keep and compare tuples.
             newest = replace(newest, report=replace(newest.report, flows=tuple(flows)))
+        if self._naming is not None:
+            newest = replace(newest, report=self._naming.named(newest.report))
         self._given = newest
         return newest
+
+    def _renamed(self) -> Snapshot | None:
+        """The snapshot given last, with the names that became known since; None without any."""
+        given, naming = self._given, self._naming
+        report = naming.renamed(given.report) if given is not None and naming is not None else None
+        if given is None or report is None:
+            return None
+        self._given = replace(given, report=report)
+        return self._given
 
     def last(self) -> Snapshot | None:
         """The snapshot that was polled last."""

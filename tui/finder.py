@@ -99,6 +99,10 @@ class Finder:
             self._search.extend(view, rows, facts)
         self._go_on()
 
+    def name_hosts(self, names: Mapping[str, str]) -> None:
+        """Let tunnels be found by these names of hosts, by address."""
+        self._index.names = names
+
     def tunnels_changed(self) -> None:
         """Look through the tunnels that changed."""
         if self.query:

@@ -112,7 +112,7 @@ def report_files(
         jobs=jobs,
         progress=(lambda part, label: bar(part, safe(label))) if bar.enabled else None,
     )
-    reports = tally.readable(_cleared(outcomes, bar))
+    reports = _named(tally.readable(_cleared(outcomes, bar)), options, wanted)
     chunks = render(wanted.format, reports, many=len(paths) > 1, others=options.keep_other)
     try:
         write_chunks(chunks, wanted.output, ascii_only=wanted.ascii_only, bar=bar, inputs=paths)
@@ -168,10 +168,21 @@ def report_coming(
     finally:
         opened.close()
     bar.clear()
-    chunks = render(wanted.format, tally.readable([report]), many=False, others=options.keep_other)
+    reports = _named(tally.readable([report]), options, wanted)
+    chunks = render(wanted.format, reports, many=False, others=options.keep_other)
     with suppress(ReaderLeft):  # what was found still counts
         write_chunks(chunks, wanted.output, ascii_only=wanted.ascii_only, bar=bar)
     return tally.exit_code(wanted.fail_on)
+
+
+def _named(reports: Iterable[Report], options: AnalysisOptions, wanted: Wanted) -> Iterable[Report]:
+    """The reports with the names of hosts, where the user wants them and the format has them."""
+    if not options.resolve or wanted.format == "csv":
+        return reports
+    from tui.naming import named_in_time
+    from tui.resolver import Resolver
+
+    return named_in_time(reports, Resolver())
 
 
 def _end_in_order() -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from capture.options import AnalysisOptions
     from tui.engine_bridge import EngineLike
     from tui.feeds import Feed, Opened
+    from tui.naming import Naming
 
 __all__ = ["Opener", "Setup", "open_bridge"]
 
@@ -48,7 +49,15 @@ def open_bridge(feed: Feed, setup: Setup) -> EngineBridge:
         live=opened.live,
         close=opened.close,
         interfaces=lambda: opened.source.info.interfaces,
+        naming=_naming() if setup.options.resolve else None,
     )
+
+
+def _naming() -> Naming:
+    from tui.naming import Naming
+    from tui.resolver import Resolver
+
+    return Naming(Resolver())
 
 
 def _make_engine(opened: Opened, setup: Setup) -> EngineLike:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import ClassVar, Final
 
 from rich.cells import cell_len
@@ -13,6 +13,7 @@ from textual.reactive import var
 
 from capture.facts import CLIENT, PROXY
 from capture.ladder import LadderLine, LineKind
+from capture.names import by_name
 from capture.report.model import FlowReport, Severity
 from capture.units import duration
 from widgets.cells import cut, fit
@@ -72,6 +73,7 @@ class Timeline(LineList):
         self._given: tuple[LadderLine, ...] = ()
         self._lines: tuple[LadderLine, ...] = ()
         self._clock_ns: int | None = None
+        self._names: Mapping[str, str] = {}
         self._second = False
         """The second leg is among the lines."""
 
@@ -101,6 +103,12 @@ class Timeline(LineList):
         self.clear_strips()
         self.cursor = next((place for place, line in enumerate(lines) if line.failing), 0)
         self.scroll_to_row(max(0, self.cursor - self.page_rows + 2))
+
+    def name_hosts(self, names: Mapping[str, str]) -> None:
+        """Show these names, by address, for the client and the proxy."""
+        if names != self._names:
+            self._names = names
+            self.refresh_head()
 
     def age(self, clock_ns: int | None) -> None:
         """Show how long the tunnel has been waiting; draws nothing else again.
@@ -172,7 +180,7 @@ class Timeline(LineList):
     def _participants(self, flow: FlowReport, width: int) -> Segments:
         """Who stands at which life line."""
         lane = self._lane(width)
-        client, proxy = self.clean(f"client {flow.client}"), self.clean(f"{flow.proxy} proxy")
+        client, proxy = self._who(flow, self._names)
         if not lane:
             arrow = self.glyphs.right
             yield cut(f" {client} {arrow} {proxy}", width, self.glyphs.ellipsis), ""
@@ -180,11 +188,17 @@ class Timeline(LineList):
         room = lane + 2
         yield " " * self._before_lane(width), ""
         if cell_len(client) + cell_len(proxy) + 2 > room:
+            client, proxy = self._who(flow, {})
+        if cell_len(client) + cell_len(proxy) + 2 > room:
             client, proxy = "client", "proxy"
         yield fit(client, room - cell_len(proxy), self.glyphs.ellipsis), ""
         yield proxy, ""
         if self._beside(width):
             yield fit("server", lane + 1, self.glyphs.ellipsis, right=True), ""
+
+    def _who(self, flow: FlowReport, names: Mapping[str, str]) -> tuple[str, str]:
+        client, proxy = by_name(flow.client, names), by_name(flow.proxy, names)
+        return self.clean(f"client {client}"), self.clean(f"{proxy} proxy")
 
     # Geometry
 

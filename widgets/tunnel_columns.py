@@ -20,6 +20,7 @@ __all__ = [
     "FAILING_FIRST",
     "LARGEST_FIRST",
     "MEASURED",
+    "NAMED_LIMIT",
     "SORTED_BY",
     "STEPS_WIDTH",
     "STEP_CELL",
@@ -60,8 +61,8 @@ CHOSEN_ONLY: Final = frozenset({"start", "delay", "status", "tls", "ended", "rul
 
 EXPLAINED: Final = {
     "id": "number, in order of the first packet",
-    "client": "address and port of the client",
-    "proxy": "address and port of the proxy",
+    "client": "address (or name) and port of the client",
+    "proxy": "address (or name) and port of the proxy",
     "target": "host and port asked for",
     "steps": "SYN to FIN; sorted by it, the failing come first",
     "verdict": "what became of the tunnel",
@@ -90,6 +91,8 @@ LARGEST_FIRST: Final = frozenset(
 
 _ENDPOINT_LIMIT: Final = 47
 """Longest ``[IPv6]:port``."""
+NAMED_LIMIT: Final = 26
+"""Widest ``name:port`` that a column is made for: of a long name the first label tells most."""
 _NAME_LIMIT: Final = 60
 _WORD_LIMIT: Final = 24
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import ClassVar, Final
 
@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import var
 
+from capture.names import by_name
 from capture.report.model import FlowReport, Severity
 from widgets.cells import cut, cut_middle, fit
 from widgets.columns import Placed, place
@@ -21,6 +22,7 @@ from widgets.tunnel_columns import (
     CONTENT,
     LARGEST_FIRST,
     MEASURED,
+    NAMED_LIMIT,
     SORTED_BY,
     STEP_CELL,
     STEPS_WIDTH,
@@ -93,6 +95,7 @@ class TunnelList(LineList):
         self._columns: tuple[str, ...] = ()
         self._versions: dict[int, int] = {}
         self._content: dict[str, int] = {}
+        self._names: Mapping[str, str] = {}
         self._shift = 0
         self._selected: int | None = None
         self._chosen = False
@@ -126,6 +129,17 @@ class TunnelList(LineList):
             self._layout_width = -1
             self.clear_strips()
         self._arrange({flow.uid for flow in changed})
+
+    def name_hosts(self, names: Mapping[str, str]) -> None:
+        """Show these names, by address, for clients and proxies."""
+        if names == self._names:
+            return
+        self._names = names
+        longest = max(map(len, names.values()), default=0) + len(":65535")
+        for key in ("client", "proxy"):
+            known = self._content.get(key, 0)
+            self._content[key] = max(known, min(longest, NAMED_LIMIT))
+        self._place_anew()
 
     def _changed(self, flows: tuple[FlowReport, ...]) -> list[FlowReport]:
         """Flows that are not the object they were. Two tuples of 54,000 take 2 ms."""
@@ -458,8 +472,8 @@ class TunnelList(LineList):
         return self.clean(CONTENT[key](flow)), ""
 
     def _endpoint(self, endpoint: str, width: int) -> str:
-        """The address and port, or the port alone where there is no room."""
-        text = self.clean(endpoint)
+        """The name or address, and the port; the port alone where there is no room."""
+        text = self.clean(by_name(endpoint, self._names))
         if cell_len(text) <= width:
             return text
         port = f":{text.rpartition(':')[2]}"

@@ -7,8 +7,10 @@ import pytest
 from capture.packets import EMPTY
 from capture.snapshot import Snapshot
 from tests.tui.fakes import FakeEngine, FakeStore, capture, started
-from tests.widgets.build import report
+from tests.widgets.build import flow, report
 from tui.engine_bridge import EngineBridge
+from tui.naming import Naming
+from tui.resolver import Resolver
 
 
 def snapshot(rev: int, **changes: object) -> Snapshot:
@@ -108,3 +110,28 @@ def test_frames() -> None:
         started(FakeEngine(full, store=FakeStore([]))).frame(full.packets, 1)
     with pytest.raises(LookupError, match="not kept"):
         started(FakeEngine(full)).frame(full.packets, 1)
+
+
+def test_a_snapshot_comes_again_when_a_name_became_known() -> None:
+    answer = threading.Event()
+
+    def late(host: str) -> str:
+        answer.wait(20.0)
+        return "proxy.lab" if host == "10.10.10.1" else ""
+
+    resolver = Resolver(late)
+    engine = FakeEngine(Snapshot(1, report(flow()), {}, finished=True))
+    bridge = EngineBridge(lambda: engine, naming=Naming(resolver))
+    bridge.start()
+    first = bridge.poll()
+    assert first is not None
+    assert not first.report.names
+    assert bridge.poll() is None
+    answer.set()
+    assert resolver.wait(20.0)
+    again = bridge.poll()
+    assert again is not None
+    assert again.report.names == {"10.10.10.1": "proxy.lab"}
+    assert again.report.flows == first.report.flows
+    assert bridge.poll() is None
+    assert bridge.last() is again

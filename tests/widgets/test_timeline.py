@@ -254,3 +254,15 @@ async def test_lanes_follow_the_tunnel_that_is_shown() -> None:
         show_denied(stage, 2)
         await stage.settle()
         assert stage.lines()[2].count(UNICODE.lane) == 2
+
+
+async def test_names_stand_at_the_life_lines_where_there_is_room() -> None:
+    async with staged(Timeline(), 120, 12) as stage:
+        show_denied(stage)
+        stage.widget.name_hosts({"10.40.40.1": "client.lab", "10.10.10.1": "proxy.lab"})
+        await stage.settle()
+        assert "client client.lab:40001" in "\n".join(stage.lines())
+        assert "proxy.lab:80 proxy" in "\n".join(stage.lines())
+        stage.widget.name_hosts({"10.10.10.1": "a-very-long-name." * 5 + "lab"})
+        await stage.settle()
+        assert "10.10.10.1:80 proxy" in "\n".join(stage.lines())

@@ -452,3 +452,19 @@ async def test_only_the_allowed_tunnels_are_shown() -> None:
         assert tunnels.selected.uid == 2
         tunnels.allow(None)
         assert ids(tunnels) == [2, 1, 3, 5]
+
+
+async def test_names_stand_for_addresses_where_they_are_known() -> None:
+    async with staged(TunnelList(), 120, 8) as stage:
+        stage.widget.show(THREE)
+        await stage.settle()
+        assert "10.10.10.1:80" in "\n".join(stage.lines())
+        stage.widget.name_hosts({"10.10.10.1": "proxy.lab", "10.40.40.1": "a" * 60 + ".lab"})
+        await stage.settle()
+        text = "\n".join(stage.lines())
+        assert "proxy.lab:80" in text
+        assert "10.10.10.1" not in text
+        assert "…:40004" in text  # cut, but with its port
+        stage.widget.name_hosts({})
+        await stage.settle()
+        assert "10.10.10.1:80" in "\n".join(stage.lines())

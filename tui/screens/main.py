@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
@@ -191,10 +192,16 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
                 self._header.show(snapshot)
             self._tunnels.empty_text = empty_text(snapshot)
             self.taking(snapshot)
+            self._name_hosts(snapshot.report.names)
             self._tunnels.show(tuple(snapshot.report.flows))
             self._finder.tunnels_changed()
             self.fill()
             self.took(snapshot)
+
+    def _name_hosts(self, names: Mapping[str, str]) -> None:
+        self._tunnels.name_hosts(names)
+        self._timeline.name_hosts(names)
+        self._finder.name_hosts(names)
 
     def say_trouble(self, words: str) -> None:
         if words and words != self._trouble:

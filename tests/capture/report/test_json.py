@@ -167,3 +167,11 @@ def test_hostile_text_is_ascii_and_holds_no_secret(format: str) -> None:
 def test_any_text_survives_the_encoder(text: str) -> None:
     flow = replace(denied(), target=text, reason=text or EVIL)
     assert parsed("json", report(flow))["flows"][0]["id"] == 2
+
+
+def test_names_are_added_where_there_are_any() -> None:
+    hosts = {"10.10.10.1": "proxy.lab"}
+    named = report_dict(replace(report(denied()), names=hosts))["flows"][0]
+    assert (named.pop("client_name"), named.pop("proxy_name")) == (None, "proxy.lab")
+    assert named == report_dict(report(denied()))["flows"][0]
+    assert list(named) == list(FLOW)

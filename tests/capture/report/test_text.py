@@ -217,3 +217,21 @@ def test_fitting_fills_the_width(word: str, width: int) -> None:
 
 def test_fitting_keeps_the_port() -> None:
     assert fit_middle("updates.vrt.sourcefire.com:443", 20) == "updates.vr...com:443"
+
+
+def test_names_stand_before_addresses_and_in_tables_for_them() -> None:
+    hosts = {"10.10.10.1": "proxy.lab", "10.40.40.1": "client.lab"}
+    named = text(replace(report(healthy(), denied()), names=hosts))
+    bare = text(report(healthy(), denied()))
+    assert "client.lab (10.40.40.1:" in named
+    assert "proxy.lab (10.10.10.1:80)" in named
+    assert " client.lab:" in named.partition("Flows without a problem")[2]
+    assert "client.lab" not in bare
+    assert all(cells(line) <= 80 for line in named.splitlines())
+
+
+@pytest.mark.parametrize("format", ["markdown", "html", "mermaid"])
+def test_other_formats_have_names_too(format: str) -> None:
+    hosts = {"10.10.10.1": "proxy.lab"}
+    named = "".join(render(format, [replace(report(healthy(), denied()), names=hosts)]))
+    assert "proxy.lab (10.10.10.1:80)" in named

@@ -72,9 +72,10 @@ class AwayPart(MainPart):
         flow = self._tunnels.selected
         if flow is None:
             return []
+        names = self._snapshot.report.names if self._snapshot is not None else {}
         texts = [("command", command) for command in self._issue.commands()]
         texts += [
-            ("finding", finding_text(flow)),
+            ("finding", finding_text(flow, names)),
             ("display filter", display_filter(flow)),
             ("capture filter", capture_filter(flow)),
             ("client", flow.client),
@@ -84,7 +85,7 @@ class AwayPart(MainPart):
             texts.append(("target", flow.target))
         rungs = self._rungs([flow]).get(flow.uid)
         if rungs:
-            texts.append(("ladder", diagram(flow, rungs)))
+            texts.append(("ladder", diagram(flow, rungs, names)))
         return texts
 
     # Captures
