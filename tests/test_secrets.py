@@ -36,7 +36,7 @@ from tests.conversations import (
     Conversation,
     pcap,
 )
-from tests.tui.test_main_screen import using
+from tests.tui.user import using
 from tui import cli
 from tui.application import TunnelscopeApp
 from tui.dissect import dissect

@@ -16,7 +16,7 @@ from capture.demo import find_demo
 from capture.options import AnalysisOptions
 from capture.report.model import Report
 from tests.tui.fakes import loaded_app
-from tests.tui.test_main_screen import SIZES, User, using
+from tests.tui.user import SIZES, User, using
 from tui.application import TunnelscopeApp
 from tui.config import Config
 from tui.feeds import FileFeed

@@ -18,7 +18,7 @@ from tests.tui.fakes import (
     loaded_app,
     make_app,
 )
-from tests.tui.test_main_screen import SIZES, User, using
+from tests.tui.user import SIZES, User, using
 from tui.application import TunnelscopeApp
 from tui.engine_bridge import EngineBridge
 from tui.feeds import Feed, FeedFailed

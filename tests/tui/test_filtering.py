@@ -9,7 +9,7 @@ import pytest
 from textual.events import Key
 
 from tests.tui.fakes import FakeEngine, capture, loaded_app, make_app
-from tests.tui.test_main_screen import User, using
+from tests.tui.user import User, using
 from tui.config import Config
 from tui.filter_history import KEPT, FilterHistory
 from tui.filter_line import FilterBar

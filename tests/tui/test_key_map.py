@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.tui.fakes import loaded_app
-from tests.tui.test_main_screen import using
+from tests.tui.user import using
 from tui.config import Config
 from tui.key_map import UnknownKey, bindable, check_keys
 

@@ -6,8 +6,8 @@ import pytest
 from textual.binding import Binding
 
 from tests.tui.fakes import FakeEngine, loaded_app, make_app
-from tests.tui.test_main_screen import User, using
 from tests.tui.test_packet_screen import open_packet
+from tests.tui.user import User, using
 from tui.keys import active_actions
 from tui.screens.base import PaneScreen
 from tui.screens.help import HelpScreen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,10 +13,9 @@ from textual.pilot import Pilot
 from capture.snapshot import Capturing, Snapshot
 from tests.tui.fakes import FakeEngine
 from tests.tui.live_script import busy_snapshots
+from tests.tui.user import User
 from tui.application import TunnelscopeApp
 from tui.engine_bridge import EngineBridge
-from tui.footline import Footline
-from tui.screens.main import MainScreen
 from tui.screens.parts.live import trouble
 from widgets import line_list
 
@@ -28,28 +27,12 @@ class LiveEngine(FakeEngine):
         self.calls.append("clear")
 
 
-class User:
+class Watcher(User):
+    """Sees snapshots one by one."""
+
     def __init__(self, app: TunnelscopeApp, pilot: Pilot[int], engine: LiveEngine) -> None:
-        self.app = app
-        self.pilot = pilot
+        super().__init__(app, pilot)
         self.engine = engine
-
-    @property
-    def screen(self) -> MainScreen:
-        screen = self.app.screen_stack[0]
-        assert isinstance(screen, MainScreen)
-        return screen
-
-    async def until(self, holds: Callable[[], object]) -> None:
-        for _ in range(300):
-            if holds():
-                return
-            await self.pilot.pause(0.01)
-        assert holds(), self.text()
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause(0.02)
 
     async def advance(self) -> None:
         """Let the next snapshot come and be looked at."""
@@ -57,27 +40,20 @@ class User:
         await self.until(lambda: self.screen._bridge._seen is self.engine.latest())
         await self.pilot.pause(0.02)
 
-    def text(self) -> str:
-        lines = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in line) for line in lines)
-
     def head(self) -> str:
         return self.text().split("\n")[0]
-
-    def said(self) -> str:
-        return self.screen.query_one(Footline).message
 
 
 @asynccontextmanager
 async def watching(
     *snapshots: Snapshot, size: tuple[int, int] = (140, 40), live: bool = True
-) -> AsyncIterator[User]:
+) -> AsyncIterator[Watcher]:
     engine = LiveEngine(*(snapshots or SNAPSHOTS))
     app = TunnelscopeApp(
         EngineBridge(lambda: engine, live=live), title="eth0  port 3128", period_s=0.02
     )
     async with app.run_test(size=size) as pilot:
-        user = User(app, pilot, engine)
+        user = Watcher(app, pilot, engine)
         await user.until(lambda: user.screen._snapshot is not None)
         await pilot.pause(0.05)
         yield user

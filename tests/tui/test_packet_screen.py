@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.tui.fakes import CONNECT, SECRET, FakeEngine, FakeStore, capture, loaded_app, make_app
-from tests.tui.test_main_screen import SIZES, User, using
+from tests.tui.user import SIZES, User, using
 from tui.screens.packet import PacketScreen
 from widgets.packet_detail import HexView, LayerTree
 

@@ -12,7 +12,7 @@ from capture.engine import Engine
 from capture.options import AnalysisOptions
 from capture.sources import open_source
 from tests.tui.fakes import FakeEngine, capture, make_app
-from tests.tui.test_main_screen import User, using
+from tests.tui.user import User, using
 from tests.widgets.build import denied, report
 from tui.application import TunnelscopeApp
 from tui.engine_bridge import EngineBridge

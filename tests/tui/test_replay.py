@@ -12,7 +12,7 @@ from capture.demo import demo_path, find_demo
 from capture.options import AnalysisOptions
 from capture.snapshot import ReplayClock
 from tests.tui.fakes import loaded_app
-from tests.tui.test_main_screen import User, using
+from tests.tui.user import User, using
 from tui.application import TunnelscopeApp
 from tui.engine_bridge import EngineBridge
 from tui.feeds import FileFeed

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
 from capture.live import interfaces, privileges
 from capture.live.interfaces import NetworkInterface
 from capture.live.settings import CaptureSettings
 from capture.snapshot import Capturing
 from tests.tui.fakes import FakeEngine, capture
+from tests.tui.user import User
 from tui import recent
 from tui.application import TunnelscopeApp
 from tui.engine_bridge import EngineBridge
@@ -60,31 +60,14 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     return found
 
 
-class User:
-    def __init__(self, app: TunnelscopeApp, pilot: Pilot[int]) -> None:
-        self.app = app
-        self.pilot = pilot
-
-    async def until(self, holds: Callable[[], object]) -> None:
-        for _ in range(300):
-            if holds():
-                return
-            await self.pilot.pause(0.01)
-        assert holds(), self.text()
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause(0.02)
+class Starter(User):
+    """Looks at the start screen."""
 
     def choices(self) -> ChoiceList:
         return self.app.screen_stack[0].query_one(ChoiceList)
 
     def said(self) -> str:
         return self.app.screen.query_one(Footline).message
-
-    def text(self) -> str:
-        lines = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in line) for line in lines)
 
 
 @asynccontextmanager
@@ -94,13 +77,13 @@ async def starting(
     settings: CaptureSettings | None = None,
     *,
     ascii_only: bool = False,
-) -> AsyncIterator[User]:
+) -> AsyncIterator[Starter]:
     app = TunnelscopeApp(
         None, title="", opener=machine.open, settings=settings, period_s=0.03,
         ascii_only=ascii_only,
     )  # fmt: skip
     async with app.run_test(size=size) as pilot:
-        user = User(app, pilot)
+        user = Starter(app, pilot)
         await user.until(lambda: user.choices().selected == ("live", machine.interfaces[0].name))
         yield user
 
