@@ -95,6 +95,7 @@ def run(
         return _complain(str(error), error.code)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    from capture import collector
     from tui.application import TunnelscopeApp
     from tui.link_budget import LinkBudget
 
@@ -117,6 +118,7 @@ def run(
         display_filter=options.display_filter,
         other=other,
     )
+    collector.work_rarely()
     # A thread that dies has its word in the banner and at the end, not across the screen.
     threading.excepthook = app.thread_died
     try:

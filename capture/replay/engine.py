@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from capture import collector
 from capture.analysis import Analysis
 from capture.engine import Engine
 from capture.frames import FrameBlock, Source
@@ -47,6 +48,12 @@ class ReplayEngine(Engine):
         self.replay.close()
         super().stop(timeout_s)
 
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            collector.take_back()
+
     def begin(self, analysis: Analysis) -> Callable[[FrameBlock], None]:
         if analysis.live or self.store is None:
             return super().begin(analysis)
@@ -63,12 +70,19 @@ class ReplayEngine(Engine):
         past = Past(recorder, end.report, store)
         del recorder  # it knows more than is needed from now on
         player = Player(past, Moment(end.report, end.facts, end.packets))
+        collector.set_aside()
         try:
             self._obey(player, end)
         except Exception as problem:  # what is shown stays; a thread must not die silently
             words = f"the replay is over: internal error: {type(problem).__name__}: {problem}"
             clock = replace(player.state(), playing=False, note=words)
             self._latest = replace(self._latest or end, rev=self._rev + 1, clock=clock)
+
+    def _publish(
+        self, analysis: Analysis | None, *, finished: bool = False, error: str | None = None
+    ) -> None:
+        super()._publish(analysis, finished=finished, error=error)
+        collector.set_aside()
 
     def _obey(self, player: Player, end: Snapshot) -> None:
         self._show(player, end)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import gzip
 import os
 import time
@@ -202,3 +203,11 @@ def test_frames_that_lie_apart_are_read_one_by_one(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(FrameGone):
         list(reader.blocks(0, 5))
+
+
+def test_what_was_read_is_no_work_for_the_garbage_collector() -> None:
+    gc.unfreeze()
+    with running(TOUR) as engine:
+        ready(engine)
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
