@@ -3,6 +3,7 @@
 What ``append`` was given is with the kernel when it returns, as whole blocks of a pcapng
 file: nothing but the power can take it back. A disk that is full loses packets of the file,
 never the capture: what was written stays well-formed, and it goes on when there is room.
+Temporary files have no name, so that nobody else reads them: they take the frames as they lie.
 
 Files are changed and named as dumpcap does it.
 """
@@ -18,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from capture.frames import FrameBlock, Interface, Ints, SourceInfo
+from capture.frames import Bytes, FrameBlock, Interface, Ints, SourceInfo
 from capture.live.merge import rows_of
 from capture.live.rotation import limits_of, ring_name, spool_limits
 from capture.live.settings import CaptureSettings
@@ -32,6 +33,9 @@ _RETRY_S: Final = 1.0
 _STATISTICS_S: Final = 5.0
 """How often drop counters that changed are written: a capture that is killed has them, too."""
 _MOST_WARNINGS: Final = 20
+_AROUND: Final = 128
+"""What lies between frames of a ring at most, headers and padding."""
+_LEAST: Final = int(pcapng.packet_sizes(np.zeros(1, np.int64))[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ class PacketFile:
         self._stated = 0.0
         self._unstated = False
         self._closed = False
+        self._scratch: Bytes = np.empty(0, np.uint8)
+        """Blocks are made here, since fresh memory costs more than that (measured)."""
         self.store = SegmentStore(self._segments)
         """Fetches frames again; it outlives the file and is closed apart."""
         self.trouble = ""
@@ -121,14 +127,14 @@ class PacketFile:
         self._change_by_time()
         done = 0
         while done < len(block) and not (self.full or self._closed):
-            count = self._fitting(block.caplen[done:])
+            count = self._fitting(self._ends(block, done))
             if not count:
                 self._change()
                 continue
             piece = block if count == len(block) else rows_of(block, slice(done, done + count))
             positions[done : done + count] = self._write(piece)
             done += count
-        if len(block) and self._last_file() and not self._fitting(np.zeros(1, np.int64)):
+        if len(block) and self._last_file() and not self._fitting(np.array([_LEAST])):
             self.full = True
         self.flush()
         return positions
@@ -166,6 +172,7 @@ class PacketFile:
             self._tell_gap()
             self._state(final=True)
             self._closed = True
+            self._scratch = np.empty(0, np.uint8)
 
     @property
     def path(self) -> str:
@@ -248,9 +255,16 @@ class PacketFile:
         else:
             self._since = now  # a file without packets is as good as a new one
 
-    def _fitting(self, caplen: Ints) -> int:
-        """How many of the next frames belong into the current file."""
-        count = len(caplen)
+    def _ends(self, block: FrameBlock, start: int) -> Ints:
+        """Bytes that the frames from ``start`` to each of them will take."""
+        if self._target is not None:
+            return np.cumsum(pcapng.packet_sizes(block.caplen[start:]))
+        offset = block.offset[start:]
+        return np.maximum.accumulate(offset + block.caplen[start:]) - offset[0]
+
+    def _fitting(self, ends: Ints) -> int:
+        """How many of the next frames belong into the current file; they end at ``ends``."""
+        count = len(ends)
         if time.monotonic() < self._retry:
             return count
         if self._limits.packets is not None:
@@ -258,8 +272,7 @@ class PacketFile:
         if self._limits.bytes is not None and count > 0:
             # The frame that reaches the limit is the last one of its file.
             room = self._limits.bytes - self._segments.newest_size
-            ends = np.cumsum(pcapng.packet_sizes(caplen[:count]))
-            count = min(count, int(np.searchsorted(ends, room)) + 1) if room > 0 else 0
+            count = min(count, int(np.searchsorted(ends[:count], room)) + 1) if room > 0 else 0
         # However small the limits are: a file without a packet takes one.
         return max(count, 0 if self._packets else 1)
 
@@ -272,12 +285,7 @@ class PacketFile:
             self._miss(len(block))
             return gone
         numbers = dict(self._numbers)
-        keys = block.interface.astype(np.int64) << 16 | block.linktype
-        kinds = np.unique(keys)
-        unknown = [key for key in kinds.tolist() if key not in numbers]
-        head = _descriptions(self._info, numbers, unknown)
-        of_kind = np.array([numbers[key] for key in kinds.tolist()], np.int64)
-        data, frames = pcapng.packets(block, of_kind[np.searchsorted(kinds, keys)])
+        head, data, frames = self._made(block, numbers)
         start = self._segments.newest_size
         try:
             if head:
@@ -293,6 +301,30 @@ class PacketFile:
         self._packets += len(block)
         self._tell_gap()
         return frames + (self._segments.end - len(data))
+
+    def _made(self, block: FrameBlock, numbers: dict[int, int]) -> tuple[bytes, Bytes, Ints]:
+        """What is to be written of a block.
+
+        Args:
+            block: The frames.
+            numbers: Interfaces of the file; those that are new get theirs.
+
+        Returns:
+            Descriptions of new interfaces; the frames' bytes, valid until the next call; where
+            in these each frame begins.
+        """
+        if self._target is None and (lying := _as_it_lies(block)) is not None:
+            return b"", *lying
+        keys = block.interface.astype(np.int64) << 16 | block.linktype
+        kinds = np.unique(keys)
+        unknown = [key for key in kinds.tolist() if key not in numbers]
+        head = _descriptions(self._info, numbers, unknown)
+        of_kind = np.array([numbers[key] for key in kinds.tolist()], np.int64)
+        need = pcapng.room_for(block.caplen)
+        if len(self._scratch) < need:
+            self._scratch = np.empty(need + need // 4, np.uint8)
+        numbered = of_kind[np.searchsorted(kinds, keys)]
+        return head, *pcapng.packets(block, numbered, into=self._scratch)
 
     def _put(self, data: memoryview) -> None:
         """Append to the current file; at worst at the cost of the oldest temporary one."""
@@ -347,6 +379,18 @@ class PacketFile:
         if made and self._target is not None:
             with contextlib.suppress(OSError):
                 self._segments.append(b"".join(made.values()))
+
+
+def _as_it_lies(block: FrameBlock) -> tuple[Bytes, Ints] | None:
+    """The bytes that the frames span, and where in them each begins.
+
+    None where little of the span is frames: one interface's of several that were merged.
+    """
+    low = int(block.offset.min())
+    high = int((block.offset + block.caplen).max())
+    if high - low > 2 * int(block.caplen.sum()) + _AROUND * len(block):
+        return None
+    return block.data[low:high], block.offset - low
 
 
 def _descriptions(info: SourceInfo, numbers: dict[int, int], keys: Sequence[int]) -> bytes:

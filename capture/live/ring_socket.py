@@ -51,6 +51,7 @@ _GET_HARDWARE: Final = 0x8927
 """SIOCGIFHWADDR, whose answer begins with the ARPHRD number."""
 _FRAME_BYTES: Final = 2048
 """Only checked for consistency by the kernel: a block of V3 is not divided into frames."""
+_HALF, _NEARLY_ALL = 0.5, 0.75
 _LONGEST_NAME: Final = 15
 _UNKNOWN_HARDWARE: Final = 0xFFFF
 
@@ -202,8 +203,9 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
     def drain(self, crates: Crates) -> bool:
         """Copy the blocks that are ready to the queue, and give them back to the kernel.
 
-        A queue that is full leaves them in the ring, until that gets full as well: only then
-        are packets thrown away, and counted.
+        A queue that has as much as usual leaves them in the ring. When half of that is full,
+        the queue has to grow; when it cannot, and the ring gets full as well, packets are
+        thrown away, and counted.
 
         Returns:
             False when the queue was full.
@@ -213,8 +215,9 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
             raise OSError(errno.EBADF, "the socket is closed")
         while runs := self._ready():
             base, done = self._next * BLOCK_BYTES, len(runs)
-            if not crates.put(ring[base : base + runs[-1].end], runs):
-                if not self._nearly_full():
+            span = ring[base : base + runs[-1].end]
+            if not crates.put(span, runs, grow=self._waits(_HALF)):
+                if not self._waits(_NEARLY_ALL):
                     return False
                 crates.lost += runs[0].packets
                 done = 1
@@ -243,9 +246,9 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
         header = BLOCK_HEADER.unpack_from(self._map, block * BLOCK_BYTES)
         return header
 
-    def _nearly_full(self) -> bool:
-        """Whether three quarters of the ring wait for us."""
-        ahead = (self._next + self._blocks * 3 // 4) % self._blocks
+    def _waits(self, part: float) -> bool:
+        """Whether so much of the ring waits for us."""
+        ahead = (self._next + int(self._blocks * part)) % self._blocks
         return bool(self._header(ahead)[0] & TO_USER)
 
     def statistics(self) -> tuple[int, int]:

@@ -109,10 +109,17 @@ def packet_sizes(caplen: Ints) -> Ints:
     return sizes
 
 
+def room_for(caplen: Ints) -> int:
+    """Bytes of memory in which ``packets`` makes the blocks of frames without comments."""
+    return int(packet_sizes(caplen).sum()) + _AROUND
+
+
 def packets(
     block: FrameBlock,
     numbers: NDArray[np.integer],
     comments: Mapping[int, Sequence[str]] | None = None,
+    *,
+    into: Bytes | None = None,
 ) -> tuple[Bytes, Ints]:
     """Enhanced packet blocks of all frames.
 
@@ -120,6 +127,7 @@ def packets(
         block: The frames.
         numbers: Interface number of each frame in the section being written; shape (n,).
         comments: Index of a frame -> what there is to say of it, each a comment.
+        into: Memory to use, ``room_for`` bytes where there are no comments; None: fresh one.
 
     Returns:
         The blocks as one run of bytes, and where in it each frame's own bytes begin.
@@ -134,7 +142,7 @@ def packets(
     starts = np.cumsum(sizes) - sizes
     total = int(sizes.sum())
     # What follows the frame is written after it: a frame may be copied with some bytes more.
-    out = np.empty(total + _AROUND, np.uint8)
+    out = np.empty(total + _AROUND, np.uint8) if into is None else into
     frames = starts + _HEAD
     copy_frames(block, out, frames, _AROUND)
     words = out[: total + _AROUND & ~3].view("<u4")

@@ -102,3 +102,31 @@ def test_nothing_is_lost_nor_changed_between_two_threads() -> None:
         crates.give_back(crate)
     writer.join()
     assert seen == [number % 251 for number in range(total)]
+
+
+def test_it_grows_beyond_the_usual_only_when_it_must() -> None:
+    crates = Crates(64 * CRATE_BYTES, threading.Event())
+    span = np.ones(CRATE_BYTES, np.uint8)
+    run = [Run(0, CRATE_BYTES, 48, 1)]
+    held = 0
+    while crates.put(span, run, grow=False):
+        held += 1
+    assert 2 <= held <= 4
+    assert crates.put(span, run)
+    assert not crates.put(span, run, grow=False)
+    for _ in range(2):
+        crates.give_back(taken(crates))
+    assert crates.put(span, run, grow=False)
+
+
+def test_blocks_with_little_in_them_are_put_together() -> None:
+    crates = Crates(2 * CRATE_BYTES, threading.Event())
+    crates.put(*block(9, 100))
+    span = np.arange(200, dtype=np.uint8)
+    assert crates.put(span, [Run(0, 10, 4, 1), Run(100, 120, 104, 2), Run(190, 200, 194, 3)])
+    crate = taken(crates)
+    assert crate.runs == [
+        Run(0, 100, 48, 9), Run(100, 110, 104, 1), Run(110, 130, 114, 2), Run(130, 140, 134, 3),
+    ]  # fmt: skip
+    assert crate.data[100:140].tolist() == [*range(10), *range(100, 120), *range(190, 200)]
+    assert crate.used == 140

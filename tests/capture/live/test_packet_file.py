@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from capture.frames import Interface, SourceInfo
+from capture.live.merge import rows_of
 from capture.live.packet_file import PacketFile
 from capture.live.rotation import ring_name, spool_limits
 from capture.live.settings import CaptureSettings, Ring, StopWhen
@@ -285,6 +286,37 @@ def test_spool_lets_go_of_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(FrameGone, match="only the newest"):
         kept.store.frame(positions[0], 1000)
     assert not kept.trouble
+
+
+def test_spool_takes_frames_as_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    kept = PacketFile(live(), CaptureSettings(()))
+    for gap in (0, 5, 5000):  # the last are too far from each other
+        block = block_of(FRAMES, gap=gap)
+        for rows in (slice(None), slice(3, 7), slice(None, None, -1)):
+            some = rows_of(block, rows)
+            before = kept.bytes
+            positions = kept.append(some).tolist()
+            found = [
+                kept.store.frame(p, len(f)) for p, f in zip(positions, FRAMES[rows], strict=True)
+            ]
+            assert found == FRAMES[rows]
+            assert kept.bytes - before <= 2 * sum(map(len, FRAMES[rows])) + 128 * len(found)
+    kept.close()
+    kept.store.close()
+
+
+def test_blocks_of_several_sizes_one_after_the_other(tmp_path: Path) -> None:
+    """They are made in the same memory."""
+    kept = packet_file(tmp_path / "a.pcapng")
+    wanted = []
+    for size in (1, 3000, 7, 64):
+        frames = [bytes([n % 251]) * (size + n) for n in range(30)]
+        kept.append(block_of(frames))
+        wanted += frames
+    kept.close()
+    assert data_of(tmp_path / "a.pcapng") == wanted
 
 
 def test_spool_suits_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
