@@ -156,8 +156,8 @@ def _leg_lines(leg: SecondLeg, view: PacketView) -> Iterator[LadderLine]:
             continue
         text = line.text
         if text.startswith("SYN") and not text.startswith("SYN-ACK"):
-            again = "  [again]" if line.first_number > facts.first.number else ""
-            text = f"SYN to {facts.proxy}{again or doubt}"
+            again = line.first_number > facts.first.number
+            text = f"SYN again to {facts.proxy}" if again else f"SYN to {facts.proxy}{doubt}"
         yield replace(line, text=text, second=True)
     if leg.outcome is Outcome.SILENT and facts.last.number <= last:
         yield LadderLine(

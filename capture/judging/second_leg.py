@@ -1,7 +1,8 @@
 """What the proxy's own connection to the server says of a tunnel that failed.
 
 From the client's side, "the server refuses" and "the proxy is ill" look alike. Where the second
-leg is in the capture, it tells them apart: with packet numbers instead of a guess.
+leg is in the capture, it tells them apart: with packet numbers instead of a guess. A verdict
+never depends on it; a table, whose flows may lie with several processes, does without.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from itertools import chain
 from typing import Final
 
 from capture.decode.columns import IcmpError
-from capture.facts import PROXY, CaptureFacts, FlowFacts
+from capture.facts import PROXY, CaptureFacts, FlowFacts, Mark
 from capture.judging.baseline import SECOND_LEG
 from capture.judging.catalogue import Catalogue
 from capture.judging.hit import CERTAIN, LIKELY, Hit
@@ -34,6 +35,10 @@ NAMED: Final = frozenset({"up-refused", "up-timeout", "up-no-route"})
 
 BROKEN: Final = frozenset({"tls_stall", "tunnel_closed_early", "transfer_reset"})
 """Verdicts of which the second leg may show on which side it began."""
+
+CLOSED: Final = frozenset({"tls-hello-closed", "tls-hello-reset"})
+STALLED: Final = "tls-stall"
+"""Rules that cannot tell the server from the proxy, unless the server is seen to be the one."""
 
 RULE_OF: Final = {
     Outcome.REFUSED: "up-refused",
@@ -74,7 +79,7 @@ def in_light_of_legs(
         if finding.rule in GUESSED or finding.rule in NAMED:
             findings[place] = _explained(finding, flow, legs, capture, catalogue, texts)
         elif finding.verdict in BROKEN:
-            findings[place] = _who_broke_it(finding, flow, legs)
+            findings[place] = _who_broke_it(finding, flow, legs, capture, catalogue, texts)
     if notes == judgement.notes and findings == list(judgement.findings):
         return judgement
     return replace(judgement, findings=tuple(findings), notes=notes)
@@ -162,27 +167,62 @@ def _icmp(error: IcmpError) -> str:
     return name or f"type {error.type} code {error.code}"
 
 
-def _who_broke_it(finding: Finding, flow: FlowFacts, legs: Sequence[SecondLeg]) -> Finding:
+def _who_broke_it(
+    finding: Finding,
+    flow: FlowFacts,
+    legs: Sequence[SecondLeg],
+    capture: CaptureFacts,
+    catalogue: Catalogue,
+    texts: bool,
+) -> Finding:
     """Whether the server's side ended or fell silent, where the bytes prove the second leg."""
     leg = legs[-1]
     if not leg.certain or leg.outcome is not Outcome.OPEN:
         return finding
-    facts = leg.facts
-    end = flow.closes[0][1] if flow.closes else None
-    if facts.closes and facts.closes[0][0].startswith("proxy"):
-        name, mark = facts.closes[0]
-        if end is not None and end.number < mark.number:
-            return finding  # the tunnel was over by then
-        said = f"#{mark.number} {name[-3:].upper()} from the server ({facts.proxy})"
-        return _observed(finding, said, (mark.number,))
-    tls = facts.tls
-    if tls is not None and tls.client_hello_mark is not None and not facts.sides[PROXY].bytes:
-        number = tls.client_hello_mark.number
-        said = (
-            f"#{number} the proxy passed the ClientHello on to {facts.proxy}, which never replied"
-        )
-        return _observed(finding, said, (number,))
-    return finding
+    mark = _ended(leg.facts, flow)
+    if mark is not None:
+        name = leg.facts.closes[0][0][-3:].upper()
+        detail = f"#{mark.number} {name} from {leg.facts.proxy}"
+        seen = _observed(finding, f"#{mark.number} {name} from the server ({leg.facts.proxy})",
+                         (mark.number,))  # fmt: skip
+        raised = finding.rule in CLOSED
+    else:
+        mark = _passed_on(leg.facts) if finding.verdict == "tls_stall" else None
+        if mark is None:
+            return finding
+        detail = f"#{mark.number} to {leg.facts.proxy}"
+        seen = _observed(finding, f"#{mark.number} the proxy passed the ClientHello on to "
+                         f"{leg.facts.proxy}, which never replied", (mark.number,))  # fmt: skip
+        raised = finding.rule == STALLED
+    if not raised:
+        return seen
+    hit = Hit(
+        finding.rule,
+        finding.severity,
+        CERTAIN,
+        seen.observation,
+        seen.packets,
+        finding.verdict,
+        finding.code,
+        {"detail": detail},
+    )
+    return catalogue.finding(hit, Scene(flow, capture)) if texts else bare(hit)
+
+
+def _ended(leg: FlowFacts, flow: FlowFacts) -> Mark | None:
+    """The server's FIN or RST, where it came first and before the tunnel ended."""
+    if not leg.closes or not leg.closes[0][0].startswith("proxy"):
+        return None
+    mark = leg.closes[0][1]
+    over = flow.closes[0][1].number if flow.closes else None
+    return mark if over is None or mark.number < over else None
+
+
+def _passed_on(leg: FlowFacts) -> Mark | None:
+    """The ClientHello on the second leg, where the server was heard but never replied to it."""
+    server, tls = leg.sides[PROXY], leg.tls
+    unheard = leg.syn_ack is None or leg.one_way or server.acked_unseen or server.bytes
+    return tls.client_hello_mark if tls is not None and not unheard else None
 
 
 def _observed(finding: Finding, said: str, numbers: Iterable[int]) -> Finding:

@@ -57,7 +57,7 @@ def ladder(name: str, packets: int | None = None) -> list[LadderLine]:
         ("04y_on_proxy_server_dead_by_name.pcap", Grounds.ALONE, Outcome.SILENT, "up-timeout",
          Confidence.CERTAIN),
         ("08z_on_proxy_server_silent.pcap", Grounds.HELLO, Outcome.OPEN, "tls-stall",
-         Confidence.POSSIBLE),
+         Confidence.CERTAIN),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", [Analysis, LiveAnalysis])
@@ -126,7 +126,7 @@ def test_tries_that_nobody_answers() -> None:
     second = [line for line in lines if line.second]
     assert [line.text for line in second] == [
         "SYN to 72.163.4.161:443",
-        *["SYN to 72.163.4.161:443  [again]"] * 4,
+        *["SYN again to 72.163.4.161:443"] * 4,
         "no answer",
     ]
     assert second[-1].kind is LineKind.MISSING

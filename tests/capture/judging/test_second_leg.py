@@ -164,6 +164,8 @@ def test_a_silent_server_behind_a_proxy_that_passed_the_hello_on() -> None:
     assert "#73 the proxy passed the ClientHello on to 72.163.4.161:443, which never replied" in (
         told.findings[0].observation
     )
+    assert told.findings[0].confidence is CERTAIN
+    assert "(#73 to 72.163.4.161:443), and nothing came back" in told.findings[0].cause
     unsure, same = seen(silent_server(), leg(dialled().connect().client_hello(), certain=False))
     assert unsure.findings == same.findings
 
@@ -176,5 +178,7 @@ def test_who_closed_first() -> None:
     assert f"#{early.number} FIN from the server (72.163.4.161:443)" in (
         told.findings[0].observation
     )
+    assert (told.findings[0].rule, told.findings[0].confidence) == ("tls-hello-closed", CERTAIN)
+    assert f"(#{early.number} FIN from 72.163.4.161:443)" in told.findings[0].cause
     alone, late = seen(story, leg(behind))
     assert late.findings == alone.findings  # the tunnel was over by then
