@@ -117,6 +117,8 @@ class SourceInfo:
     clock_ns: int | None = None
     """Live sources: the moment the source has got to, so that silence can be judged while no
     packet comes; None for a recording, whose clock stands at its last packet."""
+    tls_secrets: list[bytes] = field(default_factory=list, repr=False)
+    """Key logs that the capture carries (pcapng's Decryption Secrets Blocks)."""
     times_known: bool = True
     """False: the source has no times at all (``tcpdump -t``); every ``time_ns`` is 0."""
 

@@ -19,6 +19,8 @@ class AnalysisOptions:
     """Build the steps of flows without a finding, too; most formats do not show them."""
     rules: tuple[str, ...] = ()
     """Directories with the user's own known issues (``--rules``)."""
+    tls_keylog: str = ""
+    """File with TLS secrets (``--tls-keylog``), which may be yet to come; empty: none."""
     keep_texts: bool = True
     """Dress findings in their texts; a table needs none."""
     thresholds: tuple[tuple[str, float], ...] = ()

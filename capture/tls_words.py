@@ -80,6 +80,8 @@ def _outcome(detail: TlsDetail) -> Iterator[TlsFact]:
             yield TlsFact("key exchange", group_name(group), row=detail.server_row)
         if server.version < TLS13:
             yield TlsFact("ALPN", server.hello.alpn or "none", row=detail.server_row)
+        elif detail.alpn is not None:
+            yield TlsFact("ALPN", f"{detail.alpn or 'none'} (decrypted)", row=detail.server_row)
     resumed = detail.resumed
     if resumed is not None:
         how = "an earlier session goes on" if resumed else "a new session"
@@ -215,6 +217,8 @@ def _alerts(detail: TlsDetail) -> Iterator[TlsFact]:
         meaning = alert_text(alert.code)
         text = f"{alert_name(alert.code)} ({level}) of the {SENDERS[alert.sender]}"
         tone = Tone.BAD if alert.level == _FATAL else Tone.PLAIN
+        if alert.decrypted:
+            text += " (decrypted)"
         yield TlsFact("alert", f"{text}: {meaning}" if meaning else text, tone, alert.row)
 
 
@@ -223,25 +227,42 @@ def _unseen(detail: TlsDetail) -> Iterator[TlsFact]:
     told: list[str] = []
     if detail.missing:
         told.append(f"{octets(detail.missing)} of the streams' starts are not in the capture")
-    server = detail.server
-    if server is not None and server.version >= TLS13:
-        told.append("TLS 1.3 encrypts the certificate and the chosen ALPN")
-        told.append("alerts behind the ServerHello are encrypted")
-    elif server is not None and not detail.chain:
-        resumed = detail.resumed is True
-        told.append(
-            "a resumed session sends no certificate"
-            if resumed
-            else "no certificate was seen behind the ServerHello"
-        )
-    if server is not None and server.version < TLS13:
-        told.append("alerts behind ChangeCipherSpec are encrypted")
+    told += _opened(detail) if detail.decrypted else _sealed(detail)
     if detail.client is not None and detail.client.hello.ech:
         told.append("the encrypted ClientHello")
     if told:
         yield TlsFact("Not to be seen")
         for text in told:
             yield TlsFact("", text, Tone.UNSEEN)
+
+
+def _opened(detail: TlsDetail) -> Iterator[str]:
+    """What stays unknown where the key log opens records."""
+    if not detail.chain and detail.resumed:
+        yield "a resumed session sends no certificate"
+    if detail.unread:
+        yield "alerts further on than the first 256 kB of the streams: the stream shows them"
+
+
+def _sealed(detail: TlsDetail) -> Iterator[str]:
+    """What encryption hides."""
+    server = detail.server
+    if server is None:
+        return
+    if server.version >= TLS13:
+        yield "TLS 1.3 encrypts the certificate and the chosen ALPN"
+        yield "alerts behind the ServerHello are encrypted"
+    elif not detail.chain:
+        resumed = detail.resumed is True
+        yield (
+            "a resumed session sends no certificate"
+            if resumed
+            else "no certificate was seen behind the ServerHello"
+        )
+    if server.version < TLS13:
+        yield "alerts behind ChangeCipherSpec are encrypted"
+    if detail.no_keys:
+        yield f"not decrypted: {detail.no_keys}"
 
 
 def _listed(numbers: Iterable[int], name: Callable[[int], str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from capture import __version__
 from capture.protocols.text import printable
@@ -18,15 +18,9 @@ COMMANDS: Final = ("check", "demo", "interfaces")
 SHELLS: Final = ("bash", "fish", "zsh")
 FAIL_ON: Final = ("problem", "warning", "info", "never")
 
-_NOT_YET_FLAGS: Final[dict[tuple[str, ...], int | str]] = {
-    ("--tls-keylog",): "?",
-}
-"""Options whose meaning is settled and whose work is not done yet, with the number of words
-they take. Whoever types them is told so, and --help does not."""
-
 _VALUED: Final = frozenset({
     "-r", "--read", "--with", "--format", "--fail-on", "--jobs", "-j", "-o", "--output", "--proxy",
-    "--iprep-proxy-conf", "--rules", "--theme", "--config", "--completion",
+    "--iprep-proxy-conf", "--tls-keylog", "--rules", "--theme", "--config", "--completion",
     "-i", "--ssh", "-f", "-w", "-c", "-a", "-b", "-s", "-B", "-Z", "-Y",
 })  # fmt: skip
 """Options followed by a value (a test compares them with the parsers)."""
@@ -67,24 +61,6 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(printable(f"{message} ({self.prog} -h shows the options)"))
-
-
-class _NotYet(argparse.Action):
-    """Answers an option that a coming version will know."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        raise UsageError(not_yet(str(option_string)))
-
-
-def not_yet(what: str) -> str:
-    """One line for a thing of the future."""
-    return f"{printable(what)}: this version cannot do that yet"
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -230,9 +206,6 @@ def _base(prog: str, description: str, epilog: str, usage: str) -> _Parser:
     )
     parser.add_argument("-V", "--version", action="version", version=f"tunnelscope {__version__}")
     parser.add_argument("--config", metavar="FILE", help="read this configuration, not the usual")
-    for names, words in _NOT_YET_FLAGS.items():
-        for name in names:
-            parser.add_argument(name, action=_NotYet, nargs=words, help=argparse.SUPPRESS)
     return parser
 
 
@@ -250,6 +223,12 @@ def _add_analysis(parser: argparse.ArgumentParser) -> None:
         "--iprep-proxy-conf",
         metavar="FILE",
         help="take the proxy from an appliance's iprep_proxy.conf",
+    )
+    group.add_argument(
+        "--tls-keylog",
+        metavar="FILE",
+        help="open TLS with the secrets that a client or server logs there "
+        "($SSLKEYLOGFILE counts, too)",
     )
     group.add_argument(
         "--rules", action="append", default=[], metavar="DIR", help="own known issues (*.toml)"

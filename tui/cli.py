@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from capture.protocols.text import printable
 from tui.arguments import UsageError, parse
 from tui.output import OutputFailed, ReaderLeft, narrate, prepare, write_chunks
 from tui.reporting import Wanted, report_coming, report_files
@@ -287,11 +288,31 @@ def _options(
         keep_steps=keep_steps,
         keep_texts=keep_texts,
         resolve=arguments.resolve,
+        tls_keylog=_tls_keylog(arguments),
         rules=tuple(arguments.rules),
         thresholds=tuple(sorted(arguments.configured.thresholds.items())),
         display_filter=_display_filter(arguments.display_filter),
         keep_packets=bool(arguments.display_filter.strip()),
     )
+
+
+def _tls_keylog(arguments: Namespace) -> str:
+    """The key log to decrypt with; empty for none.
+
+    Raises:
+        UsageError: It cannot be used.
+    """
+    named = arguments.tls_keylog
+    if named is None and not os.environ.get("SSLKEYLOGFILE"):
+        return ""
+    from tui.tls_keys import BadKeyLog, chosen_keylog
+
+    # Of a capture that still runs, the client that writes the keys may be yet to start.
+    coming = arguments.settings is not None or getattr(arguments, "follow", False)
+    try:
+        return chosen_keylog(named, may_come=coming)
+    except BadKeyLog as error:
+        raise UsageError(f"--tls-keylog: {printable(str(error), 300)}") from None
 
 
 def _display_filter(text: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from capture.decrypt.keylog import KeyLog
     from capture.frames import Interface
     from capture.packets import PacketView
     from capture.replay.controls import ReplayControls
@@ -81,6 +82,7 @@ class EngineBridge:
         close: Callable[[], None] | None = None,
         interfaces: Callable[[], Sequence[Interface]] | None = None,
         naming: Naming | None = None,
+        keys: Callable[[], KeyLog | None] = lambda: None,
     ) -> None:
         """Prepare.
 
@@ -92,7 +94,9 @@ class EngineBridge:
             close: Releases what the engine reads from; called once, by ``stop``.
             interfaces: Those of the capture, as far as known; safe from any thread.
             naming: Tells the names of hosts; None: addresses only.
+            keys: Gives what opens TLS records, as far as known; None: nothing does.
         """
+        self.keys = keys
         self._naming = naming
         self._interfaces = interfaces
         self.live = live

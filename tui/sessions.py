@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tui.engine_bridge import EngineBridge
 from tui.recent import remember
+from tui.tls_keys import TlsKeys
 
 if TYPE_CHECKING:
     from capture.judging import Catalogue
@@ -50,6 +51,7 @@ def open_bridge(feed: Feed, setup: Setup) -> EngineBridge:
         close=opened.close,
         interfaces=lambda: opened.source.info.interfaces,
         naming=_naming() if setup.options.resolve else None,
+        keys=TlsKeys(setup.options.tls_keylog, lambda: opened.source.info.tls_secrets),
     )
 
 

@@ -102,6 +102,20 @@ class KeyLogFile(KeyLog):
         self._read = 0
         self._file: tuple[int, int] | None = None
 
+    def check(self) -> None:
+        """Find out whether it can be read.
+
+        Raises:
+            KeyLogError: It cannot.
+        """
+        try:
+            if not stat.S_ISREG(os.stat(self.path).st_mode):
+                raise KeyLogError("is no regular file")
+            with open(self.path, "rb"):
+                pass
+        except (OSError, ValueError) as error:
+            raise KeyLogError(_why(error)) from None
+
     def refresh(self) -> None:
         """Read what was added since the last time; from its start where it is another file.
 
@@ -118,8 +132,8 @@ class KeyLogFile(KeyLog):
                 self._rest, self._skipping = b"", False
             if found.st_size > self._read:
                 self._read_on(found.st_size)
-        except OSError as error:
-            raise KeyLogError(error.strerror or type(error).__name__) from None
+        except (OSError, ValueError) as error:
+            raise KeyLogError(_why(error)) from None
 
     def _read_on(self, size: int) -> None:
         with open(self.path, "rb") as file:
@@ -131,3 +145,7 @@ class KeyLogFile(KeyLog):
         # a line that makes sense counts, and what follows completes it if it was cut.
         if self._rest and not self._skipping:
             self._line(self._rest)
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or "is no file name"

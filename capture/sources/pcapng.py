@@ -28,6 +28,11 @@ Words = NDArray[np.uint32]
 
 _SECTION: Final = 0x0A0D0D0A
 _INTERFACE, _PACKET, _SIMPLE, _STATISTICS, _ENHANCED = 1, 2, 3, 5, 6
+_SECRETS: Final = 10
+_TLS_KEY_LOG: Final = 0x544C534B
+"""Type of a Decryption Secrets Block's secrets: the text of a key log."""
+_MAX_SECRETS: Final = 64 << 20
+"""Bytes of secrets that are kept of a capture."""
 _BYTE_ORDER_MAGIC: Final = 0x1A2B3C4D
 
 _OPT_COMMENT: Final = 1
@@ -253,11 +258,14 @@ class PcapngSource(RecordedSource):
     ) -> Iterator[FrameBlock]:
         """Read the describing blocks among ``starts``; yield the frames of the others."""
         types = heads[:, 0]
-        for index in np.flatnonzero((types == _INTERFACE) | (types == _STATISTICS)).tolist():
+        describing = (types == _INTERFACE) | (types == _STATISTICS) | (types == _SECRETS)
+        for index in np.flatnonzero(describing).tolist():
             at = int(starts[index])
             body = bytes(window.buffer[at + 8 : at + int(heads[index, 1]) - 4])
             if int(types[index]) == _INTERFACE:
                 self._interface(body, section)
+            elif int(types[index]) == _SECRETS:
+                self._secrets(body, section)
             else:
                 self._statistics(body, section)
         packets = (types == _ENHANCED) | (types == _SIMPLE) | (types == _PACKET)
@@ -372,6 +380,15 @@ class PcapngSource(RecordedSource):
         section.clocks.append(_Clock(binary, exponent, offset))
         self.info.interfaces.append(item)
         self._comments(options)
+
+    def _secrets(self, body: bytes, section: _Section) -> None:
+        """Keep a key log that the capture carries."""
+        if len(body) < 8:
+            return
+        kind, length = struct.unpack_from(f"{section.order}II", body)
+        kept = sum(map(len, self.info.tls_secrets))
+        if kind == _TLS_KEY_LOG and 8 + length <= len(body) and kept + length <= _MAX_SECRETS:
+            self.info.tls_secrets.append(body[8 : 8 + length])
 
     def _statistics(self, body: bytes, section: _Section) -> None:
         """Interface statistics block: what the interface and the system dropped so far."""

@@ -1,9 +1,9 @@
-"""A TLS handshake read again from its packets, with everything that travels in clear."""
+"""A TLS handshake read again from its packets: what travels in clear, and what keys open."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from capture.facts import CLIENT, PROXY
 from capture.packets import PacketView
 from capture.protocols.tls_offer import ClientOffer, ServerChoice, read_client, read_server
+from capture.protocols.tls_sealed import chosen_alpn, plain_chain
 from capture.protocols.x509_detail import CertificateDetail, read_chain
 from capture.record import record
 from capture.stream.assembly import assemble
@@ -18,6 +19,10 @@ from capture.stream.handshakes import Handshakes, Message
 from capture.stream.items import APPLICATION_DATA, Item, ItemKind
 from capture.stream.reading import FetchFrame, StreamReader
 from capture.stream.turns import items_in_turn
+
+if TYPE_CHECKING:
+    from capture.decrypt.keylog import KeyLog
+    from capture.decrypt.session import TlsSession
 
 __all__ = ["ClearAlert", "TlsDetail", "read_tls"]
 
@@ -28,7 +33,7 @@ LATE: Final = 64
 MAX_HELLOS: Final = 4
 
 _CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE = 1, 2, 11
-_CERTIFICATE_REQUEST, _SERVER_KEY_EXCHANGE, _TICKET = 13, 12, 4
+_CERTIFICATE_REQUEST, _SERVER_KEY_EXCHANGE, _TICKET, _ENCRYPTED_EXTENSIONS = 13, 12, 4, 8
 _HANDSHAKE, _ALERT, _CHANGE_CIPHER_SPEC = 22, 21, 20
 TLS13: Final = 0x0304
 _NAMED_CURVE: Final = 3
@@ -36,19 +41,20 @@ _NAMED_CURVE: Final = 3
 
 @record
 class ClearAlert:
-    """An alert that is not encrypted."""
+    """An alert that can be read."""
 
     sender: int
     level: int
     code: int
     row: int
     """Row of its packet."""
+    decrypted: bool = False
 
 
 @dataclass(slots=True)
 class TlsDetail:
-    """What a handshake shows to everybody on the path. Filled while it is read, and not
-    changed afterwards."""
+    """What a handshake shows to everybody on the path, and to who has its keys. Filled while
+    it is read, and not changed afterwards."""
 
     client: ClientOffer | None = None
     """The (last) ClientHello."""
@@ -73,6 +79,14 @@ class TlsDetail:
     """Encrypted records that the client sent before the server's hello: early data."""
     missing: int = 0
     """Bytes among those that were read which the capture does not hold."""
+    alpn: str | None = None
+    """Of TLS 1.3's EncryptedExtensions, empty when the server chose none; None: not seen."""
+    decrypted: int = 0
+    """Records that were opened with a key log."""
+    unread: bool = False
+    """The stream goes on beyond what was read for this."""
+    no_keys: str = ""
+    """Why a key log that was given opens nothing here, in words."""
 
     @property
     def version(self) -> int | None:
@@ -92,17 +106,28 @@ class TlsDetail:
         return True if same else None
 
 
-def read_tls(view: PacketView, rows: NDArray[np.int64], fetch: FetchFrame) -> TlsDetail:
+def read_tls(
+    view: PacketView,
+    rows: NDArray[np.int64],
+    fetch: FetchFrame,
+    keys: KeyLog | None = None,
+) -> TlsDetail:
     """Read the handshake in a flow.
 
     Args:
         view: The packet index.
         rows: The flow's packets.
         fetch: Fetches frames.
+        keys: Opens sealed records; None: none are opened.
     """
     reader = StreamReader(fetch, view, assemble(view, rows))
-    reading = _Reading(reader)
-    for side, item in items_in_turn(reader, LIMIT):
+    session = None
+    if keys is not None:
+        from capture.decrypt.session import TlsSession  # needs a package that may not be there
+
+        session = TlsSession(keys)
+    reading = _Reading(reader, session)
+    for side, item in items_in_turn(reader, LIMIT, sealed=session is not None):
         reading.take(side, item)
         if reading.sealed:
             break
@@ -113,16 +138,20 @@ def read_tls(view: PacketView, rows: NDArray[np.int64], fetch: FetchFrame) -> Tl
 class _Reading:
     """Gathers the detail from the records of both sides."""
 
-    def __init__(self, reader: StreamReader) -> None:
+    def __init__(self, reader: StreamReader, session: TlsSession | None) -> None:
         self._reader = reader
+        self._session = session
         self._handshakes = Handshakes(), Handshakes()
+        self._sealed_handshakes = Handshakes(), Handshakes()
         self._encrypts = [False, False]
         self._sealed_rows: list[int] = []
         self.detail = TlsDetail()
 
     @property
     def sealed(self) -> bool:
-        """Nothing in clear is to come from either side."""
+        """Nothing that can be read is to come from either side."""
+        if self._session is not None and self._session.secrets:
+            return False
         known = self.detail.server is not None or len(self._sealed_rows) >= LATE
         return known and all(self._encrypts)
 
@@ -132,7 +161,8 @@ class _Reading:
         if item.kind is ItemKind.GAP:
             self.detail.missing += item.end - item.start
             handshakes.lost()
-        if item.kind is not ItemKind.RECORD:
+            self._sealed_handshakes[side].lost()
+        if self._opened(side, item) or item.kind is not ItemKind.RECORD:
             return
         if item.type == _HANDSHAKE and item.whole:
             for message in handshakes.feed(item.data, item.start + 5):
@@ -148,8 +178,29 @@ class _Reading:
             if side == CLIENT:
                 self._sealed_rows.append(self._row(side, item.start))
 
+    def _opened(self, side: int, item: Item) -> bool:
+        """Open a sealed record and read what it says; False where that cannot be done."""
+        if self._session is None or item.kind not in (ItemKind.RECORD, ItemKind.GAP):
+            return False
+        if not item.whole or item.kind is ItemKind.GAP:
+            self._session.lost(side, item.end - item.start)
+            return False
+        clear = self._session.take(side, item.type, item.data)
+        if clear is None:
+            return False
+        self.detail.decrypted += 1
+        if clear.type == _HANDSHAKE:
+            for message in self._sealed_handshakes[side].feed(clear.data, item.start + 5):
+                self._message(side, message)
+        elif clear.type == _ALERT and len(clear.data) == 2:
+            self._alert(side, item._replace(data=clear.data), decrypted=True)
+        return True
+
     def close(self) -> None:
         """Look at what is unfinished, and at what came before the server's hello."""
+        self.detail.unread = any(self._reader.total(side) > LIMIT for side in (CLIENT, PROXY))
+        if self._session is not None:
+            self.detail.no_keys = self._session.reason
         unfinished = self._handshakes[CLIENT].unfinished
         if unfinished[:1] == bytes([_CLIENT_HELLO]) and self.detail.client is None:
             self.detail.client = read_client(unfinished)
@@ -177,7 +228,7 @@ class _Reading:
                 detail.server = choice
                 detail.server_row = self._row(side, message.offset)
         elif kind == _CERTIFICATE:
-            chain = read_chain(message.data)
+            chain = read_chain(plain_chain(message.data))
             if side == CLIENT:
                 detail.client_chain = chain
             elif not detail.chain:
@@ -188,9 +239,11 @@ class _Reading:
             detail.exchange_group = int.from_bytes(message.data[5:7], "big")
         elif kind == _TICKET:
             detail.ticket = True
+        elif kind == _ENCRYPTED_EXTENSIONS and side == PROXY:
+            detail.alpn = chosen_alpn(message.data)
 
-    def _alert(self, side: int, item: Item) -> None:
+    def _alert(self, side: int, item: Item, *, decrypted: bool = False) -> None:
         level, code = item.data
         if level in (1, 2):
-            alert = ClearAlert(side, level, code, self._row(side, item.start))
+            alert = ClearAlert(side, level, code, self._row(side, item.start), decrypted)
             self.detail.alerts = (*self.detail.alerts, alert)[:16]

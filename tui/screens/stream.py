@@ -98,7 +98,7 @@ class StreamScreen(PaneScreen):
         self._glyphs = glyphs
         self._open_packet = open_packet
         self._reader = self._read_by(masked=True)
-        self._text = StreamText(self._reader, view)
+        self._text = StreamText(self._reader, view, bridge.keys())
         self._side: int | None = None
         self._shown = "text"
         self._query = ""
@@ -364,6 +364,7 @@ class StreamScreen(PaneScreen):
 
     def _writing(self) -> Callable[..., str]:
         """What writes the files, in a thread."""
+        keys = self._bridge.keys()
 
         def write(choice: Choice, told: Callable[[float], None], given_up: Event) -> str:
             from tui.writing import CannotWrite, write_whole
@@ -379,7 +380,7 @@ class StreamScreen(PaneScreen):
                     yield chunk
 
             if choice.path.lower().endswith(".txt"):
-                lines = watched(_lines(StreamText(reader, self._view), side))
+                lines = watched(_lines(StreamText(reader, self._view, keys), side))
                 count = write_whole(choice.path, lines, replace=choice.replace)
                 return f"{choice.path}: {octets(count)}"
             paths = files_for(choice.path, side)
@@ -410,7 +411,7 @@ class StreamScreen(PaneScreen):
         if self._newest is not None:
             self._view = self._newest()
         self._reader = self._read_by(masked=True)
-        self._text = StreamText(self._reader, self._view)
+        self._text = StreamText(self._reader, self._view, self._bridge.keys())
         self._finder = None
         self._wanted = max(self._wanted, AHEAD)
         self._load()

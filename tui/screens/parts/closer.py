@@ -68,7 +68,7 @@ class CloserPart(MainPart):
         if flow is None or snapshot is None:
             return
         view = snapshot.packets
-        detail = read_tls(view, view.of_flow(flow.uid), self._fetch)
+        detail = read_tls(view, view.of_flow(flow.uid), self._fetch, self._bridge.keys())
 
         def open_row(row: int) -> None:
             self.open_packet(view.number(row))

@@ -51,7 +51,7 @@ function _shtab_tunnelscope_using
 end
 
 set -g _shtab_tunnelscope_commands check demo interfaces
-set -g _shtab_tunnelscope_opts_with_value --completion --config --fail-on --format --iprep-proxy-conf --jobs --output --proxy --read --rules --ssh --theme --with -B -Y -Z -a -b -c -f -i -j -o -r -s -w
+set -g _shtab_tunnelscope_opts_with_value --completion --config --fail-on --format --iprep-proxy-conf --jobs --output --proxy --read --rules --ssh --theme --tls-keylog --with -B -Y -Z -a -b -c -f -i -j -o -r -s -w
 
 complete -c tunnelscope -e
 complete -c tunnelscope -f
@@ -78,9 +78,11 @@ complete -c tunnelscope -n _shtab_tunnelscope_using -s B -x -d 'kernel buffer of
 complete -c tunnelscope -n _shtab_tunnelscope_using -s Z -x -d 'started as root: become this user once the sockets are open'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l proxy -x -d 'treat as a proxy even where no request is seen; repeatable ($http_proxy and $https_proxy count, too)'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l iprep-proxy-conf -xka "(__fish_complete_path (commandline -ct))" -d 'take the proxy from an appliance'"'"'s iprep_proxy.conf'
+complete -c tunnelscope -n _shtab_tunnelscope_using -l tls-keylog -xka "(__fish_complete_path (commandline -ct))" -d 'open TLS with the secrets that a client or server logs there ($SSLKEYLOGFILE counts, too)'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l rules -xka "(__fish_complete_directories)" -d 'own known issues (*.toml)'
 complete -c tunnelscope -n _shtab_tunnelscope_using -s Y -x -d 'display filter: only the tunnels (on the screen: and packets) that match, as in '"'"'status == 403 and target contains "cisco"'"'"''
-complete -c tunnelscope -n _shtab_tunnelscope_using -s n -d 'numbers, no names: always so, accepted from habit'
+complete -c tunnelscope -n _shtab_tunnelscope_using -l resolve -d 'show the names of clients and proxies: those in the capture, and what the system knows, which may ask a name server'
+complete -c tunnelscope -n _shtab_tunnelscope_using -s n -d 'numbers, no names (the default)'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l ascii -d 'draw with ASCII only'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l no-mouse -d 'leave the mouse to the terminal'
 complete -c tunnelscope -n _shtab_tunnelscope_using -l theme -x -d 'dark, light, ansi, high-contrast, ...'
@@ -111,9 +113,11 @@ complete -c tunnelscope -n '_shtab_tunnelscope_using check' -s B -x -d 'kernel b
 complete -c tunnelscope -n '_shtab_tunnelscope_using check' -s Z -x -d 'started as root: become this user once the sockets are open'
 complete -c tunnelscope -n '_shtab_tunnelscope_using check' -l proxy -x -d 'treat as a proxy even where no request is seen; repeatable ($http_proxy and $https_proxy count, too)'
 complete -c tunnelscope -n '_shtab_tunnelscope_using check' -l iprep-proxy-conf -xka "(__fish_complete_path (commandline -ct))" -d 'take the proxy from an appliance'"'"'s iprep_proxy.conf'
+complete -c tunnelscope -n '_shtab_tunnelscope_using check' -l tls-keylog -xka "(__fish_complete_path (commandline -ct))" -d 'open TLS with the secrets that a client or server logs there ($SSLKEYLOGFILE counts, too)'
 complete -c tunnelscope -n '_shtab_tunnelscope_using check' -l rules -xka "(__fish_complete_directories)" -d 'own known issues (*.toml)'
 complete -c tunnelscope -n '_shtab_tunnelscope_using check' -s Y -x -d 'display filter: only the tunnels (on the screen: and packets) that match, as in '"'"'status == 403 and target contains "cisco"'"'"''
-complete -c tunnelscope -n '_shtab_tunnelscope_using check' -s n -d 'numbers, no names: always so, accepted from habit'
+complete -c tunnelscope -n '_shtab_tunnelscope_using check' -l resolve -d 'show the names of clients and proxies: those in the capture, and what the system knows, which may ask a name server'
+complete -c tunnelscope -n '_shtab_tunnelscope_using check' -s n -d 'numbers, no names (the default)'
 complete -c tunnelscope -n '_shtab_tunnelscope_using check; and test $_shtab_tunnelscope_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'captures; - is standard input; after -i: the words of the capture filter'
 complete -c tunnelscope -n '_shtab_tunnelscope_using; and test $_shtab_tunnelscope_npos -eq 0' -a demo -d 'show a capture that comes with the program'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -s h -l help -d 'show this help message and exit'
@@ -122,9 +126,11 @@ complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l config -xka "(__fi
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l list -d 'list them'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l proxy -x -d 'treat as a proxy even where no request is seen; repeatable ($http_proxy and $https_proxy count, too)'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l iprep-proxy-conf -xka "(__fish_complete_path (commandline -ct))" -d 'take the proxy from an appliance'"'"'s iprep_proxy.conf'
+complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l tls-keylog -xka "(__fish_complete_path (commandline -ct))" -d 'open TLS with the secrets that a client or server logs there ($SSLKEYLOGFILE counts, too)'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l rules -xka "(__fish_complete_directories)" -d 'own known issues (*.toml)'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -s Y -x -d 'display filter: only the tunnels (on the screen: and packets) that match, as in '"'"'status == 403 and target contains "cisco"'"'"''
-complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -s n -d 'numbers, no names: always so, accepted from habit'
+complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l resolve -d 'show the names of clients and proxies: those in the capture, and what the system knows, which may ask a name server'
+complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -s n -d 'numbers, no names (the default)'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l ascii -d 'draw with ASCII only'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l no-mouse -d 'leave the mouse to the terminal'
 complete -c tunnelscope -n '_shtab_tunnelscope_using demo' -l theme -x -d 'dark, light, ansi, high-contrast, ...'
