@@ -35,6 +35,7 @@ _STATISTICS_S: Final = 5.0
 _MOST_WARNINGS: Final = 20
 _AROUND: Final = 128
 """What lies between frames of a ring at most, headers and padding."""
+_Octets = bytes  # which the class has an attribute of
 _LEAST: Final = int(pcapng.packet_sizes(np.zeros(1, np.int64))[0])
 
 
@@ -260,7 +261,8 @@ class PacketFile:
         if self._target is not None:
             return np.cumsum(pcapng.packet_sizes(block.caplen[start:]))
         offset = block.offset[start:]
-        return np.maximum.accumulate(offset + block.caplen[start:]) - offset[0]
+        ends: Ints = np.maximum.accumulate(offset + block.caplen[start:]) - offset[0]
+        return ends
 
     def _fitting(self, ends: Ints) -> int:
         """How many of the next frames belong into the current file; they end at ``ends``."""
@@ -302,7 +304,7 @@ class PacketFile:
         self._tell_gap()
         return frames + (self._segments.end - len(data))
 
-    def _made(self, block: FrameBlock, numbers: dict[int, int]) -> tuple[bytes, Bytes, Ints]:
+    def _made(self, block: FrameBlock, numbers: dict[int, int]) -> tuple[_Octets, Bytes, Ints]:
         """What is to be written of a block.
 
         Args:
