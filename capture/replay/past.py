@@ -32,6 +32,7 @@ from capture.replay.recorder import Recorder
 from capture.replay.resume import Resumed, Resumer
 from capture.report.build import flow_report
 from capture.report.model import Finding, FlowReport, Report, Severity, SourceReport
+from capture.second_leg import SecondLeg
 from capture.store import PacketStore
 
 MANY: Final = 2000
@@ -109,7 +110,7 @@ class Past:
         capture = self._capture_at(resumed, number, now_ns)
         begun = self._listed.by(number)
         looks = self._looks.at(resumed, begun, number, capture, afresh=afresh)
-        related, findings = self._relate(looks, number, len(begun), capture)
+        related, findings = self._relate(looks, resumed, number, len(begun), capture)
         reports = dict(zip(begun.tolist(), self._listed.some(self._reports, number), strict=True))
         facts = {flow + 1: end.facts for flow, end in zip(
             reports, self._listed.some(self._ends, number), strict=True)}  # fmt: skip
@@ -171,7 +172,12 @@ class Past:
     # -- the flows --------------------------------------------------------------------
 
     def _relate(
-        self, looks: Mapping[int, Look], number: int, begun: int, capture: CaptureFacts
+        self,
+        looks: Mapping[int, Look],
+        resumed: Resumed,
+        number: int,
+        begun: int,
+        capture: CaptureFacts,
     ) -> tuple[dict[int, Judgement], tuple[Finding, ...]]:
         """Let flows shed light on each other, and judge the capture.
 
@@ -193,12 +199,27 @@ class Past:
         related = relate_cards(deck, own, capture, self._catalogue)
         findings = judge_cards(deck, capture, self._catalogue)
         shown = {order[at]: judgement for at, judgement in related.items()}
-        for at, (facts, _) in own.items():
-            flow = order[at]
-            legs = [leg for leg in self._ends[flow].legs if leg.facts.last.number <= number]
-            if legs:  # what became of them is known only when they are over
-                shown[flow] = in_light_of_legs(shown[flow], facts, legs, capture, self._catalogue)
+        told = {order[at]: facts for at, (facts, _) in own.items()}
+        for flow, legs in self._legs(resumed, list(told), number).items():
+            shown[flow] = in_light_of_legs(shown[flow], told[flow], legs, capture, self._catalogue)
         return shown, findings
+
+    def _legs(self, resumed: Resumed, flows: list[int], number: int) -> dict[int, list[SecondLeg]]:
+        """Second legs as they were. Which tunnel each belongs to is known from the start, too."""
+        legs = {flow: self._ends[flow].legs for flow in flows if self._ends[flow].legs}
+        begun = [leg for item in legs.values() for leg in item if leg.facts.first.number <= number]
+        went_on = [leg.facts.id for leg in begun if leg.facts.last.number > number]
+        facts = {item.id: item for item in resumed.tracker.facts_of([id - 1 for id in went_on])}
+        seen = {}
+        for leg in begun:
+            errors = tuple(error for error in leg.facts.icmp if error.number <= number)
+            now = facts.get(leg.facts.id, leg.facts)
+            seen[leg.facts.id] = replace(leg, facts=replace(now, icmp=errors))
+        return {
+            flow: found
+            for flow, item in legs.items()
+            if (found := [seen[leg.facts.id] for leg in item if leg.facts.id in seen])
+        }
 
     def _describe(
         self,

@@ -20,6 +20,8 @@ TELLING = [
     for name in (
         "05a_basic_407_then_ok.pcap", "06d_proxy_admin_prohibited_icmp.pcap",
         "01f_success_ipv6_proxy.pcap", "01l_success_any_sll2.pcap", "01m_success_pcapng.pcapng",
+        "03y_on_proxy_no_route.pcap", "03z_on_proxy_server_refuses.pcap",
+        "04z_on_proxy_server_dead.pcap", "08z_on_proxy_server_silent.pcap",
         "11e_mtu_rst_upload.pcap", "12c2_mitmproxy_untrusted_tls12.pcap", "02a_squid_acl_deny.txt",
     )
 ]  # fmt: skip
