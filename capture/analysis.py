@@ -293,7 +293,11 @@ class Analysis:
         self._relate(
             deck, {at: flow for at, flow in enumerate(order) if flow in self._judged}, capture
         )
-        return judge_cards(deck, capture, self.catalogue)
+        return judge_cards(deck, self._by_itself(capture), self.catalogue)
+
+    def _by_itself(self, capture: CaptureFacts) -> CaptureFacts:
+        """What findings about the capture itself rest on."""
+        return capture
 
     def _cards(self, capture: CaptureFacts) -> dict[int, Card]:
         """Cards of all judged flows and of witnesses, by flow."""

@@ -18,6 +18,7 @@ import numpy as np
 from capture import bounds
 from capture.analysis import Analysis, JudgedFlow
 from capture.attention import UNLISTED, Attention, Mask
+from capture.cleared import Cleared
 from capture.decode.decoder import MAX_DNS
 from capture.facts import CaptureFacts, FlowFacts
 from capture.frames import FrameBlock, Ints, SourceInfo
@@ -81,6 +82,7 @@ class LiveAnalysis(Analysis):
         self._compared_ns = 0
         self._compare_at = 0.0
         self._whole: tuple[Finding, ...] = ()
+        self._cleared = Cleared()
 
     def _packet_index(self) -> PacketIndex:
         return PacketIndex(self._max_packets)
@@ -157,6 +159,9 @@ class LiveAnalysis(Analysis):
         self._numbers = self.evicted_flows = 0
         self._others_evicted = 0
         self._whole = ()
+        self._compare_at = 0.0
+        self._moved = True  # what is said of the capture is said anew
+        self._cleared = Cleared.now(self.info, self.decoder)
 
     def _let_go(self) -> None:
         """Let flows go until a part of the bound is free."""
@@ -409,7 +414,7 @@ class LiveAnalysis(Analysis):
     # -- the capture as a whole -------------------------------------------------------
 
     def _source(self) -> SourceReport:
-        source = super()._source()
+        source = self._cleared.of_source(super()._source())
         if not self.evicted_flows:
             return source
         words = f"{plural(self.evicted_flows, 'tunnel')} let go to stay within bounds of memory"
@@ -420,7 +425,15 @@ class LiveAnalysis(Analysis):
         """What the capture shows, at the clock's time."""
         capture = super()._capture(True)
         self._scanned = max(self._scanned, self._newest())
-        return replace(capture, last_ns=self.clock_ns, live=self.live and not final)
+        return replace(
+            capture,
+            last_ns=self.clock_ns,
+            live=self.live and not final,
+            not_understood=self._cleared.of_reasons(capture.not_understood),
+        )
+
+    def _by_itself(self, capture: CaptureFacts) -> CaptureFacts:
+        return self._cleared.of_capture(capture)
 
     def _newest(self) -> int:
         count = len(self.tracker)

@@ -16,7 +16,8 @@ from capture.options import AnalysisOptions
 from capture.report.model import FlowReport, Report, StepState
 from capture.report.waiting import waiting
 from capture.sources import open_source
-from tests.capture.decode.building import block_of
+from tests.capture.decode.building import Frame, block_of
+from tests.capture.decode.test_fragments import pieces
 from tests.capture.live_feed import CATALOGUE, Watch, only, rules, together
 from tests.capture.tracking.building import HANDSHAKE, START_NS, captures, story
 
@@ -328,6 +329,28 @@ def test_clearing_forgets_what_is_over_and_follows_what_is_open() -> None:
     assert [finding.rule for finding in flow.findings] == ["tunnel-closed-unused"]
     assert watch.analysis.index.view().number(0) > 1
     assert report.flows == ()
+
+
+def test_clearing_forgets_what_was_lost_before() -> None:
+    watch = Watch(together(HEALTHY))
+    watch.info.lost_kernel, watch.info.lost_queue = 7, 3
+    unknown = bytes(12) + b"\x99\x99" + bytes(40)
+    watch.more([Frame(pieces(4)[0], 101, START_NS), Frame(unknown, 1, START_NS + 900_000_000)])
+    before = watch.at(1_000)
+    assert {item.rule for item in before.findings} >= {"capture-drops", "capture-fragments"}
+    assert before.not_understood
+    watch.analysis.clear()
+    after = watch.at(2_000)
+    assert after.findings == ()
+    assert after.not_understood == ()
+    assert (after.source.lost_kernel, after.source.lost_queue) == (0, 0)
+    watch.info.lost_kernel = 9
+    watch.take_until(4_000)
+    last = watch.end()
+    (finding,) = last.findings
+    assert finding.rule == "capture-drops"
+    assert finding.observation.startswith("2 packets dropped by the capturing host's kernel")
+    assert last.source.lost_kernel == 2
 
 
 # -- live equals a file -----------------------------------------------------------------
