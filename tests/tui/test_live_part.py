@@ -16,10 +16,13 @@ from tests.tui.live_script import busy_snapshots
 from tests.tui.user import User
 from tui.application import TunnelscopeApp
 from tui.engine_bridge import EngineBridge
+from tui.screens.parts import live
 from tui.screens.parts.live import trouble
 from widgets import line_list
 
 SNAPSHOTS = tuple(busy_snapshots(6))
+LATER = tuple(busy_snapshots(12))[7::2]
+"""With tunnels that come and fail."""
 
 
 class LiveEngine(FakeEngine):
@@ -226,3 +229,56 @@ async def test_q_leaves_at_once() -> None:
     async with watching() as user:
         await user.press("q")
         await user.until(lambda: user.app.return_code == 0)
+
+
+async def test_the_newest_tunnel_that_fails_or_waits_is_selected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "LEAD_S", 0.0)
+    async with watching(*LATER) as user:
+        for snapshot in LATER[1:]:
+            await user.advance()
+            telling = [flow for flow in snapshot.report.flows if live.tells(flow)]
+            assert user.tunnels().selected == telling[-1]
+            assert user.screen._shown == telling[-1]
+
+
+async def test_a_tunnel_selected_for_the_user_stays_a_while() -> None:
+    async with watching(*LATER) as user:
+        first = user.tunnels().selected
+        assert first is not None
+        assert live.tells(first)
+        for _ in LATER[1:]:
+            await user.advance()
+            selected = user.tunnels().selected
+            assert selected is not None
+            assert selected.uid == first.uid
+
+
+@pytest.mark.parametrize("keys", [("down",), ("tab",)])
+async def test_a_user_who_moves_is_not_led(
+    keys: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LEAD_S", 0.0)
+    async with watching(*LATER) as user:
+        await user.press(*keys)
+        before = user.tunnels().selected
+        assert before is not None
+        for _ in LATER[1:]:
+            await user.advance()
+            after = user.tunnels().selected
+            assert after is not None
+            assert after.uid == before.uid
+
+
+async def test_a_filtered_list_leads_to_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "LEAD_S", 0.0)
+    failing = [flow for flow in LATER[-1].report.flows if flow.failing][-1]
+    assert live.tells(LATER[-1].report.flows[-1])
+    async with watching(*LATER) as user:
+        await user.press("o")
+        for _ in LATER[1:]:
+            await user.advance()
+        selected = user.tunnels().selected
+        assert selected is not None
+        assert selected.uid == failing.uid

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import math
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 
+from capture.report.waiting import waiting
 from capture.units import plural
 from tui.keys import BoundAction
 from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:
+    from capture.report.model import FlowReport
     from capture.snapshot import Snapshot
 
 ASKED_S: Final = 6.0
 """How long the answer to a question is waited for."""
 AGE_PERIOD_NS: Final = 1_000_000_000
 """How often the age of what is waited for is shown anew."""
+LEAD_S: Final = 2.0
+"""How long a tunnel stays selected that was selected for the user, unless another one is the
+first to tell something: a screen that leaps with every new tunnel cannot be read."""
+LOOK_BACK: Final = 500
+"""Of so many tunnels, the newest, one is selected for the user."""
 
 
 class LivePart(MainPart):
@@ -34,6 +42,8 @@ class LivePart(MainPart):
     _paused: bool = False
     _asked_s: float = -math.inf
     """When it was asked whether packets may be thrown away."""
+    _led_s: float = -math.inf
+    """When a tunnel was selected for the user."""
     _aged_ns: int = 0
     """Capture time that ages were shown at."""
 
@@ -66,11 +76,31 @@ class LivePart(MainPart):
         if snapshot.capturing is None:
             return
         self._show_health(snapshot)
+        self._lead(snapshot)
         clock = snapshot.capturing.clock_ns
         if abs(clock - self._aged_ns) >= AGE_PERIOD_NS:
             self._aged_ns = clock
             for pane in (self._timeline, self._issue, self._brief):
                 pane.age(clock)
+
+    def _lead(self, snapshot: Snapshot) -> None:
+        """Select the newest tunnel that fails or waits: the client was made to try again, and that
+        try is what the user wants to see. Never once he has chosen one, or is somewhere else."""
+        if not self.is_current or self.focused is not self._tunnels:
+            return
+        shown = self._tunnels.selected
+        engaged = shown is not None and tells(shown)
+        latest = list(islice(reversed(snapshot.report.flows), LOOK_BACK))
+        wanted = [flow for flow in latest if tells(flow)]
+        if time.monotonic() - self._led_s < LEAD_S and (engaged or not wanted):
+            return
+        for flow in wanted or (() if engaged else latest):
+            if shown is not None and flow.uid == shown.uid:
+                return
+            if self._tunnels.lead(flow.uid):  # not those that a filter hides
+                self._led_s = time.monotonic()
+                self.fill()
+                return
 
     def _show_health(self, snapshot: Snapshot) -> None:
         """What must be known of the capture itself, whatever the panes show."""
@@ -142,3 +172,8 @@ def trouble(snapshot: Snapshot) -> str:
     if queue:
         where.append(f"{plural(queue, 'packet')} by this program (a narrower filter helps)")
     return f"lost {' and '.join(where)}: what was not captured cannot be judged"
+
+
+def tells(flow: FlowReport) -> bool:
+    """Whether a tunnel is one to look at while it happens: it fails, or waits for an answer."""
+    return flow.failing or waiting(flow) is not None
