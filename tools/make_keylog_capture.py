@@ -1,4 +1,4 @@
-"""Makes ``tests/data/decrypt/tls_keylog.pcap`` and ``.keys``: tunnels of openssl with known secrets.
+"""Makes ``tests/data/decrypt/tls_keylog.pcap`` and ``.keys``: tunnels with known secrets.
 
 ``sudo unshare -n python -m tools.make_keylog_capture [DIR]``: server, proxy, client and tcpdump
 run in a network namespace of their own, which ends with the script.
