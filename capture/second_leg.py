@@ -7,7 +7,7 @@ functions over facts; nothing here judges.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
@@ -237,12 +237,14 @@ class _Search:
         self._text = _address_texts(capture)
         self._addresses: dict[str, set[str]] = defaultdict(set)
         """What DNS answers say of each name."""
-        self._asked: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        """When, and from where, each name was asked for."""
+        self._asked: dict[tuple[str, str], list[int]] = defaultdict(list)
+        """When each name was asked for, by the name and by who asked; ascending."""
         for message in capture.dns:
             self._addresses[message.name].update(map(self._text, message.answers))
             if not message.response:
-                self._asked[message.name].append((message.time_ns, self._text(message.client)))
+                self._asked[message.name, self._text(message.client)].append(message.time_ns)
+        for times in self._asked.values():
+            times.sort()
 
     def by_hello(self, flow: FlowFacts) -> Wanted | None:
         """The tunnel whose ClientHello a connection carries, on its own or in a tunnel."""
@@ -316,10 +318,9 @@ class _Search:
         if source in self._clients:
             return False  # what clients open is theirs
         # It asked for the tunnel's name when the proxy had to.
-        return any(
-            host == source and item.from_ns <= asked <= began
-            for asked, host in self._asked.get(item.host, ())
-        )
+        times = self._asked.get((item.host, source), ())
+        place = bisect_left(times, item.from_ns)
+        return place < len(times) and times[place] <= began
 
     @staticmethod
     def _refuted(item: Wanted, flow: FlowFacts) -> bool:

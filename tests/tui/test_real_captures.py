@@ -115,3 +115,20 @@ async def test_hostile_texts_stay_text(size: tuple[int, int]) -> None:
         # What is pasted into a shell must not end a line there.
         assert app.clipboard
         assert app.clipboard.isprintable()
+
+
+async def test_the_second_leg_is_drawn_and_leads_to_its_packets() -> None:
+    app = app_on("04z_on_proxy_server_dead.pcap")
+    async with using(app, (160, 50), loaded=False) as user:
+        await loaded(user)
+        await user.until(lambda: "no answer" in user.text())
+        timeline = user.timeline()
+        lines = timeline._lines
+        place = next(at for at, line in enumerate(lines) if line.second)
+        assert lines[place].first_number == 6
+        timeline.focus()
+        timeline.cursor = place
+        await user.press("enter")
+        # The packet is not the tunnel's: all packets are shown.
+        await user.until(lambda: user.packets().row_count() == 15)
+        assert user.packets().cursor == 5

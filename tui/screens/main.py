@@ -217,16 +217,17 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         flow = self._tunnels.selected
         facts = snapshot.facts.get(flow.uid) if flow is not None else None
         rows = np.zeros(0, np.int64) if flow is None else snapshot.packets.of_flow(flow.uid)
+        legs = () if flow is None else snapshot.legs.get(flow.uid, ())
+        drawn = len(rows) + sum(len(snapshot.packets.of_flow(leg.facts.id)) for leg in legs)
         if flow is None or facts is None:
             self._timeline.show(flow)
-        elif flow is not self._shown or len(rows) != self._shown_rows:
-            legs = snapshot.legs.get(flow.uid, ())
+        elif flow is not self._shown or drawn != self._shown_rows:
             self._timeline.show(flow, build_ladder(flow, facts, snapshot.packets, rows, legs))
         findings = snapshot.report.findings
         self._issue.show(flow, findings, self._explain)
         self._brief.show(flow, findings)
         same = flow is not None and self._shown is not None and flow.uid == self._shown.uid
-        self._shown, self._shown_rows = flow, len(rows)
+        self._shown, self._shown_rows = flow, drawn
         self._fill_packets(snapshot, rows, same=same)
         self._title_panes()
         self.filled()
