@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from capture.analysis import JudgedFlow
     from capture.tracking.tracker import Tracker
 
-MOST: Final = 5000
-"""Connections that are looked at: those of proxies' hosts first, then the latest."""
+MOST: Final = 10_000
+"""Connections that are looked at: first those that began while a tunnel waited against which
+something speaks, then those of proxies' hosts, then the latest."""
 
 MOST_LIVE: Final = 1000
 """The same for a live capture, in which they are looked at again and again."""
@@ -66,7 +67,10 @@ class Legs:
         chosen = np.flatnonzero(possible)
         most = MOST_LIVE if capture.live else MOST
         if len(chosen) > most:
-            chosen = np.sort(chosen[np.argsort(of_proxy[chosen], kind="stable")[-most:]])
+            in_doubt = [item for item in tunnels if judged[places[item.flow.id]].judgement.findings]
+            telling = begun_for(in_doubt, flows.first_ns[chosen])
+            order = np.lexsort((of_proxy[chosen], telling))  # stable: the latest stay last
+            chosen = np.sort(chosen[order[-most:]])
         others = self._gathered(chosen.tolist(), judged)
         return {places[id]: legs for id, legs in find_legs(tunnels, others, capture).items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,18 @@ def read(
     return analysis, analysis.report()
 
 
+def after_one_another(*names: str) -> Analysis:
+    """Several captures as one, whatever their times."""
+    first = open_source(str(DATA / names[0]))
+    analysis = Analysis(first.info, AnalysisOptions(keep_packets=True), Catalogue.load())
+    for source in (first, *[open_source(str(DATA / name)) for name in names[1:]]):
+        for block in source.blocks():
+            analysis.take(replace(block, first_number=1 + analysis.packets))
+        source.close()
+    analysis.report()
+    return analysis
+
+
 def ladder(name: str, packets: int | None = None) -> list[LadderLine]:
     """The ladder of the capture's tunnel, of its first packets only if so many are given."""
     analysis, report = read(name)
@@ -49,6 +62,7 @@ def ladder(name: str, packets: int | None = None) -> list[LadderLine]:
     ("name", "grounds", "outcome", "rule", "confidence"),
     [
         (BOTH, Grounds.HELLO, Outcome.OPEN, "", None),
+        ("01y_on_proxy_one_interface.pcap", Grounds.HELLO, Outcome.OPEN, "", None),
         ("03z_on_proxy_server_refuses.pcap", Grounds.ADDRESS, Outcome.REFUSED, "up-refused",
          Confidence.CERTAIN),
         ("03y_on_proxy_no_route.pcap", Grounds.ADDRESS, Outcome.UNREACHABLE, "up-no-route",
@@ -159,3 +173,15 @@ def test_a_diagram_tells_the_second_leg_beside_the_arrows() -> None:
     assert len(beside) == 6
     assert all(rung.sender is None for rung in beside)
     assert beside[-1].text == "server to proxy: no answer"
+
+
+def test_of_too_many_those_that_explain_a_failure_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    analysis = after_one_another(DEAD, "01y_on_proxy_one_interface.pcap")
+    judged, capture = analysis.judged(), analysis.capture_facts()
+    both = Legs(analysis.tracker).of(judged, capture)
+    assert {leg.outcome for (leg,) in both.values()} == {Outcome.SILENT, Outcome.OPEN}
+    monkeypatch.setattr("capture.legs.MOST", 1)
+    (found,) = Legs(analysis.tracker).of(judged, capture).values()
+    assert found[0].outcome is Outcome.SILENT
