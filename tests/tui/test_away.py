@@ -64,6 +64,27 @@ async def test_a_report_of_the_selected_tunnel(tmp_path: Path, name: str, begins
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.parametrize(
+    ("key", "typed", "name"),
+    [
+        ("e", "r", "r.md"),
+        ("e", "r.html", "r.html"),
+        ("e", "r.md", "r.md"),
+        ("s", "r.pcap", "r.pcap"),
+        ("s", "r.pcapng", "r.pcapng"),
+        ("s", "v1.2", "v1.2.pcapng"),
+    ],
+)
+async def test_a_name_is_typed_with_its_suffix_or_without(key: str, typed: str, name: str) -> None:
+    async with using(loaded_app()) as user:
+        await user.press(key)
+        await user.until(lambda: isinstance(user.app.screen, WriteScreen))
+        field = user.app.screen.query_one("#path", Input)
+        await user.until(lambda: field.selection.end)
+        await user.press(*("full_stop" if letter == "." else letter for letter in typed))
+        assert field.value == name
+
+
 async def test_html_draws_the_whole_ladder(tmp_path: Path) -> None:
     async with using(loaded_app()) as user:
         await user.press("e")

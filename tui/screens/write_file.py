@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from threading import Event
 from typing import ClassVar, Final
 
@@ -116,7 +118,8 @@ class WriteScreen(ModalScreen[str | None]):
         Args:
             title: What is done, shown in the frame.
             path: Suggested name.
-            hint: One line under the name: what names are understood.
+            hint: One line under the name: what names are understood. The suffixes in it are
+                those that take the place of the suggested one when they are typed before it.
             writing: Does it.
             scopes: Of these exactly one is chosen.
             options: Of these any.
@@ -126,6 +129,7 @@ class WriteScreen(ModalScreen[str | None]):
         self._title = title
         self._path = path
         self._hint = hint
+        self._suffixes = tuple(re.findall(r"\.[a-z]+", hint))
         self._writing = writing
         self._scopes = scopes
         self._options = options
@@ -167,9 +171,16 @@ class WriteScreen(ModalScreen[str | None]):
 
     def on_input_changed(self, message: Input.Changed) -> None:
         message.stop()
+        self._drop_kept_suffix(message.input)
         if self._asked_to_replace and message.value != self._asked_to_replace:
             self._asked_to_replace = ""
             self._say("")
+
+    def _drop_kept_suffix(self, field: Input) -> None:
+        """Who types a whole name does not see that the suggested suffix is still behind it."""
+        typed = field.value.removesuffix(PurePath(self._path).suffix)
+        if typed != field.value and typed.lower().endswith(self._suffixes):
+            field.value = typed
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         message.stop()
