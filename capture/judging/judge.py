@@ -5,6 +5,7 @@ from __future__ import annotations
 from capture.facts import CLIENT, PROXY, CaptureFacts, FlowFacts
 from capture.judging import baseline
 from capture.judging.catalogue import Catalogue
+from capture.judging.hints import FILLED
 from capture.judging.hit import Hit
 from capture.judging.scene import SECOND, Scene
 from capture.judging.table import BY_STAGE
@@ -102,6 +103,8 @@ def quiet(flow: FlowFacts, capture: CaptureFacts) -> bool:
         if side.run is not None or side.holes or side.unacked or side.zero_windows:
             return False
         if side.retransmissions or side.acked_unseen or side.cut_by_snaplen:
+            return False
+        if side.fragments or side.window_full >= FILLED:
             return False
     if not flow.tunnel_bytes[PROXY] or flow.time_backwards or not flow.tunnel_bytes[CLIENT]:
         return False

@@ -175,6 +175,7 @@ def _seen_by_sender(scene: Scene, sender: int, run: RetransmitRun) -> Hit:
             "data beyond it arrived (SACK)" if side.sacked_beyond_hole else "",
             f"#{error.number} {icmp_words(error)}, MTU {error.mtu}" if error else "",
             "sizes are those before an offload, not on the wire" if merged else "",
+            _offered(scene),
         ),
         tuple(sorted({*packets(*run.marks), *([error.number] if error else [])})),
         "mtu_blackhole",
@@ -198,12 +199,21 @@ def _seen_by_receiver(scene: Scene, sender: int, hole: Hole) -> Hit:
             f"#{hole.mark.number}, {beyond}, and never came",
             f"that is {plural(count, 'full-size segment')} of {limit} bytes" if whole else "",
             f"the largest segment that arrived has {octets(side.largest)}",
+            _offered(scene),
             scene.ending_text,
         ),
         packets(scene.flow.tunnel or scene.asked, hole.mark, scene.client_end),
         "mtu_blackhole",
         values=_sizes(scene, sender, side.largest, limit + 40),
     )
+
+
+def _offered(scene: Scene) -> str:
+    """A box that lowers the MSS in one direction only leaves the other one to the hole."""
+    client, proxy = scene.client.mss, scene.proxy.mss
+    if not client or not proxy or client == proxy:
+        return ""
+    return f"the client's SYN offers an MSS of {client}, the proxy's one of {proxy}"
 
 
 def _sizes(scene: Scene, sender: int, passed: int, lost_ip: int) -> dict[str, str]:
