@@ -90,3 +90,14 @@ class Snapshot:
     read. Do not change."""
     clock: ReplayClock | None = None
     """Where a capture is replayed: the state shown is that at this clock."""
+
+    def is_merely_later(self, other: Snapshot) -> bool:
+        """Whether both are of a live capture, and nothing came and nothing was found between
+        them: only the time, and what is told of the source, may differ."""
+        return (
+            self.capturing is not None
+            and other.capturing is not None
+            and self.report is other.report
+            and len(self.packets) == len(other.packets)
+            and self.packets.last_number == other.packets.last_number
+        )

@@ -28,7 +28,9 @@ from capture.snapshot import Capturing
 from capture.writing.files import UnwritableFile
 
 IDLE_S: Final = 0.1
-"""An empty block is given after this time without a packet."""
+"""An empty block is given after this time without a packet, ..."""
+STILL_S: Final = 0.25
+"""... and from then on as often as a screen is drawn: each one wakes the processor."""
 LAG_NS: Final = 2 * RETIRE_MS * 10**6
 """What the kernel has may be this old before it is seen: the clock stays behind by it."""
 _LOOK_S: Final = 0.25
@@ -73,6 +75,7 @@ class LiveSource:
         self._octets = 0
         self._last_ns = 0
         self._look_at = self._meter_at = 0.0
+        self._still = False
         user = user_to_become(settings.user)
         try:
             self._open(settings)
@@ -116,7 +119,8 @@ class LiveSource:
         """What has come meanwhile, or an empty block when nothing does."""
         self._arrived.clear()
         until_ns = time.time_ns() - WINDOW_NS
-        given = False
+        pause = STILL_S if self._still else IDLE_S
+        given = self._still = False
         for block in self._arrivals(until_ns):
             given = True
             yield block
@@ -126,7 +130,7 @@ class LiveSource:
         if given:
             return
         if self._merger is None:
-            if self._arrived.wait(IDLE_S):
+            if self._arrived.wait(pause):
                 return
             until_ns = time.time_ns() - LAG_NS
             # A sniffer that waits for its turn must not pass for silence.
@@ -134,7 +138,8 @@ class LiveSource:
             if self._arrived.is_set():
                 return
         else:
-            self._arrived.wait(RETIRE_MS / 1e3 if self._merger else IDLE_S)
+            self._arrived.wait(RETIRE_MS / 1e3 if self._merger else pause)
+        self._still = not self._arrived.is_set()
         self._idle(until_ns)
         yield self._nothing()
         self._look()

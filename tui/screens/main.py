@@ -185,18 +185,22 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
             self.take(snapshot)
 
     def take(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self._describer.update(snapshot.packets, snapshot.facts)
+        before, self._snapshot = self._snapshot, snapshot
         with self.app.batch_update():
             if snapshot.capturing is None:
                 self._header.show(snapshot)
             self._tunnels.empty_text = empty_text(snapshot)
-            self.taking(snapshot)
-            self._name_hosts(snapshot.report.names)
-            self._tunnels.show(tuple(snapshot.report.flows))
-            self._finder.tunnels_changed()
-            self.fill()
+            if before is None or not snapshot.is_merely_later(before):
+                self._show(snapshot)
             self.took(snapshot)
+
+    def _show(self, snapshot: Snapshot) -> None:
+        self._describer.update(snapshot.packets, snapshot.facts)
+        self.taking(snapshot)
+        self._name_hosts(snapshot.report.names)
+        self._tunnels.show(tuple(snapshot.report.flows))
+        self._finder.tunnels_changed()
+        self.fill()
 
     def _name_hosts(self, names: Mapping[str, str]) -> None:
         self._tunnels.name_hosts(names)
@@ -222,7 +226,9 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         if flow is None or facts is None:
             self._timeline.show(flow)
         elif flow is not self._shown or drawn != self._shown_rows:
-            self._timeline.show(flow, build_ladder(flow, facts, snapshot.packets, rows, legs))
+            inner = self._bridge.inside(snapshot.packets, rows)
+            lines = build_ladder(flow, facts, snapshot.packets, rows, legs, inner)
+            self._timeline.show(flow, lines)
         findings = snapshot.report.findings
         self._issue.show(flow, findings, self._explain)
         self._brief.show(flow, findings)
