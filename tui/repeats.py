@@ -24,6 +24,7 @@ GAP: Final = 10
 
 _PLACE: Final = re.compile(r"\x1b\[(\d+);(\d+)H")
 _STYLE: Final = re.compile(r"\x1b\[([\d;]*)m")
+_ESCAPE: Final = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[\d;?<>=]*[ -/]*[@-~]|\x1b.")
 _PLAIN: Final = ("", "0")
 """Parameters that reset the style."""
 
@@ -38,6 +39,14 @@ class _Piece(NamedTuple):
     x: int
     """Line and column, from 1."""
     text: str
+    ends: bool
+    """A line break follows."""
+
+    def after(self) -> tuple[int, int]:
+        """Where the cursor stands behind it."""
+        if self.ends:
+            return self.y + 1, 1
+        return self.y, self.x + cell_len(_STYLE.sub("", self.text))
 
 
 class _Line:
@@ -55,6 +64,8 @@ class Repeats:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lines: dict[int, _Line] = {}
+        self._cursor: tuple[int, int] | None = None
+        """Where the writer believes the cursor; None: where the terminal has it."""
         self._narrow: set[str] = set()
         """Characters known to take one cell."""
 
@@ -72,14 +83,19 @@ class Repeats:
         pieces = _pieces(data)
         if pieces is None:
             self.forget()
-            return data
+            cursor, self._cursor = self._cursor, None
+            # What was left out did not move the cursor on, and this goes on from there.
+            loose = _ESCAPE.sub("", _PLACE.split(data, maxsplit=1)[0])
+            return f"\x1b[{cursor[0]};{cursor[1]}H{data}" if loose and cursor else data
+        if pieces:
+            self._cursor = pieces[-1].after()
         return "".join(part for piece in pieces for part in self._changes(piece))
 
     def _changes(self, piece: _Piece) -> Iterator[str]:
-        if not piece.text:
+        cells = list(_cells(piece.text))
+        if not cells:
             yield f"\x1b[{piece.y};{piece.x}H"
             return
-        cells = list(_cells(piece.text))
         if not self._all_narrow(cells):
             # Where the characters stand is the terminal's affair: nothing is known of the line.
             self._lines.pop(piece.y, None)
@@ -115,12 +131,13 @@ def _pieces(data: str) -> list[_Piece] | None:
     """The pieces of an output; None when there is anything else in it."""
     before, *rest = _PLACE.split(data)
     # A line that is followed by a place needs no end of its own.
+    ends = [text.endswith("\n") for text in rest[2::3]]
     texts = [text.removesuffix("\n") for text in rest[2::3]]
     if before or any("\n" in text or "\x1b" in _STYLE.sub("", text) for text in texts):
         return None
     return [
-        _Piece(int(y), int(x), text)
-        for y, x, text in zip(rest[::3], rest[1::3], texts, strict=True)
+        _Piece(int(y), int(x), text, end)
+        for y, x, text, end in zip(rest[::3], rest[1::3], texts, ends, strict=True)
     ]
 
 
