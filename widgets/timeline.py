@@ -180,25 +180,24 @@ class Timeline(LineList):
     def _participants(self, flow: FlowReport, width: int) -> Segments:
         """Who stands at which life line."""
         lane = self._lane(width)
-        client, proxy = self._who(flow, self._names)
+        client = self.clean(f"client {by_name(flow.client, self._names)}")
+        proxy = self.clean(f"{by_name(flow.proxy, self._names)} proxy")
         if not lane:
             arrow = self.glyphs.right
             yield cut(f" {client} {arrow} {proxy}", width, self.glyphs.ellipsis), ""
             return
         room = lane + 2
         yield " " * self._before_lane(width), ""
-        if cell_len(client) + cell_len(proxy) + 2 > room:
-            client, proxy = self._who(flow, {})
-        if cell_len(client) + cell_len(proxy) + 2 > room:
-            client, proxy = "client", "proxy"
+        # Of two names that do not fit, the client's tells less: it has many ports.
+        bare = self.clean(f"client {flow.client}"), self.clean(f"{flow.proxy} proxy")
+        for pair in ((client, proxy), (bare[0], proxy), bare, ("client", "proxy")):
+            client, proxy = pair
+            if cell_len(client) + cell_len(proxy) + 2 <= room:
+                break
         yield fit(client, room - cell_len(proxy), self.glyphs.ellipsis), ""
         yield proxy, ""
         if self._beside(width):
             yield fit("server", lane + 1, self.glyphs.ellipsis, right=True), ""
-
-    def _who(self, flow: FlowReport, names: Mapping[str, str]) -> tuple[str, str]:
-        client, proxy = by_name(flow.client, names), by_name(flow.proxy, names)
-        return self.clean(f"client {client}"), self.clean(f"{proxy} proxy")
 
     # Geometry
 

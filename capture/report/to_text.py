@@ -37,6 +37,9 @@ BLOCKS: Final = 200
 ROWS: Final = 1000
 """Rows of the table of flows without a problem; the ones after them are only counted."""
 
+NAMED: Final = 28
+"""Cells of a name with its port in a table."""
+
 BASELINES: Final = 10
 """Up to so many flows without a problem are shown with their steps."""
 
@@ -207,12 +210,18 @@ _CLIENT, _TARGET = 1, 2
 def _cells(flow: FlowReport, names: Mapping[str, str]) -> tuple[str, ...]:
     return (
         str(flow.id),
-        safe(by_name(flow.client, names)),
+        _short(flow.client, names),
         safe(flow.target) if flow.target else "-",
         flow.verdict,
         size(flow.bytes_to_proxy + flow.bytes_to_client),
         duration(flow.duration_s),
     )
+
+
+def _short(endpoint: str, names: Mapping[str, str]) -> str:
+    """The end by its name, which must leave the other columns their room."""
+    text = safe(by_name(endpoint, names))
+    return text if text == endpoint or cells(text) <= NAMED else fit_middle(text, NAMED)
 
 
 def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:

@@ -263,6 +263,11 @@ async def test_names_stand_at_the_life_lines_where_there_is_room() -> None:
         await stage.settle()
         assert "client client.lab:40001" in "\n".join(stage.lines())
         assert "proxy.lab:80 proxy" in "\n".join(stage.lines())
-        stage.widget.name_hosts({"10.10.10.1": "a-very-long-name." * 5 + "lab"})
+        long = "a-very-long-name." * 5 + "lab"
+        stage.widget.name_hosts({"10.40.40.1": long, "10.10.10.1": "proxy.lab"})
+        await stage.settle()
+        assert "client 10.40.40.1:40001" in "\n".join(stage.lines())
+        assert "proxy.lab:80 proxy" in "\n".join(stage.lines())
+        stage.widget.name_hosts({"10.10.10.1": long})
         await stage.settle()
         assert "10.10.10.1:80 proxy" in "\n".join(stage.lines())
