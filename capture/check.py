@@ -10,7 +10,8 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from capture.frames import UnreadableInput
@@ -20,6 +21,8 @@ from capture.report.model import Report
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
     from multiprocessing.process import BaseProcess
+
+    from capture.sources.opening import FileSource
 
 STDIN: Final = "-"
 LARGE: Final = 5000
@@ -130,15 +133,28 @@ def _analyse(
     from capture.sources import open_source
 
     catalogue = Catalogue.load(options.rules)
-    source = open_source(path)
-    try:
-        if options.keep_texts:
-            return analyse(source, options, catalogue=catalogue, progress=progress)
-        from capture.shards import tabulate
+    keys = bool(options.tls_keylog) and options.keep_texts
+    with ExitStack() as opened:
+        source = open_source(path, spool=keys)
+        opened.callback(_close, source)
+        if not options.keep_texts:
+            from capture.shards import tabulate
 
-        return tabulate(source, options, catalogue, processes, progress)
-    finally:
-        source.close()
+            return tabulate(source, options, catalogue, processes, progress)
+        kept = replace(options, keep_packets=True)  # TLS is opened in the packets
+        report = analyse(source, kept if keys else options, catalogue=catalogue, progress=progress)
+        if keys or not source.info.tls_secrets or path == STDIN:
+            return report
+        # The capture carries secrets itself, which nobody could know before.
+        source = open_source(path, spool=True)
+        opened.callback(_close, source)
+        return analyse(source, kept, catalogue=catalogue, progress=progress)
+
+
+def _close(source: FileSource) -> None:
+    source.close()
+    if source.store is not None:
+        source.store.close()
 
 
 def _processors() -> int:

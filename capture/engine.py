@@ -49,11 +49,36 @@ def analyse(
             del block  # its buffer need not outlive it: the reports need the room
             if progress is not None:
                 progress(*source.progress())
-        return analysis.chosen_report()
+        return _opened(analysis.chosen_report(), analysis, source)
     finally:
         source.close()
         if collecting:
             gc.enable()
+
+
+def _opened(report: Report, analysis: Analysis, source: Source) -> Report:
+    """The report with what keys open, where there are keys, packets and their bytes."""
+    store: PacketStore | None = getattr(source, "store", None)
+    keylog, carried = analysis.options.tls_keylog, source.info.tls_secrets
+    if not (keylog or carried) or store is None or analysis.index is None:
+        return report
+    from capture.decrypt.keys import TlsKeys
+
+    keys = TlsKeys(keylog, lambda: carried)()
+    if not keys:
+        return report
+    from capture.report.inside import opened_report
+
+    view = analysis.index.view()
+
+    def fetch(number: int) -> bytes:
+        row = view.rows[view.row(number)]
+        try:
+            return store.frame(int(row["position"]), int(row["caplen"]))
+        except Exception as error:
+            raise LookupError(str(error)) from error
+
+    return opened_report(report, view, fetch, keys)
 
 
 class Engine(threading.Thread):

@@ -106,6 +106,7 @@ def build_ladder(
     view: PacketView,
     rows: NDArray[np.int64],
     legs: Sequence[SecondLeg] = (),
+    inner: Sequence[Telling] = (),
 ) -> tuple[LadderLine, ...]:
     """Build the ladder of a flow.
 
@@ -115,11 +116,12 @@ def build_ladder(
         view: The packet index.
         rows: Rows of the flow's packets (``view.of_flow``), ascending.
         legs: The proxy's own connections for it.
+        inner: What keys opened (``capture.stream.inner``).
 
     Returns:
         The lines in the order of their packets.
     """
-    lines = list(_Folding(facts, view, rows).lines())
+    lines = list(_Folding(facts, view, rows, inner).lines())
     if not facts.closes:
         lines.extend(_silence_at_end(view, rows))
     failed = next((step for step in flow.steps if step.state is StepState.FAILED), None)
@@ -192,7 +194,13 @@ def _places(lines: Sequence[LadderLine]) -> list[float]:
 class _Folding:
     """The columns of one flow, and how they become lines."""
 
-    def __init__(self, facts: FlowFacts, view: PacketView, rows: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        facts: FlowFacts,
+        view: PacketView,
+        rows: NDArray[np.int64],
+        inner: Sequence[Telling] = (),
+    ) -> None:
         self.rows = rows
         self.numbers = view.numbers_of(rows)
         self.time = view.rows["time_ns"][rows]
@@ -206,7 +214,9 @@ class _Folding:
         self.told: dict[int, list[Telling]] = {}
         self.outside: list[Telling] = []
         """Tellings that are no packet of the flow: ICMP."""
-        for item in tellings(facts):
+        opened = {item.number for item in inner}
+        known = (item for item in tellings(facts) if not (item.sealed and item.number in opened))
+        for item in (*known, *inner):
             row = self._row_of(item.number)
             if row is None or item.sender == NETWORK:
                 self.outside.append(item)

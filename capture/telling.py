@@ -22,7 +22,8 @@ from capture.report.redact import safe
 NETWORK: Final = 2
 """Sender of what neither end sent: an ICMP error of a router."""
 
-_RECORD_NAMES: Final = {20: "ChangeCipherSpec", 22: "Handshake, encrypted", 24: "Heartbeat"}
+_ENCRYPTED: Final = ", encrypted"
+_RECORD_NAMES: Final = {20: "ChangeCipherSpec", 22: f"Handshake{_ENCRYPTED}", 24: "Heartbeat"}
 _ALERT_RECORD: Final = 21
 _FATAL: Final = 2
 
@@ -41,6 +42,11 @@ class Telling:
     severity: Severity | None = None
     last_number: int = 0
     """Last packet of it where it took several; 0 otherwise."""
+
+    @property
+    def sealed(self) -> bool:
+        """It says only that something is encrypted."""
+        return self.text.endswith(_ENCRYPTED)
 
 
 class _Said(NamedTuple):
@@ -182,7 +188,7 @@ def _records(tls: TlsFacts, sender: int) -> Iterator[_Said]:
                 yield _Said(record.mark, sender, "TLS", "Handshake")
         elif record.type == _ALERT_RECORD:
             if record.mark.number not in known:
-                yield _Said(record.mark, sender, "TLS", "Alert, encrypted")
+                yield _Said(record.mark, sender, "TLS", f"Alert{_ENCRYPTED}")
         elif record.type in _RECORD_NAMES:
             yield _Said(record.mark, sender, "TLS", _RECORD_NAMES[record.type])
         encrypted = encrypted or record.type == 20

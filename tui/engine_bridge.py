@@ -8,14 +8,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from capture.decrypt.keylog import KeyLog
     from capture.frames import Interface
     from capture.packets import PacketView
     from capture.replay.controls import ReplayControls
     from capture.snapshot import Snapshot
+    from capture.telling import Telling
     from tui.naming import Naming
 
 __all__ = ["EngineBridge", "EngineLike", "FrameStore"]
@@ -207,6 +212,20 @@ class EngineBridge:
             return latest.error
         reason = f" ({self._died})" if self._died else ""
         return f"the analysis stopped before the end of the capture{reason}"
+
+    def inside(self, view: PacketView, rows: NDArray[np.int64]) -> tuple[Telling, ...]:
+        """What is said inside of a tunnel's TLS, as far as keys open it.
+
+        Args:
+            view: The packet index.
+            rows: The tunnel's packets.
+        """
+        keys = self.keys()
+        if not keys:
+            return ()
+        from capture.stream.inner import inner_tellings
+
+        return inner_tellings(view, rows, partial(self.frame, view), keys)
 
     def frame(self, view: PacketView, number: int) -> bytes:
         """Fetch one frame.

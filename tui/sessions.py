@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from capture.decrypt.keys import TlsKeys
 from tui.engine_bridge import EngineBridge
 from tui.recent import remember
-from tui.tls_keys import TlsKeys
 
 if TYPE_CHECKING:
     from capture.judging import Catalogue
