@@ -83,9 +83,11 @@ class Repeats:
         pieces = _pieces(data)
         if pieces is None:
             self.forget()
-            cursor, self._cursor = self._cursor, None
-            # What was left out did not move the cursor on, and this goes on from there.
-            loose = _ESCAPE.sub("", _PLACE.split(data, maxsplit=1)[0])
+            # What was left out did not move the cursor on, and loose text goes on from there.
+            loose, *placed = _ESCAPE.sub("", _PLACE.sub("\0", data)).split("\0", maxsplit=1)
+            cursor = self._cursor
+            if loose or placed:
+                self._cursor = None  # the terminal knows
             return f"\x1b[{cursor[0]};{cursor[1]}H{data}" if loose and cursor else data
         if pieces:
             self._cursor = pieces[-1].after()
