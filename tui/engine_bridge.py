@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from capture.frames import Interface
     from capture.packets import PacketView
     from capture.replay.controls import ReplayControls
+    from capture.report.model import FlowReport
     from capture.snapshot import Snapshot
     from capture.telling import Telling
     from tui.naming import Naming
@@ -213,19 +214,24 @@ class EngineBridge:
         reason = f" ({self._died})" if self._died else ""
         return f"the analysis stopped before the end of the capture{reason}"
 
-    def inside(self, view: PacketView, rows: NDArray[np.int64]) -> tuple[Telling, ...]:
-        """What is said inside of a tunnel's TLS, as far as keys open it.
+    def opened(
+        self, flow: FlowReport, view: PacketView, rows: NDArray[np.int64]
+    ) -> tuple[FlowReport, tuple[Telling, ...]]:
+        """A tunnel's report, and what is said inside of its TLS, as far as keys open it.
 
         Args:
+            flow: The report without it.
             view: The packet index.
             rows: The tunnel's packets.
         """
         keys = self.keys()
-        if not keys:
-            return ()
+        if not keys or flow.tls is None:
+            return flow, ()
+        from capture.report.inside import with_inside
         from capture.stream.inner import inner_tellings
 
-        return inner_tellings(view, rows, partial(self.frame, view), keys)
+        inner = inner_tellings(view, rows, partial(self.frame, view), keys)
+        return with_inside(flow, inner), inner
 
     def frame(self, view: PacketView, number: int) -> bytes:
         """Fetch one frame.

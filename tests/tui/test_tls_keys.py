@@ -6,7 +6,7 @@ import pytest
 
 from capture.decrypt import keys as keys_module
 from capture.decrypt.keys import TlsKeys
-from tests.capture.decrypt.build import KEYS
+from tests.capture.decrypt.build import CAPTURE, KEYS
 from tui import tls_keys
 from tui.tls_keys import BadKeyLog, chosen_keylog
 
@@ -63,3 +63,23 @@ def test_keys_that_a_capture_carries() -> None:
     carried.append(b"".join(lines[2:]))
     assert keys() is log
     assert len(log) > 20
+
+
+async def test_the_screen_shows_what_is_inside() -> None:
+    from capture.options import AnalysisOptions
+    from tests.tui.user import using
+    from tui.application import TunnelscopeApp
+    from tui.feeds import FileFeed
+    from tui.sessions import Setup, open_bridge
+
+    options = AnalysisOptions(tls_keylog=str(KEYS))
+    bridge = open_bridge(FileFeed(str(CAPTURE)), Setup(options, None, 0.05))
+    async with using(TunnelscopeApp(bridge, title="keys")) as user:
+        await user.until(lambda: "16 tunnels" in user.text())
+        await user.press("end", "up")
+        await user.until(lambda: "302 Found  (decrypted)" in user.text())
+        assert "contents of the tunnel: encrypted" not in user.text()
+        await user.press("r")
+        await user.until(lambda: "302 Found" in user.text() and user.app.screen is not user.screen)
+        assert "hunter" not in user.text()
+    bridge.stop()

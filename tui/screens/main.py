@@ -123,6 +123,8 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         self._shown: FlowReport | None = None
         self._every_packet = False
         self._shown_rows = -1
+        self._opened: FlowReport | None = None
+        """The tunnel that the panes show, with what keys open of it."""
         self._packets_shown: NDArray[np.int64] | None = None
         self._settle: Timer | None = None
         self._before_zoom: Widget | None = None
@@ -225,13 +227,14 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         drawn = len(rows) + sum(len(snapshot.packets.of_flow(leg.facts.id)) for leg in legs)
         if flow is None or facts is None:
             self._timeline.show(flow)
+            self._opened = flow
         elif flow is not self._shown or drawn != self._shown_rows:
-            inner = self._bridge.inside(snapshot.packets, rows)
+            self._opened, inner = self._bridge.opened(flow, snapshot.packets, rows)
             lines = build_ladder(flow, facts, snapshot.packets, rows, legs, inner)
-            self._timeline.show(flow, lines)
+            self._timeline.show(self._opened, lines)
         findings = snapshot.report.findings
-        self._issue.show(flow, findings, self._explain)
-        self._brief.show(flow, findings)
+        self._issue.show(self._opened, findings, self._explain)
+        self._brief.show(self._opened, findings)
         same = flow is not None and self._shown is not None and flow.uid == self._shown.uid
         self._shown, self._shown_rows = flow, drawn
         self._fill_packets(snapshot, rows, same=same)
