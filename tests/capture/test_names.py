@@ -3,10 +3,18 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scapy.layers.dns import DNS, DNSQR, DNSRR
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 
+from capture.analysis import Analysis
 from capture.decode.columns import DnsMessage
 from capture.facts import CaptureFacts
+from capture.frames import SourceInfo
+from capture.judging import Catalogue
 from capture.names import by_name, host_name, hosts_of, names_in, with_name
+from capture.options import AnalysisOptions
+from tests.capture.decode.building import Frame, block_of
 
 PROXY = 10 << 24 | 1
 """10.0.0.1"""
@@ -70,3 +78,13 @@ def test_endpoints_with_names() -> None:
 def test_only_addresses_are_asked_about_and_each_once() -> None:
     ends = ["10.0.0.1:1", "named.lab:80", "[fd10::1]:2", "10.0.0.1:3", "", "x"]
     assert list(hosts_of(ends)) == ["10.0.0.1", "fd10::1"]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_report_has_the_capture_s_names_when_they_are_wanted(wanted: bool) -> None:
+    told = DNS(qr=1, qd=DNSQR(qname="proxy.lab"), an=DNSRR(rrname="proxy.lab", rdata="10.0.0.1"))
+    packet = Ether() / IP(src="10.0.0.53", dst="10.0.0.7") / UDP(sport=53, dport=5353) / told
+    options = AnalysisOptions(resolve=wanted)
+    analysis = Analysis(SourceInfo("x", "pcap"), options, Catalogue.load())
+    analysis.take(block_of([Frame(bytes(packet))]))
+    assert analysis.report().names == ({"10.0.0.1": "proxy.lab"} if wanted else {})

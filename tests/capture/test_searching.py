@@ -86,6 +86,14 @@ def test_a_tunnel_is_known_by_all_that_is_said_of_it() -> None:
         assert word in text, word
 
 
+def test_a_tunnel_is_found_by_the_names_of_its_ends() -> None:
+    index, flow = TextIndex(), build.flow(1)
+    assert "proxy.lab" not in index.tunnel(flow, None)
+    index.names = {"10.10.10.1": "Proxy.lab"}
+    assert "proxy.lab:80" in index.tunnel(flow, None)
+    assert "10.10.10.1:80" in index.tunnel(flow, None)
+
+
 def test_texts_are_made_once_while_a_flow_stays_the_same() -> None:
     index = TextIndex()
     flow, facts = build.flow(1), build.denied_facts(1)

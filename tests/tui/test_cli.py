@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from capture import __version__, check
 from capture.check import Unreadable
 from capture.options import AnalysisOptions
 from tests.capture.report.data import denied, healthy, hostile, mixed, report, stalled
-from tui import cli
+from tui import cli, naming, resolver
 from tui.feeds import FileFeed
+from tui.resolver import Resolver
 
 ROOT = Path(__file__).parents[2]
 CAPTURES = ROOT / "tests" / "data" / "captures"
@@ -182,6 +184,29 @@ def test_demo_problems_are_no_failure(
     assert cli.main(["demo"]) == 0
     assert "Proxy ACL restriction" in capsys.readouterr().out
     assert Path(calls[0][0][0]).is_file()
+
+
+def test_names_are_asked_for_when_wanted_and_where_there_is_a_place_for_them(
+    outcomes: Callable[..., list[Any]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def name(host: str) -> str:
+        asked.append(host)
+        return "proxy.lab" if host == "10.10.10.1" else ""
+
+    monkeypatch.setattr(naming, "WAIT_S", 20.0)
+    monkeypatch.setattr(resolver, "Resolver", partial(Resolver, name))
+    outcomes(report(denied()))
+    cli.main(["check", "x"])
+    cli.main(["check", "--resolve", "--format", "csv", "x"])
+    assert not asked
+    assert "proxy.lab" not in capsys.readouterr().out
+    cli.main(["check", "--resolve", "x"])
+    assert sorted(asked) == ["10.10.10.1", "10.40.40.1"]
+    assert "proxy.lab (10.10.10.1:80)" in capsys.readouterr().out
 
 
 def test_demo_list_names_each_once(capsys: pytest.CaptureFixture[str]) -> None:
