@@ -92,7 +92,7 @@ SCENARIOS = (
     Scenario("denied-tinyproxy", ("acl_denied",), _denied_tinyproxy, 3, "forbids"),
     Scenario("password", ("auth_required",), _password, 3, "407"),
     Scenario("refused", ("proxy_refused",), _refused, 3, "refuse"),
-    Scenario("unreachable", ("proxy_unreachable",), _unreachable, 7, "no answer"),
+    Scenario("unreachable", ("proxy_unreachable",), _unreachable, 7, "does not answer"),
     Scenario("silent", ("connect_no_reply",), _silent, 23, "took the request"),
     Scenario("reset", ("transfer_reset",), _reset, 5, "cut by RST"),
     Scenario("path-cut", ("transfer_stalled",), _path_cut, 16, "stopped"),
