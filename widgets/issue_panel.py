@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import var
+from textual.strip import Strip
 
 from capture.report.model import Finding, FlowReport
 from widgets.glyphs import UNICODE, Glyphs
@@ -134,6 +135,13 @@ class IssuePanel(LineList):
         for row in range(max(len(old), len(self._lines))):
             if old[row : row + 1] != self._lines[row : row + 1]:
                 self.refresh_row(row)
+
+    def render_line(self, y: int) -> Strip:
+        if self._built_for is not None and self._built_for[0] <= 0 < self.line_width:
+            # Shown for the first time, and painted before it was told its size: its text is
+            # still wrapped for no room at all.
+            return Strip.blank(self.size.width, self.rich_style)
+        return super().render_line(y)
 
     def resized(self) -> None:
         stop = self._stop_ordinal()

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
+from textual.strip import Strip
 
 from capture.report.model import FlowReport, Severity
 from tests.widgets import build
@@ -254,3 +255,25 @@ async def test_the_same_flow_grown_keeps_the_view() -> None:
         stage.widget.show(build.denied(5))
         await stage.settle()
         assert stage.widget.top_row == 0
+
+
+async def test_text_wrapped_for_no_room_is_not_painted() -> None:
+    panel = IssuePanel()
+    panel.styles.display = "none"
+    async with staged(panel) as stage:
+        panel.show(build.denied())
+        assert panel.row_count()
+        painted = []
+        plain = IssuePanel.render_line
+
+        def watch(pane: IssuePanel, y: int) -> Strip:
+            painted.append(plain(pane, y).text.strip())
+            return plain(pane, y)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(IssuePanel, "render_line", watch)
+            panel.styles.display = "block"
+            await stage.pilot.pause(0.1)
+        assert "✗ Proxy ACL restriction" in painted
+        assert "Proxy" not in painted
+        assert "ACL" not in painted
