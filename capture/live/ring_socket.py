@@ -51,7 +51,9 @@ _GET_HARDWARE: Final = 0x8927
 """SIOCGIFHWADDR, whose answer begins with the ARPHRD number."""
 _FRAME_BYTES: Final = 2048
 """Only checked for consistency by the kernel: a block of V3 is not divided into frames."""
-_HALF, _NEARLY_ALL = 0.5, 0.75
+_SPARE: Final = 128
+"""Blocks of the ring that are left when the queue begins to grow: half a second at 2 Gbit/s. It
+takes memory that a busy machine, or a guest of one, does not give at once."""
 _LONGEST_NAME: Final = 15
 _UNKNOWN_HARDWARE: Final = 0xFFFF
 
@@ -203,9 +205,9 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
     def drain(self, crates: Crates) -> bool:
         """Copy the blocks that are ready to the queue, and give them back to the kernel.
 
-        A queue that has as much as usual leaves them in the ring. When half of that is full,
-        the queue has to grow; when it cannot, and the ring gets full as well, packets are
-        thrown away, and counted.
+        A queue that has as much as usual leaves them in the ring. When there is not much room
+        left in that, the queue has to grow; when it cannot, and the ring gets full as well,
+        packets are thrown away, and counted.
 
         Returns:
             False when the queue was full.
@@ -216,8 +218,8 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
         while runs := self._ready():
             base, done = self._next * BLOCK_BYTES, len(runs)
             span = ring[base : base + runs[-1].end]
-            if not crates.put(span, runs, grow=self._waits(_HALF)):
-                if not self._waits(_NEARLY_ALL):
+            if not crates.put(span, runs, grow=self._waits(self._blocks - _SPARE)):
+                if not self._waits(self._blocks * 3 // 4):
                     return False
                 crates.lost += runs[0].packets
                 done = 1
@@ -246,9 +248,9 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
         header = BLOCK_HEADER.unpack_from(self._map, block * BLOCK_BYTES)
         return header
 
-    def _waits(self, part: float) -> bool:
-        """Whether so much of the ring waits for us."""
-        ahead = (self._next + int(self._blocks * part)) % self._blocks
+    def _waits(self, count: int) -> bool:
+        """Whether more than so many blocks of the ring wait for us."""
+        ahead = (self._next + max(count, 0)) % self._blocks
         return bool(self._header(ahead)[0] & TO_USER)
 
     def statistics(self) -> tuple[int, int]:
