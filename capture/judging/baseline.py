@@ -9,7 +9,7 @@ from capture.facts import PROXY, FlowFacts
 
 _TLS13: Final = 0x0304
 
-SECOND_LEG: Final = "second leg: proxy to server is not in these packets"
+SECOND_LEG: Final = "second leg: proxy to server was not found in these packets"
 SEALED: Final = "certificate: encrypted in TLS 1.3"
 RESUMED: Final = "certificate: not sent, the TLS session was resumed"
 CUT: Final = "contents: cut off by the capture's snapshot length"
