@@ -126,4 +126,13 @@ def _gather(
             node=node,
             show=binding.show,
         )
-    return list(found.values())
+    return _as_defined(list(found.values()))
+
+
+def _as_defined(actions: list[BoundAction]) -> list[BoundAction]:
+    """In order of definition, node by node: a key map puts what it changes behind the rest."""
+    places: dict[tuple[int, str], int] = {}
+    for node in dict.fromkeys(action.node for action in actions):
+        for _, binding in node._bindings:
+            places.setdefault((id(node), binding.action), len(places))
+    return sorted(actions, key=lambda found: places.get((id(found.node), found.action), 0))

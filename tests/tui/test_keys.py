@@ -104,3 +104,17 @@ async def test_ascii_screen_is_ascii() -> None:
         for keys in ((), ("question_mark",), ("escape", "3", "enter"), ("escape", "ctrl+p")):
             await user.press(*keys)
             assert user.text().isascii(), keys
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_a_remapped_key_keeps_its_place_among_the_hints(size: tuple[int, int]) -> None:
+    async with using(loaded_app(), size) as user:
+        before = [(action.id, action.show) for action in active_actions(user.app.screen)]
+        hints = user.text().split("\n")[-1]
+    app = loaded_app()
+    app.set_keymap({"main.save": "W", "main.compare": "D"})
+    async with using(app, size) as user:
+        assert [(action.id, action.show) for action in active_actions(app.screen)] == before
+        changed = hints.replace("s save", "W save").replace("d compare", "D compare")
+        assert changed != hints
+        assert user.text().split("\n")[-1] == changed
