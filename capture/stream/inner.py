@@ -94,6 +94,7 @@ class _Listener:
             elif item.kind in (ItemKind.RECORD, ItemKind.GAP):
                 self._session.lost(side, item.end - item.start)
                 self._handshakes[side].lost()
+                list(self._parsers[side].lost())
 
     def _said(self, side: int, item: Item, clear: Clear) -> Iterator[Telling]:
         if clear.type == APPLICATION_DATA:

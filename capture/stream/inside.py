@@ -61,6 +61,10 @@ class Inside:
         """What some opened records of application data hold, in words."""
         return self._sides[side].lines(parts)
 
+    def lost(self, side: int) -> Iterator[StreamLine]:
+        """Records are missing here."""
+        return self._sides[side].lost()
+
     def turned(self, side: int) -> Iterator[StreamLine]:
         """The other side speaks now."""
         return self._sides[side].turned()
@@ -93,6 +97,9 @@ class _InnerSide:
             items.extend(self._parser.feed(data, self._offset))
             self._offset += len(data)
         yield from self._worded(items, parts[0][0].start)
+
+    def lost(self) -> Iterator[StreamLine]:
+        yield from self._worded(list(self._parser.lost()))
 
     def turned(self) -> Iterator[StreamLine]:
         yield from self._worded(list(self._parser.turned()))

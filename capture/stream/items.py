@@ -25,6 +25,8 @@ _START: Final = re.compile(
     rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} +[^\s]{1,8000} +HTTP/\d|HTTP/\d(?:\.\d)? +\d{3}\b)"
 )
 """A request line (RFC 9112 section 3) or a status line (section 4)."""
+_RECORD: Final = re.compile(rb"(?=[\x14-\x17]\x03[\x00-\x03]..)", re.DOTALL)
+"""A record's header, at every place where one can begin."""
 _MAYBE_START: Final = re.compile(
     rb"HTTP(?:/(?:\d(?:\.\d?)?(?: +\d{0,2})?)?)?"
     rb"|[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}(?: +(?:[^\s]{1,8000}(?: +(?:H(?:T(?:T(?:P/?)?)?)?)?)?)?)?"
@@ -96,6 +98,8 @@ class SideParser:
         self._skip = 0
         """Bytes of a record to come of which others are missing."""
         self._tls = False
+        self._astray = False
+        """Bytes that went missing among records took a border along."""
 
     @property
     def taken(self) -> int:
@@ -120,6 +124,7 @@ class SideParser:
             if (length := record_length(self._held, self._from)) is not None:
                 self._skip = max(0, length + 5 - self._waiting)
             yield self._flush()
+        self._astray = self._astray or (self._tls and self._skip < count)
         if self._skip:
             self._tls = self._skip >= count
             self._skip = max(0, self._skip - count)
@@ -127,6 +132,15 @@ class SideParser:
             self._body = max(0, self._body - count)
         yield Item(ItemKind.GAP, offset, offset + count)
         self._at = offset + count
+
+    def lost(self) -> Iterator[Item]:
+        """Nobody knows how many bytes are missing here."""
+        if self._waiting:
+            yield self._flush()
+        self._astray = self._astray or self._tls
+        self._skip = 0
+        if self._body:
+            self._body = None
 
     def turned(self) -> Iterator[Item]:
         """The other side speaks now."""
@@ -162,6 +176,8 @@ class SideParser:
             taken = min(self._skip, waiting)
             self._skip -= taken
             return self._take(ItemKind.RECORD, taken, whole=False, kind=0, keep=False)
+        if self._astray:
+            return self._to_border()
         if self._body is None or self._body:
             taken = waiting if self._body is None else min(self._body, waiting)
             if self._body is not None:
@@ -179,6 +195,19 @@ class SideParser:
             return None
         self._tls = False
         return self._head()
+
+    def _to_border(self) -> Item | None:
+        """Pass what was left of a record, up to where the next one begins."""
+        held, start = self._held, self._from
+        end = len(held) - 4  # a header may begin in the last bytes
+        border = next((at for at in _headers(held, start) if _chained(held, at)), None)
+        if border is None and end <= start:
+            return None
+        if border is not None:
+            self._astray, self._body, end = False, 0, border
+            if border == start:
+                return self._next()
+        return self._take(ItemKind.RECORD, end - start, whole=False, kind=0, keep=False)
 
     def _head(self) -> Item | None:
         held, start = self._held, self._from
@@ -244,6 +273,20 @@ class SideParser:
             self._side == CLIENT and parse_request(held[start:], complete=False)
         )
         return self._take(ItemKind.HEAD if begun else ItemKind.BODY, count, whole=False)
+
+
+def _headers(data: bytes, start: int) -> Iterator[int]:
+    """Where the header of a record may begin: three bytes of it are nearly always the same."""
+    return (found.start() for found in _RECORD.finditer(data, start))
+
+
+def _chained(data: bytes, at: int) -> bool:
+    """Whether a record begins there, and another (or the end of what is known) follows it."""
+    length = record_length(data, at)
+    if length is None:
+        return False
+    behind = at + 5 + length
+    return behind + 5 > len(data) or record_length(data, behind) is not None
 
 
 def record_length(data: bytes, at: int = 0) -> int | None:

@@ -137,11 +137,15 @@ class Wording:
             yield from _text_lines(side, item._replace(data=self._shown(item)))
         elif item.kind is ItemKind.RECORD:
             yield self._record(item)
+            if not item.whole and self._inside is not None:
+                yield from self._inside.lost(side)
         else:
             self._handshakes.lost()
             self._sealed_handshakes.lost()
             text = f"[{octets(item.end - item.start)} not captured]"
             yield StreamLine(side, LineKind.GAP, text, item.start, item.end)
+            if self._inside is not None:
+                yield from self._inside.lost(side)
 
     def _content(self, item: Item, clear: Clear) -> StreamLine:
         """An opened record that holds no application data."""

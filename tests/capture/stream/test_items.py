@@ -112,7 +112,7 @@ def test_a_hole_over_a_border_loses_them_until_a_record_begins() -> None:
     found = items((CLIENT, whole[:20]), (CLIENT, 130), (CLIENT, whole[45:] + b"!"), (PROXY, whole),
                   (CLIENT, whole))  # fmt: skip
     assert found[:2] == [(CLIENT, RECORD, 0, 20), (CLIENT, GAP, 20, 150)]
-    assert found[2][1] is BODY
+    assert found[2][1] is RECORD  # the rest of the one that was begun
     assert found[-1] == (CLIENT, RECORD, 211, 316)
 
 
@@ -140,3 +140,25 @@ def test_every_byte_is_in_one_item(said: list[Said]) -> None:
     for side in (CLIENT, PROXY):
         told = [data for sender, data in said if sender == side]
         assert at[side] == sum(data if isinstance(data, int) else len(data) for data in told)
+
+
+def test_behind_a_hole_records_are_found_again() -> None:
+    first, second = record(23, bytes(100)), record(23, bytes(range(60, 160)) * 2)
+    sent = first * 2 + second * 3
+    found = items((CLIENT, sent[:20]), (CLIENT, 130), (CLIENT, sent[150:]))
+    begun = len(first) * 2
+    assert [item[1:4] for item in found] == [
+        (RECORD, 0, 20), (GAP, 20, 150), (RECORD, 150, begun),
+        *((RECORD, begun + at * len(second), begun + (at + 1) * len(second)) for at in range(3)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 5, 50])
+def test_they_are_found_however_they_come(size: int) -> None:
+    sent = record(23, bytes(200)) + record(23, b"x" * 90) * 3
+    parts = [(CLIENT, sent[at : at + size]) for at in range(150, len(sent), size)]
+    found = items((CLIENT, sent[:20]), (CLIENT, 130), *parts)
+    assert sum(item[3] - item[2] for item in found) == len(sent)
+    assert [item[2:4] for item in found if item[3] - item[2] == 95] == [
+        (205 + at * 95, 300 + at * 95) for at in range(3)
+    ]
