@@ -4,6 +4,8 @@ import pytest
 from textual.color import Color
 from textual.theme import Theme
 
+from tests.tui.fakes import loaded_app
+from tests.tui.user import using
 from tui.themes import OWN_THEMES, UnknownTheme, choose_theme
 
 
@@ -85,3 +87,11 @@ def test_good_and_bad_differ_without_red_and_green(name: str) -> None:
     good, bad = Color.parse(theme.success), Color.parse(theme.error)
     assert good.b - max(good.r, 0) > 60
     assert bad.r - bad.b > 60
+
+
+async def test_the_palette_is_drawn_with_ascii_where_nothing_else_can_be() -> None:
+    app = loaded_app(ascii_only=True)
+    async with using(app, (80, 24)) as user:
+        await user.press("ctrl+p", "s", "a", "v")
+        await user.until(lambda: "Save" in user.text())
+        assert all(ord(letter) < 128 for letter in user.text()), user.text()
