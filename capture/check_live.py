@@ -11,9 +11,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType, TracebackType
 from typing import Any, Final
 
+from capture.engine import opened
 from capture.frames import Source
 from capture.judging import Catalogue
 from capture.live_analysis import LiveAnalysis
@@ -51,6 +53,8 @@ def check_live(
         KeyboardInterrupt: A second signal came before the report was made.
         UnreadableInput: Nothing at all of the source could be read.
     """
+    if options.tls_keylog:  # TLS is opened in the packets, once they are judged
+        options = replace(options, keep_packets=True)
     try:
         with _Signals() as signals:
             analysis = LiveAnalysis(
@@ -59,7 +63,7 @@ def check_live(
             if ready is not None:
                 ready()
             _read(source, analysis, signals, progress)
-            return analysis.chosen_report()
+            return opened(analysis.chosen_report(), analysis, source)
     finally:
         source.close()
 

@@ -49,14 +49,14 @@ def analyse(
             del block  # its buffer need not outlive it: the reports need the room
             if progress is not None:
                 progress(*source.progress())
-        return _opened(analysis.chosen_report(), analysis, source)
+        return opened(analysis.chosen_report(), analysis, source)
     finally:
         source.close()
         if collecting:
             gc.enable()
 
 
-def _opened(report: Report, analysis: Analysis, source: Source) -> Report:
+def opened(report: Report, analysis: Analysis, source: Source) -> Report:
     """The report with what keys open, where there are keys, packets and their bytes."""
     store: PacketStore | None = getattr(source, "store", None)
     keylog, carried = analysis.options.tls_keylog, source.info.tls_secrets
