@@ -108,3 +108,14 @@ def test_a_block_that_claims_more_than_it_has(tmp_path: Path) -> None:
     data[at + 4 : at + 8] = b"\xff\xff\xff\x7f"
     path.write_bytes(data)
     assert "inside" not in "".join(details(checked(path, AnalysisOptions())).values())
+
+
+def test_a_capture_that_is_judged_as_it_comes() -> None:
+    from capture.check_live import check_live
+    from capture.sources import open_source
+
+    source = open_source(str(CAPTURE), spool=True)
+    report = check_live(source, OPENED)
+    assert source.store is not None
+    source.store.close()
+    assert sum(said.endswith("302 Found inside") for said in details(report).values()) == 15
