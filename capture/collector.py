@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-__all__ = ["set_aside", "take_back", "work_rarely"]
+__all__ = ["Keeper", "set_aside", "take_back", "work_rarely"]
 
 YOUNG: Final = 20_000
 """New objects after which the young ones are walked; a repaint of the screen makes thousands."""
@@ -30,3 +30,41 @@ def set_aside() -> None:
 def take_back() -> None:
     """Let the collector look at everything again."""
     gc.unfreeze()
+
+
+ASIDE_S: Final = 1.0
+"""How often a capture that goes on sets aside what it has come to know."""
+ALL_S: Final = 600.0
+"""How often everything is walked all the same: screens that were closed are cycles."""
+
+
+class Keeper:
+    """Keeps the pauses of a capture that goes on short: with 7,000 tunnels in the list, and 100
+    new ones a second, all threads stood still for 0.2 to 0.4 s every 14 s (measured).
+
+    Args:
+        now: Seconds on a monotonic clock.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._aside_at = now + ASIDE_S
+        self._all_at = now + ALL_S
+
+    def tend(self, now: float) -> None:
+        """To be called now and then.
+
+        Args:
+            now: Seconds on the same clock.
+        """
+        if now < self._aside_at:
+            return
+        self._aside_at = now + ASIDE_S
+        if not any(gc.get_count()[1:]):
+            return  # nothing has outlived a look since: an idle capture sleeps
+        if now >= self._all_at:
+            self._all_at = now + ALL_S
+            take_back()
+            gc.collect()
+        else:
+            gc.collect(0)  # young cycles would stay for long otherwise
+        set_aside()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from capture import collector
 from capture.analysis import Analysis
 from capture.frames import FrameBlock, Source, SourceInfo, UnreadableInput
 from capture.judging import Catalogue
@@ -145,6 +146,8 @@ class Engine(threading.Thread):
             error = _words(problem)
         finally:
             self._source.close()
+            if analysis is not None and analysis.live:
+                collector.take_back()
         if not self._stop_asked.is_set():
             self._publish(analysis, finished=True, error=error)
             self.ended()
@@ -158,6 +161,7 @@ class Engine(threading.Thread):
 
     def _read(self, analysis: Analysis, take: Callable[[FrameBlock], None]) -> None:
         due = time.monotonic()
+        keeper = collector.Keeper(due) if analysis.live else None
         for block in self._source.blocks():
             if self._stop_asked.is_set():
                 return
@@ -170,6 +174,8 @@ class Engine(threading.Thread):
             if now >= due:
                 self._publish(analysis)
                 spent = time.monotonic() - now
+                if keeper is not None:
+                    keeper.tend(now)
                 due = time.monotonic() + max(self._period_s, PATIENCE * spent)
 
     def _publish(

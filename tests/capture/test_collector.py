@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -31,3 +32,62 @@ def test_what_is_set_aside_is_not_walked_until_it_is_taken_back() -> None:
     assert not any(found is kept for found in gc.get_objects())
     collector.take_back()
     assert any(found is kept for found in gc.get_objects())
+
+
+class Cycle:
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def cycles() -> int:
+    return sum(type(found) is Cycle for found in gc.get_objects())
+
+
+def grow_old() -> None:
+    """Let something outlive a look at the young, as in a capture that is busy."""
+    gc.collect(0)
+    assert any(gc.get_count()[1:])
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="its collector works in small steps")
+def test_a_capture_that_goes_on_is_set_aside_now_and_then() -> None:
+    gc.collect()
+    keeper, kept = collector.Keeper(100.0), [[object()]]
+    grow_old()
+    keeper.tend(100.0 + collector.ASIDE_S - 0.1)
+    assert any(found is kept for found in gc.get_objects()), "not yet"
+    keeper.tend(100.0 + collector.ASIDE_S)
+    assert not any(found is kept for found in gc.get_objects())
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="its collector works in small steps")
+def test_cycles_do_not_stay_for_ever() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        keeper, now = collector.Keeper(0.0), 0.0
+        Cycle()
+        old = Cycle()
+        grow_old()
+        now += collector.ASIDE_S
+        keeper.tend(now)  # the first one goes, the second is set aside
+        del old
+        grow_old()
+        now += collector.ASIDE_S
+        keeper.tend(now)
+        gc.unfreeze()
+        assert cycles() == 1
+        grow_old()
+        keeper.tend(collector.ALL_S)
+        gc.unfreeze()
+        assert cycles() == 0
+    finally:
+        gc.enable()
+
+
+def test_an_idle_capture_is_left_alone() -> None:
+    gc.collect()
+    frozen = gc.get_freeze_count()
+    keeper = collector.Keeper(0.0)
+    keeper.tend(collector.ALL_S)
+    assert gc.get_freeze_count() == frozen
