@@ -20,7 +20,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 WIDE: Final = (120, 36)
 SMALL: Final = (80, 24)
-PNG_WIDTH: Final = 1600
+PNG_WIDTH: Final = 1200
 WAIT_S: Final = 30.0
 REST_S: Final = 0.4
 """After each key the screen comes to rest."""

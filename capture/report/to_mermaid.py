@@ -100,4 +100,5 @@ def _comment(text: str) -> str:
 def _words(text: str) -> str:
     """Text without a character that Mermaid could take for its own."""
     plain = _PLAIN.sub(lambda found: f"#{ord(found[0])};", safe(text))
-    return _END.sub(lambda found: f"{found[0][0]}#{ord(found[0][1])};{found[0][2]}", plain).strip() or "-"
+    open_ended = _END.sub(lambda found: f"{found[0][0]}#{ord(found[0][1])};{found[0][2]}", plain)
+    return open_ended.strip() or "-"
