@@ -59,7 +59,8 @@ def _bindings() -> dict[str, list[Binding]]:
     """Bindings by id, of every screen and widget of this program."""
     _import_all()
     found: dict[str, list[Binding]] = {}
-    for node in _nodes(DOMNode):
+    # By name: the order of subclasses is that of their imports, which differs.
+    for node in sorted(set(_nodes(DOMNode)), key=lambda node: (node.__module__, node.__qualname__)):
         own = vars(node).get("BINDINGS", ())
         for binding in Binding.make_bindings(own):
             if binding.id and binding.description and binding not in found.get(binding.id, ()):
