@@ -7,7 +7,7 @@ frame. All times are capture times in nanoseconds since the Unix epoch (int64).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -46,6 +46,20 @@ class FrameBlock:
 
     def __len__(self) -> int:
         return len(self.offset)
+
+
+def rows_of(block: FrameBlock, rows: slice | Ints | NDArray[np.bool_]) -> FrameBlock:
+    """Some frames of a block, their bytes where they were."""
+    return replace(
+        block,
+        offset=block.offset[rows],
+        time_ns=block.time_ns[rows],
+        caplen=block.caplen[rows],
+        wirelen=block.wirelen[rows],
+        linktype=block.linktype[rows],
+        interface=block.interface[rows],
+        position=block.position[rows],
+    )
 
 
 def no_frames(first_number: int) -> FrameBlock:

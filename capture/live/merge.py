@@ -7,31 +7,15 @@ later than that is not lost, only out of order.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from capture.frames import FrameBlock, Ints
+from capture.frames import FrameBlock, rows_of
 from capture.live.ring import RETIRE_MS
 
 WINDOW_NS: Final = 4 * RETIRE_MS * 10**6
 """How long a frame waits for earlier ones: what the ring holds it back, and time to be read."""
-
-
-def rows_of(block: FrameBlock, rows: slice | Ints | NDArray[np.bool_]) -> FrameBlock:
-    """Some frames of a block, their bytes where they were."""
-    return replace(
-        block,
-        offset=block.offset[rows],
-        time_ns=block.time_ns[rows],
-        caplen=block.caplen[rows],
-        wirelen=block.wirelen[rows],
-        linktype=block.linktype[rows],
-        interface=block.interface[rows],
-        position=block.position[rows],
-    )
 
 
 class Merger:

@@ -19,8 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from capture.frames import Bytes, FrameBlock, Interface, Ints, SourceInfo
-from capture.live.merge import rows_of
+from capture.frames import Bytes, FrameBlock, Interface, Ints, SourceInfo, rows_of
 from capture.live.rotation import limits_of, ring_name, spool_limits
 from capture.live.settings import CaptureSettings
 from capture.segments import Segments, SegmentStore

@@ -11,12 +11,19 @@ from typing import Final
 
 import numpy as np
 
-from capture.frames import FrameBlock, Interface, SourceInfo, UnreadableInput
+from capture.frames import (
+    FrameBlock,
+    Interface,
+    SourceInfo,
+    UnreadableInput,
+    no_frames,
+    rows_of,
+)
 from capture.live.bpf import FilterError
 from capture.live.crates import Crates
 from capture.live.interfaces import RateMeter
 from capture.live.memory import queue_bytes
-from capture.live.merge import WINDOW_NS, Merger, rows_of
+from capture.live.merge import WINDOW_NS, Merger
 from capture.live.packet_file import PacketFile
 from capture.live.privileges import NotPermitted, User, advice, give_up_root, user_to_become
 from capture.live.rates import Rates
@@ -141,7 +148,7 @@ class LiveSource:
             self._arrived.wait(RETIRE_MS / 1e3 if self._merger else pause)
         self._still = not self._arrived.is_set()
         self._idle(until_ns)
-        yield self._nothing()
+        yield no_frames(self._packets + 1)
         self._look()
 
     def _collect(self) -> None:
@@ -192,22 +199,6 @@ class LiveSource:
         self._rates.add(len(block), octets)
         self._last_ns = self.info.clock_ns = int(block.time_ns[-1])
         yield block
-
-    def _nothing(self) -> FrameBlock:
-        none = np.zeros(0, np.int64)
-        return FrameBlock(
-            data=np.zeros(0, np.uint8),
-            offset=none,
-            time_ns=none,
-            caplen=none,
-            wirelen=none,
-            linktype=none.astype(np.uint16),
-            interface=none.astype(np.int32),
-            position=none,
-            first_number=self._packets + 1,
-        )
-
-    # -- looking after it -------------------------------------------------------------
 
     def _over(self) -> bool:
         most = self.settings.stop.packets

@@ -15,9 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from capture.frames import FrameBlock, SourceInfo, UnreadableInput, no_frames
+from capture.frames import FrameBlock, SourceInfo, UnreadableInput, no_frames, rows_of
 from capture.live import remote
-from capture.live.merge import rows_of
 from capture.live.packet_file import PacketFile
 from capture.live.rates import Rates
 from capture.live.settings import CaptureSettings

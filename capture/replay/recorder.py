@@ -9,13 +9,13 @@ open at a checkpoint, not with all that ever were.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from capture.analysis import Analysis
-from capture.frames import FrameBlock, Ints
+from capture.frames import FrameBlock, Ints, rows_of
 from capture.tracking.rewind import SavedFlows, SavedTalk, save_flows
 
 PACKETS: Final = 32_768
@@ -133,15 +133,6 @@ def pieces(block: FrameBlock, packets: int) -> Iterator[FrameBlock]:
         yield block
         return
     for start in range(0, len(block), packets):
-        part = slice(start, start + packets)
-        yield replace(
-            block,
-            offset=block.offset[part],
-            time_ns=block.time_ns[part],
-            caplen=block.caplen[part],
-            wirelen=block.wirelen[part],
-            linktype=block.linktype[part],
-            interface=block.interface[part],
-            position=block.position[part],
-            first_number=block.first_number + start,
-        )
+        part = rows_of(block, slice(start, start + packets))
+        part.first_number = block.first_number + start
+        yield part

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture.frames import FrameBlock
-from capture.live.merge import Merger, rows_of
+from capture.frames import FrameBlock, rows_of
+from capture.live.merge import Merger
 
 
 def block(interface: int, times: list[int]) -> FrameBlock:

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from capture.frames import Interface, SourceInfo
-from capture.live.merge import rows_of
+from capture.frames import Interface, SourceInfo, rows_of
 from capture.live.packet_file import PacketFile
 from capture.live.rotation import ring_name, spool_limits
 from capture.live.settings import CaptureSettings, Ring, StopWhen

@@ -91,25 +91,45 @@ class AwayPart(MainPart):
     # Captures
 
     def action_save(self) -> None:
-        from tui.screens.write_file import Option, WriteScreen
+        from tui.screens.write_file import Option
+
+        looks = self._looks()
+        self._ask_where(
+            "Save packets",
+            suffix=".pcapng",
+            hint=".pcapng (findings become packet comments) or .pcap",
+            writing=self._saving,
+            options=(
+                Option("redact", "cover credentials", on=looks.redact),
+                Option("anonymize", "make up addresses and names", on=looks.anonymize),
+            ),
+        )
+
+    def _ask_where(
+        self,
+        title: str,
+        *,
+        suffix: str,
+        hint: str,
+        writing: Callable[[Snapshot], Callable[..., str]],
+        options: Sequence[Option] = (),
+    ) -> None:
+        """Open the dialog that writes tunnels, unless there are none."""
+        from tui.screens.write_file import WriteScreen
 
         snapshot, flow = self._snapshot, self._tunnels.selected
         if snapshot is None or not snapshot.report.flows:
-            self.tell("no tunnel to save")
+            self.tell("no tunnel to write")
             return
-        looks = self._looks()
         name = f"tunnel-{flow.id}-{flow.verdict}" if flow is not None else "tunnels"
         self.app.push_screen(
             WriteScreen(
-                "Save packets",
-                path=f"{name}.pcapng",
-                hint=".pcapng (findings become packet comments) or .pcap",
-                writing=self._saving(snapshot),
+                title,
+                path=f"{name}{suffix}",
+                hint=hint,
+                writing=writing(snapshot),
                 scopes=self.scopes(),
-                options=(
-                    Option("redact", "cover credentials", on=looks.redact),
-                    Option("anonymize", "make up addresses and names", on=looks.anonymize),
-                ),
+                options=options,
                 ascii_only=self.app.has_class("-ascii"),
             ),
             self._written,
@@ -166,23 +186,11 @@ class AwayPart(MainPart):
     # Reports
 
     def action_export(self) -> None:
-        from tui.screens.write_file import WriteScreen
-
-        snapshot, flow = self._snapshot, self._tunnels.selected
-        if snapshot is None or not snapshot.report.flows:
-            self.tell("no tunnel to report on")
-            return
-        name = f"tunnel-{flow.id}-{flow.verdict}" if flow is not None else "tunnels"
-        self.app.push_screen(
-            WriteScreen(
-                "Export a report",
-                path=f"{name}.md",
-                hint=".md .html .txt .json .csv .mmd (Mermaid ladder)",
-                writing=self._exporting(snapshot),
-                scopes=self.scopes(),
-                ascii_only=self.app.has_class("-ascii"),
-            ),
-            self._written,
+        self._ask_where(
+            "Export a report",
+            suffix=".md",
+            hint=".md .html .txt .json .csv .mmd (Mermaid ladder)",
+            writing=self._exporting,
         )
 
     def _written(self, said: str | None) -> None:
