@@ -27,15 +27,15 @@ from capture.judging.select import CANDIDATE_PORTS, SCAN, is_proxied, proves_pro
 from capture.judging.thresholds import use as use_thresholds
 from capture.judging.whole import judge_cards
 from capture.options import AnalysisOptions
-from capture.packet_index import PacketIndex
+from capture.packets.building import PacketIndex
 from capture.report.build import flow_report
 from capture.report.model import Finding, FlowReport, Report, SourceReport, Warning
 from capture.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from capture.flow_ends import FlowEnds
-    from capture.legs import Legs
-    from capture.second_leg import SecondLeg
+    from capture.second_leg.looking import Legs
+    from capture.second_leg.pairing import SecondLeg
 
 BATCH: Final = 1024
 """Flows whose facts are gathered at once."""
@@ -325,7 +325,7 @@ class Analysis:
         if len(self.tracker) < 2:
             return
         if self._legs is None:
-            from capture.legs import Legs  # which takes a while to import
+            from capture.second_leg.looking import Legs  # which takes a while to import
 
             self._legs = Legs(self.tracker)
         found = self._legs.of(self._judged, capture)

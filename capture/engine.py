@@ -16,8 +16,8 @@ from capture.options import AnalysisOptions
 from capture.report.model import Report, SourceReport
 
 if TYPE_CHECKING:
+    from capture.keeping.store import PacketStore
     from capture.snapshot import Capturing, Snapshot
-    from capture.store import PacketStore
 
 PATIENCE = 4
 """A snapshot may be made again after this many times the time it took to make."""
@@ -181,7 +181,7 @@ class Engine(threading.Thread):
     def _publish(
         self, analysis: Analysis | None, *, finished: bool = False, error: str | None = None
     ) -> None:
-        from capture.packets import EMPTY
+        from capture.packets.index import EMPTY
         from capture.snapshot import Snapshot
 
         report, facts, packets, ends, legs = None, {}, EMPTY, None, {}
@@ -233,7 +233,7 @@ def analysis_of(source: Source, options: AnalysisOptions, catalogue: Catalogue) 
     """The analysis that suits a source: one within bounds where it may never end."""
     if source.info.format != "live" and source.progress()[1] is not None:
         return Analysis(source.info, options, catalogue)
-    from capture.live_analysis import LiveAnalysis  # which few need
+    from capture.watching.analysis import LiveAnalysis  # which few need
 
     return LiveAnalysis(source.info, options, catalogue)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from capture.facts import FlowFacts
 from capture.flow_ends import FlowEnds
-from capture.packets import EMPTY, PacketView
+from capture.packets.index import EMPTY, PacketView
 from capture.report.model import Report
-from capture.second_leg import SecondLeg
+from capture.second_leg.pairing import SecondLeg
 
 
 @dataclass(frozen=True, slots=True)

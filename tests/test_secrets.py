@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from capture.compare import compare
-from capture.describe import Describer
+from capture.comparing.compare import compare
+from capture.comparing.subjects import subject_of
 from capture.engine import Engine
-from capture.ladder import build_ladder
 from capture.options import AnalysisOptions
+from capture.packets.lines import Describer
 from capture.report.render import FORMATS
 from capture.snapshot import Snapshot
 from capture.sources import open_source
@@ -24,7 +24,7 @@ from capture.stream.assembly import assemble
 from capture.stream.reading import StreamReader
 from capture.stream.saving import stream_bytes, stream_lines
 from capture.stream.text import StreamText
-from capture.subjects import subject_of
+from capture.timeline.ladder import build_ladder
 from tests.capture.saving.loading import loaded
 from tests.capture.sources.building import enhanced, interface, option, section
 from tests.conversations import (

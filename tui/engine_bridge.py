@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from capture.decrypt.keylog import KeyLog
     from capture.frames import Interface
-    from capture.packets import PacketView
+    from capture.packets.index import PacketView
     from capture.replay.controls import ReplayControls
     from capture.report.model import FlowReport
     from capture.snapshot import Snapshot
-    from capture.telling import Telling
+    from capture.timeline.telling import Telling
     from tui.naming import Naming
 
 __all__ = ["EngineBridge", "EngineLike", "FrameStore"]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from textual.worker import Worker
 
 from capture.facts import FlowFacts
-from capture.packets import EMPTY, PacketView
-from capture.searching import TextIndex
+from capture.packets.index import EMPTY, PacketView
+from capture.packets.searching import TextIndex
 from tui.search import PacketSearch, TunnelSearch, next_in
 from widgets.packet_list import PacketList
 from widgets.tunnel_list import TunnelList

@@ -140,10 +140,10 @@ def report_coming(
     Raises:
         OutputFailed: It cannot be written.
     """
-    from capture.check_live import check_live
     from capture.frames import UnreadableInput
     from capture.report.redact import safe
     from capture.report.render import render
+    from capture.watching.check import check_live
     from tui.feeds import FeedFailed
     from tui.progress import ProgressBar as Bar
 

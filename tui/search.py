@@ -1,7 +1,7 @@
 """Search without freezing: a slice of time at a time, so that the screen breathes in between.
 
 Tunnels are looked through by their texts, packets by columns at once and by what single
-packets say flow by flow (``capture.searching``).
+packets say flow by flow (``capture.packets.searching``).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.facts import FlowFacts
-from capture.packets import PacketView
+from capture.packets.index import PacketView
+from capture.packets.searching import TextIndex, plain_hits, told_hits
 from capture.report.model import FlowReport
-from capture.searching import TextIndex, plain_hits, told_hits
 
 __all__ = ["PacketSearch", "TunnelSearch", "next_in"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.facts import FlowFacts
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from capture.protocols.covering import mask_payload
 from capture.stream.payloads import payload_spans
 from tui.engine_bridge import EngineBridge

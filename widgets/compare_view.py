@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Final
 
-from capture.compare import CompareRow, Comparison, Gravity
+from capture.comparing.compare import CompareRow, Comparison, Gravity
 from widgets.cells import fit, wrap
 from widgets.line_list import LineList
 

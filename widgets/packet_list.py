@@ -11,9 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import var
 
-from capture.describe import PacketText
 from capture.facts import CLIENT
-from capture.packets import EMPTY, PacketView
+from capture.packets.index import EMPTY, PacketView
+from capture.packets.lines import PacketText
 from capture.report.model import Severity
 from capture.units import count
 from widgets.cells import fit
@@ -23,7 +23,7 @@ from widgets.line_list import LineList
 from widgets.times import TimeFormat
 
 Describe = Callable[[int], PacketText]
-"""Describes the packet in a row of the ``PacketView`` (``capture.describe.Describer``)."""
+"""Describes the packet in a row of the ``PacketView`` (``capture.packets.lines.Describer``)."""
 
 _NO_HITS: Final = np.zeros(0, np.int64)
 
@@ -248,6 +248,11 @@ class PacketList(LineList):
             self.scroll_to_row(last - self.page_rows + 1)
 
     def size_followed(self) -> None:
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Show the newest packet now, if the tail is followed; else the scroll bar may be awaited,
+        which spares what packets that come by themselves would send."""
         if self.following:
             self._to_tail()
 

@@ -13,7 +13,7 @@ from textual.cache import LRUCache
 from textual.message import Message
 
 from capture.facts import CLIENT, SENDERS
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from capture.stream.layout import BYTES, HOLE, TURN, Blocks
 from capture.stream.reading import Chunk
 from capture.units import octets, relative_seconds

@@ -12,9 +12,9 @@ from textual.message import Message
 from textual.reactive import var
 
 from capture.facts import CLIENT, PROXY
-from capture.ladder import LadderLine, LineKind
 from capture.names import by_name
 from capture.report.model import FlowReport, Severity
+from capture.timeline.ladder import LadderLine, LineKind
 from capture.units import duration
 from widgets.cells import cut, fit
 from widgets.glyphs import UNICODE, Glyphs
@@ -78,7 +78,7 @@ class Timeline(LineList):
         """The second leg is among the lines."""
 
     def show(self, flow: FlowReport | None, lines: tuple[LadderLine, ...] = ()) -> None:
-        """Take a flow and its ladder (``capture.ladder.build_ladder``).
+        """Take a flow and its ladder (``capture.timeline.ladder.build_ladder``).
 
         The cursor stays on its line while it is the same flow; of another one it goes to
         the line at which the tunnel broke.

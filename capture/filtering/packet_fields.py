@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from capture import packets as mark
 from capture.decode.columns import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
 from capture.facts import Endpoint
 from capture.filtering.fields import ColumnField, EndField
 from capture.filtering.kinds import Kind, Unit, host_number
+from capture.packets import index as mark
 
 if TYPE_CHECKING:
     from capture.filtering.selecting import Material

@@ -8,7 +8,7 @@ from dataclasses import replace
 from capture.facts import FlowFacts
 from capture.filtering.compiler import compile_filter
 from capture.filtering.selecting import Material
-from capture.packets import EMPTY, PacketView
+from capture.packets.index import EMPTY, PacketView
 from capture.report.model import FlowReport, Report
 
 __all__ = ["narrowed"]

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from capture.facts import CLIENT, FlowFacts
 from capture.flow_ends import FlowEnds
-from capture.packets import EMPTY, PacketView
+from capture.packets.index import EMPTY, PacketView
 from capture.report.model import FlowReport
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from capture.judging.judge import Judgement, bare
 from capture.judging.scene import Scene
 from capture.protocols.icmp_names import icmp_name
 from capture.report.model import Finding
-from capture.second_leg import Outcome, SecondLeg
+from capture.second_leg.pairing import Outcome, SecondLeg
 from capture.units import plural
 
 GUESSED: Final = frozenset({
@@ -66,7 +66,7 @@ def in_light_of_legs(
     Args:
         judgement: Of the tunnel, alone or in the light of other tunnels.
         flow: The tunnel.
-        legs: Its second legs (``capture.second_leg.find_legs``).
+        legs: Its second legs (``capture.second_leg.pairing.find_legs``).
         capture: The capture.
         catalogue: Texts of the rules.
         texts: Dress the findings in the catalogue's texts.

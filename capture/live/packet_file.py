@@ -20,10 +20,10 @@ from typing import Final
 import numpy as np
 
 from capture.frames import Bytes, FrameBlock, Interface, Ints, SourceInfo, rows_of
+from capture.keeping.segments import Segments, SegmentStore
+from capture.keeping.spool import NO_ROOM, make_unnamed, spool_directory
 from capture.live.rotation import limits_of, ring_name, spool_limits
 from capture.live.settings import CaptureSettings
-from capture.segments import Segments, SegmentStore
-from capture.spool import NO_ROOM, make_unnamed, spool_directory
 from capture.writing import pcapng
 from capture.writing.files import UnwritableFile, create, invoking_user, reason, same_file
 

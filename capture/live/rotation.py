@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from capture import spool
+from capture.keeping import spool
+from capture.keeping.spool import SPOOL_FILES, spool_bytes
 from capture.live.settings import CaptureSettings
-from capture.spool import SPOOL_FILES, spool_bytes
 
 _KB: Final = 1000
 _NUMBERS: Final = 100_000

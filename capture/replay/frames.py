@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.frames import FrameBlock, Ints
-from capture.store import PacketStore
+from capture.keeping.store import PacketStore
 
 _PADDING: Final = 64
 """Zeros behind the frames: the decoder gathers whole words, also at the end of a block."""

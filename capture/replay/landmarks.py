@@ -8,7 +8,7 @@ import numpy as np
 
 from capture.frames import Ints
 from capture.replay.past import Past
-from capture.telling import tellings
+from capture.timeline.telling import tellings
 
 WINDOW: Final = 2048
 """Packets looked through at a time for the next message of any tunnel."""

@@ -25,15 +25,15 @@ from capture.judging.cards import Card, card, target
 from capture.judging.relate import relate_cards
 from capture.judging.second_leg import in_light_of_legs
 from capture.judging.whole import judge_cards
-from capture.packets import PacketView
+from capture.keeping.store import PacketStore
+from capture.packets.index import PacketView
 from capture.replay.clock import Times
 from capture.replay.looks import Look, Looks
 from capture.replay.recorder import Recorder
 from capture.replay.resume import Resumed, Resumer
 from capture.report.build import flow_report
 from capture.report.model import Finding, FlowReport, Report, Severity, SourceReport
-from capture.second_leg import SecondLeg
-from capture.store import PacketStore
+from capture.second_leg.pairing import SecondLeg
 
 MANY: Final = 2000
 """Of captures with more tunnels than this, only some of the plainly healthy ones are shown to

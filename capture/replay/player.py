@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from capture.keeping.store import FrameGone
 from capture.replay import when
 from capture.replay.clock import Clock
 from capture.replay.landmarks import Landmarks, Problem
 from capture.replay.past import Moment, Past
 from capture.snapshot import ReplayClock
-from capture.store import FrameGone
 
 _ANY_FLOW: Final = 1 << 32
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from capture.decode.decoder import Decoder
 from capture.frames import Ints
+from capture.keeping.store import PacketStore
 from capture.replay.frames import FrameReader
 from capture.replay.recorder import Checkpoint, Recorder
-from capture.store import PacketStore
 from capture.tracking.rewind import load_columns, load_flows, save_flows
 from capture.tracking.table import FlowTable
 from capture.tracking.tracker import Tracker

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from capture.decrypt.keylog import KeyLog
 from capture.facts import PROXY
 from capture.judging.baseline import HIDDEN, SEALED
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from capture.report.model import FlowReport, Report, StepState
 from capture.stream.inner import DECRYPTED, inner_tellings
 from capture.stream.reading import FetchFrame
-from capture.telling import Telling
+from capture.timeline.telling import Telling
 
 __all__ = ["opened_report", "with_inside"]
 

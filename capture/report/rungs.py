@@ -1,7 +1,7 @@
 """The rungs of a ladder diagram, whatever it is drawn with: one arrow a message.
 
 ``check`` draws them of a report's steps; the screen, which keeps the packets, of the whole
-ladder (``capture.ladder``).
+ladder (``capture.timeline.ladder``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from capture.report.model import FlowReport, Severity, StepState
 from capture.report.redact import safe
 
 if TYPE_CHECKING:
-    from capture.ladder import LadderLine
+    from capture.timeline.ladder import LadderLine
 
 MOST: Final = 200
 """Rungs drawn of one flow; of more, the middle is left out and said so."""
@@ -96,10 +96,10 @@ def rungs_of_ladder(lines: Iterable[LadderLine], start_ns: int) -> tuple[Rung, .
     """A ladder of what the screen shows.
 
     Args:
-        lines: As ``capture.ladder.build_ladder`` makes them.
+        lines: As ``capture.timeline.ladder.build_ladder`` makes them.
         start_ns: Time of the flow's first packet.
     """
-    from capture.ladder import LineKind
+    from capture.timeline.ladder import LineKind
 
     rungs = []
     for line in lines:

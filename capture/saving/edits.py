@@ -14,7 +14,7 @@ import numpy as np
 
 from capture.facts import CLIENT, PROXY, FlowFacts, Mark
 from capture.frames import Ints
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from capture.protocols.covering import login_spans, mask_payload
 from capture.protocols.masking import COVER
 from capture.saving.names import Anonymizer

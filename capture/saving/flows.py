@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from capture import __version__
 from capture.facts import FlowFacts
 from capture.frames import FrameBlock, Interface, Ints
-from capture.packets import PacketView
+from capture.keeping.store import FrameGone, PacketStore
+from capture.packets.index import PacketView
 from capture.report.model import FlowReport
 from capture.report.redact import safe
 from capture.saving.edits import Changes, Edit, differences, flow_edits
@@ -32,7 +33,6 @@ from capture.saving.headers import (
     layers,
 )
 from capture.saving.names import Anonymizer
-from capture.store import FrameGone, PacketStore
 from capture.stream.payloads import payload_spans
 from capture.units import plural
 from capture.writing import pcap, pcapng

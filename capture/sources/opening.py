@@ -18,7 +18,7 @@ from capture.sources.streams import (
 )
 
 if TYPE_CHECKING:
-    from capture.store import PacketStore, Spool
+    from capture.keeping.store import PacketStore, Spool
 
 _HEAD: Final = 4096
 """Bytes looked at to tell a format; a live pipe is not made to wait for so many."""
@@ -166,14 +166,14 @@ def _keeper(
     """
     if not spool:
         return None, None
-    from capture.store import FileSpool, FileStore
+    from capture.keeping.store import FileSpool, FileStore
 
     if checked is not None and file.rereadable and not info.compression:
         return None, FileStore(file.fd, checked)
     kept: Spool
     try:
         if file.total is None:  # it may go on for days
-            from capture.spool import RollingSpool
+            from capture.keeping.spool import RollingSpool
 
             kept = RollingSpool()
         else:

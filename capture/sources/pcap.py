@@ -16,8 +16,8 @@ from capture.sources.walk import MAX_RECORD, Guess, Layout, walk
 from capture.sources.windows import Window
 
 if TYPE_CHECKING:
+    from capture.keeping.store import PacketStore, Spool
     from capture.sources.walk import Buffer
-    from capture.store import PacketStore, Spool
 
 HEADER: Final = 24
 """Bytes of the file header."""

@@ -21,8 +21,8 @@ from capture.sources.walk import MAX_RECORD, Guess, Layout, walk
 from capture.sources.windows import Window
 
 if TYPE_CHECKING:
+    from capture.keeping.store import PacketStore, Spool
     from capture.sources.walk import Buffer
-    from capture.store import PacketStore, Spool
 
 Words = NDArray[np.uint32]
 

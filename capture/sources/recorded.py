@@ -12,7 +12,7 @@ from capture.sources.streams import FileStream, Stream
 from capture.sources.windows import MappedWindows, Window, Windows
 
 if TYPE_CHECKING:
-    from capture.store import PacketStore, Spool
+    from capture.keeping.store import PacketStore, Spool
 
 _UNPACKED_RATIO: Final = 16
 """Bytes that a packed byte may become; only the size of a buffer depends on it."""

@@ -11,8 +11,8 @@ from capture.sources.streams import FileStream
 from capture.sources.windows import QUIET_SECONDS
 
 if TYPE_CHECKING:
+    from capture.keeping.store import PacketStore
     from capture.sources.opening import FileSource
-    from capture.store import PacketStore
 
 
 class WaitingSource:

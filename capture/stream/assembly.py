@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from capture.decode.columns import ACK, FIN, RST, SYN
 from capture.facts import CLIENT, PROXY
-from capture.packets import DUPLICATE, KEEP_ALIVE, PacketView
+from capture.packets.index import DUPLICATE, KEEP_ALIVE, PacketView
 
 __all__ = ["Assembly", "Pieces", "Turns", "assemble", "unwrapped"]
 

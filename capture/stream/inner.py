@@ -13,7 +13,7 @@ from capture.decrypt.keylog import KeyLog
 from capture.decrypt.protection import Clear
 from capture.decrypt.session import TlsSession
 from capture.facts import CLIENT
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from capture.protocols.http1 import parse_request, parse_response
 from capture.protocols.tls_hello import parse_certificates
 from capture.protocols.tls_names import alert_name
@@ -24,7 +24,7 @@ from capture.stream.handshakes import Handshakes
 from capture.stream.items import APPLICATION_DATA, Item, ItemKind, Requests, SideParser
 from capture.stream.reading import FetchFrame, StreamReader
 from capture.stream.turns import items_in_turn
-from capture.telling import Telling, request_line, status_line
+from capture.timeline.telling import Telling, request_line, status_line
 
 __all__ = ["inner_tellings"]
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from capture.protocols.covering import login_spans, mask_payload
 from capture.protocols.masking import COVER
 from capture.stream.assembly import Assembly

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from capture.facts import SENDERS
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from capture.stream.items import Item, Requests, SideParser
 from capture.stream.reading import StreamReader
 from capture.stream.wording import LineKind, StreamLine, Wording

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.facts import CLIENT, PROXY
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from capture.protocols.tls_offer import ClientOffer, ServerChoice, read_client, read_server
 from capture.protocols.tls_sealed import chosen_alpn, plain_chain
 from capture.protocols.x509_detail import CertificateDetail, read_chain

@@ -20,7 +20,7 @@ from capture.protocols.tls_names import alert_name
 from capture.protocols.tls_sealed import chosen_alpn, plain_chain
 from capture.stream.handshakes import RECORD_NAMES, Handshakes, Message
 from capture.stream.items import APPLICATION_DATA, Item, ItemKind
-from capture.telling import client_hello_text, server_hello_text
+from capture.timeline.telling import client_hello_text, server_hello_text
 from capture.units import octets, plural, size
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from capture import packets as mark
 from capture.decode.columns import ACK, FIN, RST, SYN, Segments
 from capture.facts import Mark
 from capture.frames import Ints
+from capture.packets import index as mark
 from capture.tracking.sequence import Analysed
 from capture.tracking.table import FlowTable, renumbered
 

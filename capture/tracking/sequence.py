@@ -19,9 +19,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from capture import packets as mark
 from capture.decode.columns import ACK, FIN, RST, SYN, Segments
 from capture.frames import Ints
+from capture.packets import index as mark
 from capture.tracking.table import UNKNOWN, FlowTable, Runs
 
 Mask = NDArray[np.bool_]
@@ -76,7 +76,7 @@ class Analysed:
     previous_other: Ints
     """Position of the other side's last segment before, or -1."""
     analysis: NDArray[np.uint16]
-    """``capture.packets`` analysis bits; retransmission kinds are filled by events."""
+    """``capture.packets.index`` analysis bits; retransmission kinds are filled by events."""
     run_start: Ints
     """First position of each run; shape (runs,)."""
     run_flow: Ints

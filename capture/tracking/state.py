@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from capture import packets as mark
 from capture.decode.columns import ACK, FIN, OPT_SACK, RST, SYN, Segments
 from capture.frames import Ints
+from capture.packets import index as mark
 from capture.tracking.events import RESENT, Oddities, note_syns
 from capture.tracking.sequence import Analysed, first_of
 from capture.tracking.table import FlowTable

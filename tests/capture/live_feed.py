@@ -7,9 +7,9 @@ from typing import Any
 
 from capture.frames import FrameBlock, SourceInfo, no_frames
 from capture.judging import Catalogue
-from capture.live_analysis import LiveAnalysis
 from capture.options import AnalysisOptions
 from capture.report.model import FlowReport, Report
+from capture.watching.analysis import LiveAnalysis
 from tests.capture.decode.building import Frame, block_of
 from tests.capture.tracking.building import START_NS, story
 

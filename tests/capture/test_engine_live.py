@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from capture.check_live import check_live
 from capture.engine import Engine
 from capture.frames import FrameBlock, UnreadableInput
 from capture.options import AnalysisOptions
 from capture.snapshot import Capturing
+from capture.watching.check import check_live
 from tests.capture.live_feed import ScriptedSource, only, rules, together
-from tests.capture.test_live_analysis import ASKED, HEALTHY, REFUSED, SILENT, denied
 from tests.capture.tracking.building import START_NS, story
+from tests.capture.watching.test_analysis import ASKED, HEALTHY, REFUSED, SILENT, denied
 
 OPTIONS = AnalysisOptions(keep_packets=True)
 
@@ -135,7 +135,7 @@ def test_numbers_are_a_files_when_nothing_was_shown_before() -> None:
 
 
 def test_progress_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capture.check_live.TELL_S", 0.0)
+    monkeypatch.setattr("capture.watching.check.TELL_S", 0.0)
     told: list[tuple[float | None, str]] = []
     source = ScriptedSource([(together(REFUSED), 100), ((), 200)])
     source.info.lost_kernel = 3

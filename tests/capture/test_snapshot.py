@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from capture.packets import PACKET_DTYPE, PacketView
+from capture.packets.index import PACKET_DTYPE, PacketView
 from capture.report.model import Report, SourceReport
 from capture.snapshot import Capturing, Snapshot
 

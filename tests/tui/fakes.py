@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from capture.facts import CLIENT, Mark
-from capture.packets import PACKET_DTYPE, PacketView
+from capture.packets.index import PACKET_DTYPE, PacketView
 from capture.snapshot import Snapshot
 from tests.widgets.build import (
     ACL,

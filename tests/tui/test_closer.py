@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from tests.conversations import client_hello, extension
 from tests.tui.fakes import (
     SECRET,

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from capture.packets import EMPTY
+from capture.packets.index import EMPTY
 from capture.snapshot import Snapshot
 from tests.tui.fakes import FakeEngine, FakeStore, capture, started
 from tests.widgets.build import flow, report

@@ -48,7 +48,7 @@ def test_check_imports_no_screen_and_no_worker(format: str) -> None:
 RARE = {
     "capture.filtering", "capture.decode.dns", "capture.decode.fragments", "capture.decode.icmp",
     "capture.judging.own", "capture.snapshot", "capture.sources.pcapng",
-    "capture.sources.text", "capture.store", "humanize", "importlib.resources", "numpy.ma",
+    "capture.sources.text", "capture.keeping.store", "humanize", "importlib.resources", "numpy.ma",
 }  # fmt: skip
 """What a small pcap file gives no reason to load."""
 

@@ -76,7 +76,7 @@ async def test_frame_that_scapy_cannot_read_still_has_its_bytes() -> None:
     rows["linktype"] = 147  # reserved for private use
     from dataclasses import replace
 
-    from capture.packets import PacketView
+    from capture.packets.index import PacketView
 
     odd = replace(snapshot, packets=PacketView(rows))
     async with using(make_app(FakeEngine(odd, store=store))) as user:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from capture.packets import PacketView
-from capture.searching import TextIndex
+from capture.packets.index import PacketView
+from capture.packets.searching import TextIndex
 from tests.tui.fakes import shifted, view_of
 from tests.widgets import build
 from tui import search

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from capture.facts import CLIENT, PROXY
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from tests.tui.fakes import CONNECT, SECRET, FakeEngine, FakeStore, started, stored
 from tests.widgets.build import ACK, PSH, denied_facts, packets
 from tui.shown_frame import fetch_shown

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from capture.facts import CLIENT, PROXY, Direction, Endpoint, Exchange, FlowFacts, Mark, TlsFacts
-from capture.packets import PACKET_DTYPE, PacketView
+from capture.packets.index import PACKET_DTYPE, PacketView
 from capture.protocols.events import ClientHello, Request, Response, ServerHello
 from capture.report.model import (
     STEP_NAMES,

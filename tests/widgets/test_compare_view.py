@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from capture.compare import CompareRow, Comparison, Gravity
+from capture.comparing.compare import CompareRow, Comparison, Gravity
 from tests.widgets.screen import HOSTILE, staged, steers
 from widgets.compare_view import CompareView
 from widgets.glyphs import ASCII, UNICODE, Glyphs

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from capture.tls_words import TlsFact, Tone
+from capture.stream.tls_words import TlsFact, Tone
 from tests.widgets.screen import HOSTILE, staged, steers
 from widgets.fact_list import FactList
 

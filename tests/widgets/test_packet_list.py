@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from capture.describe import Describer, PacketText
-from capture.packets import RETRANSMISSION, PacketView
+from capture.packets.index import RETRANSMISSION, PacketView
+from capture.packets.lines import Describer, PacketText
 from tests.widgets import build
 from tests.widgets.screen import HOSTILE, Stage, staged, steers
 from widgets.glyphs import ASCII

@@ -157,7 +157,7 @@ async def test_sizes_packet_by_packet() -> None:
 async def test_a_million_packets_are_laid_out_and_only_those_on_screen_read() -> None:
     import numpy as np
 
-    from capture.packets import PACKET_DTYPE, PacketView
+    from capture.packets.index import PACKET_DTYPE, PacketView
     from capture.stream.assembly import assemble
 
     rows = np.zeros(1_000_000, PACKET_DTYPE)

@@ -6,9 +6,9 @@ import pytest
 from rich.cells import cell_len
 
 from capture.facts import CLIENT, PROXY
-from capture.ladder import LadderLine, LineKind, build_ladder
 from capture.report.model import FlowReport, Severity, StepState
-from capture.telling import NETWORK
+from capture.timeline.ladder import LadderLine, LineKind, build_ladder
+from capture.timeline.telling import NETWORK
 from tests.widgets import build
 from tests.widgets.screen import HOSTILE, Stage, staged, steers
 from widgets.glyphs import ASCII, UNICODE

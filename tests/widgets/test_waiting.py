@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from capture.facts import CLIENT, PROXY
-from capture.ladder import LadderLine, LineKind
 from capture.report.model import STEP_NAMES, FlowReport, Step, StepState
+from capture.timeline.ladder import LadderLine, LineKind
 from tests.widgets import build
 from tests.widgets.screen import staged
 from widgets.glyphs import ASCII

@@ -12,11 +12,11 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
-from capture.compare import Comparison, Gravity, Subject, compare, partners
+from capture.comparing.compare import Comparison, Gravity, Subject, compare, partners
+from capture.comparing.subjects import subject_of
 from capture.protocols.text import printable
 from capture.report.model import FlowReport
 from capture.snapshot import Snapshot
-from capture.subjects import subject_of
 from capture.units import size
 from tui.engine_bridge import EngineBridge
 from tui.find_line import FindLine

@@ -15,12 +15,12 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from capture.describe import Describer
-from capture.ladder import build_ladder
-from capture.packets import EMPTY
+from capture.packets.index import EMPTY
+from capture.packets.lines import Describer
 from capture.protocols.text import printable
 from capture.report.model import FlowReport
 from capture.snapshot import Snapshot
+from capture.timeline.ladder import build_ladder
 from tui.engine_bridge import EngineBridge
 from tui.finder import Finder
 from tui.footline import Footline

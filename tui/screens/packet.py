@@ -12,7 +12,7 @@ from textual.containers import Container
 from textual.widget import Widget
 from textual.widgets import Static
 
-from capture.describe import Describer
+from capture.packets.lines import Describer
 from capture.snapshot import Snapshot
 from capture.units import octets, time_of_day
 from tui.engine_bridge import EngineBridge

@@ -12,10 +12,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from capture.facts import CLIENT, PROXY, SENDERS
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from capture.protocols.text import printable
 from capture.report.model import FlowReport
-from capture.series import Points, round_trips, sequence, throughput, window
+from capture.timeline.series import Points, round_trips, sequence, throughput, window
 from capture.units import duration, size
 from tui.footline import Footline
 from tui.screens.base import PaneScreen

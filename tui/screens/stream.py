@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from capture.facts import CLIENT, PROXY, SENDERS
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from capture.protocols.text import printable
 from capture.report.model import FlowReport
 from capture.stream.assembly import assemble

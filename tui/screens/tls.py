@@ -13,7 +13,7 @@ from textual.widgets import Static
 from capture.protocols.text import printable
 from capture.report.model import FlowReport
 from capture.stream.tls_detail import TlsDetail
-from capture.tls_words import tls_facts
+from capture.stream.tls_words import tls_facts
 from tui.footline import Footline
 from tui.screens.base import PaneScreen
 from widgets.fact_list import FactList

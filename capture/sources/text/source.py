@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from capture.frames import FrameBlock, Interface, SourceInfo, UnreadableInput, no_frames
+from capture.keeping.store import PacketStore, Spool
 from capture.sources.recorded import keep
 from capture.sources.streams import Stream
 from capture.sources.text import frames, grammar
@@ -16,7 +17,6 @@ from capture.sources.text.assembler import Assembler, TextFrame
 from capture.sources.text.clock import Clock, are_differences
 from capture.sources.text.hosts import Hosts
 from capture.sources.text.lines import LineReader, unquote
-from capture.store import PacketStore, Spool
 
 if TYPE_CHECKING:
     from capture.sources.feed_clock import FeedClock

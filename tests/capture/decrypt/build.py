@@ -12,7 +12,7 @@ from capture.analysis import Analysis
 from capture.decrypt.keylog import KeyLogFile
 from capture.judging import Catalogue
 from capture.options import AnalysisOptions
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from capture.sources import open_source
 from capture.stream.assembly import assemble
 from capture.stream.reading import FetchFrame, StreamReader

@@ -12,8 +12,8 @@ from capture.decrypt.session import TlsSession
 from capture.facts import CLIENT, PROXY
 from capture.stream.items import APPLICATION_DATA, ItemKind
 from capture.stream.tls_detail import read_tls
+from capture.stream.tls_words import tls_facts
 from capture.stream.turns import items_in_turn
-from capture.tls_words import tls_facts
 from tests.capture.decrypt.build import CAPTURE, KEYS, NAMES, READABLE, capture, keys, lines_of
 from tests.capture.decrypt.build import reader_of as reader
 

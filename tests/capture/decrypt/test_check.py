@@ -111,8 +111,8 @@ def test_a_block_that_claims_more_than_it_has(tmp_path: Path) -> None:
 
 
 def test_a_capture_that_is_judged_as_it_comes() -> None:
-    from capture.check_live import check_live
     from capture.sources import open_source
+    from capture.watching.check import check_live
 
     source = open_source(str(CAPTURE), spool=True)
     report = check_live(source, OPENED)

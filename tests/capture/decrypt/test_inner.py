@@ -47,9 +47,9 @@ def test_without_the_keys_nothing_is_told() -> None:
 def test_the_ladder_shows_it_and_says_nothing_twice() -> None:
     from capture.analysis import Analysis
     from capture.judging import Catalogue
-    from capture.ladder import build_ladder
     from capture.options import AnalysisOptions
     from capture.sources import open_source
+    from capture.timeline.ladder import build_ladder
     from tests.capture.decrypt.build import CAPTURE, NAMES
 
     source = open_source(str(CAPTURE))

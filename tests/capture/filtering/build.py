@@ -9,7 +9,7 @@ import numpy as np
 from capture.engine import Engine
 from capture.filtering import Material, compile_filter
 from capture.options import AnalysisOptions
-from capture.packets import PACKET_DTYPE, RETRANSMISSION, PacketView
+from capture.packets.index import PACKET_DTYPE, RETRANSMISSION, PacketView
 from capture.snapshot import Snapshot
 from capture.sources import open_source
 from tests.tui.fakes import shifted, view_of

@@ -12,7 +12,7 @@ from capture.decode.columns import IcmpError
 from capture.filtering import Material, compile_filter
 from capture.filtering.registry import FIELDS
 from capture.flow_ends import FlowEnds
-from capture.packets import EMPTY, PacketView
+from capture.packets.index import EMPTY, PacketView
 from capture.report.model import Attempt
 from tests.capture.filtering.build import found, material, packets, tunnels
 from tests.widgets import build

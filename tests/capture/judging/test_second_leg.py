@@ -11,7 +11,7 @@ from capture.judging import Catalogue, Judgement, judge
 from capture.judging.baseline import SECOND_LEG
 from capture.judging.second_leg import in_light_of_legs
 from capture.report.model import Confidence
-from capture.second_leg import Grounds, SecondLeg
+from capture.second_leg.pairing import Grounds, SecondLeg
 from tests.capture.judging.build import Story, capture, healthy, opened
 from tests.capture.judging.stories import icmp
 

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from capture.frames import Interface, SourceInfo, rows_of
+from capture.keeping.store import FrameGone
 from capture.live.packet_file import PacketFile
 from capture.live.rotation import ring_name, spool_limits
 from capture.live.settings import CaptureSettings, Ring, StopWhen
-from capture.store import FrameGone
 from capture.writing.files import UnwritableFile
 from tests.capture.sources.building import read
 from tests.capture.writing.building import block_of
@@ -274,7 +274,7 @@ def test_any_ring_keeps_the_newest(
 def test_spool_lets_go_of_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("capture.spool.LEAST_SPOOL", 0)
+    monkeypatch.setattr("capture.keeping.spool.LEAST_SPOOL", 0)
     kept = PacketFile(live(), CaptureSettings(()), spool_bytes=64_000)
     frames = [bytes([n]) * 1000 for n in range(100)]
     positions = kept.append(block_of(frames)).tolist()
@@ -414,7 +414,7 @@ def test_full_disk_of_a_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """The oldest temporary packets make room for the newest."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("capture.spool.LEAST_SPOOL", 0)
+    monkeypatch.setattr("capture.keeping.spool.LEAST_SPOOL", 0)
     disk = Disk(monkeypatch)
     kept = PacketFile(live(), CaptureSettings(()), spool_bytes=16_000)
     kept.append(block_of(FRAMES[:15]))

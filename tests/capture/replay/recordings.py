@@ -14,13 +14,13 @@ from capture.facts import FlowFacts
 from capture.frames import FrameBlock, SourceInfo
 from capture.judging import Catalogue
 from capture.judging.baseline import OPEN
+from capture.keeping.store import PacketStore
 from capture.options import AnalysisOptions
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from capture.replay.past import Past
 from capture.replay.recorder import PACKETS, Recorder, pieces
 from capture.report.model import Report
 from capture.sources import open_source
-from capture.store import PacketStore
 
 CATALOGUE: Final = Catalogue.load()
 

@@ -13,13 +13,13 @@ import pytest
 
 from capture.demo import demo_path
 from capture.frames import Source, SourceInfo
+from capture.keeping.store import FileStore, FrameGone
 from capture.options import AnalysisOptions
 from capture.replay.engine import ReplayEngine
 from capture.replay.frames import FrameReader
 from capture.replay.player import Player
 from capture.snapshot import ReplayClock, Snapshot
 from capture.sources import open_source
-from capture.store import FileStore, FrameGone
 from tests.capture.replay.recordings import record
 from tests.capture.tracking.building import DATA
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from capture.demo import demo_path, find_demo
+from capture.keeping.store import FrameGone
 from capture.replay.past import Moment
 from capture.replay.player import Player
-from capture.store import FrameGone
-from capture.telling import tellings
+from capture.timeline.telling import tellings
 from tests.capture.replay.recordings import Recording, record
 
 TOUR = demo_path()

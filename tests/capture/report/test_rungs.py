@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.facts import CLIENT, PROXY
-from capture.ladder import LadderLine, LineKind
 from capture.report.ladder_svg import ladder_svg
 from capture.report.render import render
 from capture.report.rungs import MOST, Rung, fitting, rungs_of_ladder, rungs_of_steps
 from capture.report.to_mermaid import diagram
+from capture.timeline.ladder import LadderLine, LineKind
 from tests.capture.report.data import (
     SECRET,
     denied,

@@ -10,12 +10,12 @@ from pathlib import Path
 from capture.engine import Engine
 from capture.facts import CLIENT, PROXY
 from capture.frames import Source
+from capture.keeping.store import PacketStore
 from capture.options import AnalysisOptions
 from capture.report.model import FlowReport
 from capture.saving.flows import FlowSaver, SaveOptions
 from capture.snapshot import Snapshot
 from capture.sources import open_source
-from capture.store import PacketStore
 from capture.stream.assembly import assemble
 from capture.stream.reading import StreamReader
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from capture.facts import CLIENT, PROXY
-from capture.packets import PacketView
+from capture.packets.index import PacketView
 from capture.stream.assembly import assemble
 from capture.stream.reading import StreamReader
 from tests.conversations import segment

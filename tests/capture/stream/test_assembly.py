@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.facts import CLIENT, PROXY
-from capture.packets import DUPLICATE, KEEP_ALIVE, PacketView
+from capture.packets.index import DUPLICATE, KEEP_ALIVE, PacketView
 from capture.stream.assembly import Assembly, Pieces, assemble
 from tests.widgets.build import ACK, FIN, PSH, RST, SYN, packets
 

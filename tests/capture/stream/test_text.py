@@ -11,7 +11,7 @@ from capture.facts import CLIENT, PROXY
 from capture.stream import text as module
 from capture.stream.text import LineKind, StreamText
 from capture.stream.tls_detail import read_tls
-from capture.tls_words import tls_facts
+from capture.stream.tls_words import tls_facts
 from tests.capture.stream.build import fetcher, reader_of, view_of
 from tests.conversations import (
     CONNECT,

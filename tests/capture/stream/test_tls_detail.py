@@ -6,7 +6,7 @@ import numpy as np
 
 from capture.facts import CLIENT, PROXY
 from capture.stream.tls_detail import TlsDetail, read_tls
-from capture.tls_words import TlsFact, Tone, tls_facts
+from capture.stream.tls_words import TlsFact, Tone, tls_facts
 from tests.capture.stream.build import fetcher, view_of
 from tests.conversations import (
     CONNECT,

@@ -24,9 +24,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from capture import packets
 from capture.decode import Decoder
 from capture.facts import FlowFacts
+from capture.packets import index as packets
 from capture.sources import open_source
 from capture.tracking.tracker import Tracker
 from tests.capture.decode.building import Frame, block_of

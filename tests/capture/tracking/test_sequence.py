@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture import packets
+from capture.packets import index as packets
 from tests.capture.tracking.building import (
     HANDSHAKE,
     NAMES,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from capture import packets
+from capture.packets import index as packets
 from tests.capture.decode.building import Frame
 from tests.capture.tracking.building import (
     DATA,

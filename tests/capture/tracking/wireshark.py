@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from capture import packets as mark
+from capture.packets import index as mark
 
 TSHARK: Final = shutil.which("tshark")
 

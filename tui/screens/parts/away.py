@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from textual.binding import Binding, BindingType
 
-from capture.ladder import build_ladder
 from capture.report.model import FlowReport
 from capture.report.rungs import Rung, rungs_of_ladder
 from capture.snapshot import Snapshot
+from capture.timeline.ladder import build_ladder
 from capture.units import plural
 from tui.config import Config
 from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:
+    from capture.keeping.store import PacketStore
     from capture.saving.flows import Format
-    from capture.store import PacketStore
     from tui.screens.write_file import Choice, Option
 
 COPY_LIMIT: Final = 64_000

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from textual.widgets import Static
 
-    from capture.describe import Describer
+    from capture.packets.lines import Describer
     from capture.report.model import FlowReport
     from capture.snapshot import Snapshot
     from tui.engine_bridge import EngineBridge

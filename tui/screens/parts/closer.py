@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from capture.packets import EMPTY
+from capture.packets.index import EMPTY
 from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:

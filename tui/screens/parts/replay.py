@@ -96,6 +96,8 @@ class ReplayPart(MainPart):
             self.refresh_bindings()
         self._keep_wanted(snapshot)
         self._show_age(None if clock.at_end else clock.now_ns)
+        if clock.asked > self._told or not clock.playing:
+            self._packets.catch_up()  # what was asked for is not put off
         if not clock.at_end and self._packets.following and not self._timeline.has_focus:
             self._timeline.move_cursor(self._timeline.row_count() - 1, tell=False)
         if clock.asked > self._told:
