@@ -24,7 +24,7 @@ from capture.judging import Catalogue, Judgement, judge
 from capture.judging.cards import Card, card
 from capture.judging.relate import relate_cards
 from capture.judging.select import CANDIDATE_PORTS, SCAN, is_proxied, proves_proxy
-from capture.judging.thresholds import use as use_thresholds
+from capture.judging.thresholds import choose
 from capture.judging.whole import judge_cards
 from capture.options import AnalysisOptions
 from capture.packets.building import PacketIndex
@@ -82,8 +82,7 @@ class Analysis:
     def __init__(self, info: SourceInfo, options: AnalysisOptions, catalogue: Catalogue) -> None:
         self.info = info
         self.options = options
-        self.catalogue = catalogue
-        use_thresholds(options.thresholds)
+        self.catalogue = catalogue.judging_by(choose(options.thresholds))
         self.decoder = Decoder()
         self.tracker = Tracker(
             self._address_text, settle=not (catalogue.custom or options.keep_packets)

@@ -240,7 +240,7 @@ def printed(config: Config, actions: Iterator[tuple[str, str, str]]) -> Iterator
     from capture.judging.thresholds import THRESHOLDS
 
     for name, threshold in THRESHOLDS.items():
-        value = config.thresholds.get(name, threshold.default())
+        value = config.thresholds.get(name, threshold.default)
         mark = "" if name in config.thresholds else "# "
         yield f"{mark}{name} = {value:g}  # {threshold.meaning}\n"
     yield "\n[keys]\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from capture.facts import PROXY, Exchange
-from capture.judging import transfer
 from capture.judging.hit import CERTAIN, LIKELY, PROBLEM, Hit, packets, sentence
 from capture.judging.scene import Scene
 from capture.units import duration, size
@@ -18,12 +17,12 @@ def body_cut(scene: Scene) -> Hit | None:
         return None
     if scene.quality.one_way or scene.stream_gap(PROXY) or scene.quality.text:
         return None
-    last, name = scene.proxy.last_payload, scene.first_end
+    last, name, limits = scene.proxy.last_payload, scene.first_end, scene.limits
     if name == "proxy_fin":
         rule, verdict = "body-cut", "tunnel_closed_early"
     elif name == "proxy_rst":
         rule, verdict = "body-reset", "transfer_reset"
-    elif scene.waited_for(last, transfer.GAVE_UP_S if name else transfer.STALLED_S):
+    elif scene.waited_for(last, limits.transfer_gave_up_s if name else limits.transfer_stalled_s):
         rule, verdict = "body-stall", "transfer_stalled"
     else:
         return None

@@ -22,6 +22,7 @@ from capture.judging.texts import (
     Texts,
     builtin,
 )
+from capture.judging.thresholds import DEFAULTS, Thresholds
 from capture.report.model import Confidence, Finding
 
 if TYPE_CHECKING:
@@ -40,14 +41,21 @@ _STAND_INS: Final = {"target": "HOST:443", "host": "HOST", "bare_host": "HOST", 
 
 
 class Catalogue:
-    """Texts and signs, and the user's own known issues.
+    """Texts and signs, and the user's own known issues and thresholds.
 
     Of the built-in file, what is asked for is parsed: a capture without a finding does not
     wait for it.
     """
 
-    def __init__(self, custom: tuple[OwnIssue, ...] = ()) -> None:
+    def __init__(
+        self, custom: tuple[OwnIssue, ...] = (), thresholds: Thresholds = DEFAULTS
+    ) -> None:
         self.custom = custom
+        self.thresholds = thresholds
+
+    def judging_by(self, thresholds: Thresholds) -> Catalogue:
+        """The same catalogue with other thresholds."""
+        return Catalogue(self.custom, thresholds)
 
     @property
     def tables(self) -> Tables:

@@ -20,12 +20,6 @@ from capture.judging.reset import origin
 from capture.judging.scene import SECOND, Scene
 from capture.units import duration, plural
 
-SILENT_S: Final = 5.0
-"""A proxy that has not replied for this long is worth a warning while the client waits."""
-
-HUNG_S: Final = 20.0
-"""After this long without a reply most clients have given up or will."""
-
 IMPATIENT_S: Final = 1.0
 """A client that leaves sooner cancelled by itself: browsers race connections."""
 
@@ -86,9 +80,9 @@ def _closed(scene: Scene) -> Hit:
 def _not_acked(scene: Scene) -> Hit | None:
     client = scene.client
     given_up = scene.flow.closes and client.retransmissions
-    if not given_up and not scene.waited_for(scene.asked, SILENT_S):
+    if not given_up and not scene.waited_for(scene.asked, scene.limits.reply_slow_s):
         return None
-    if not client.retransmissions and not scene.waited_for(scene.asked, HUNG_S):
+    if not client.retransmissions and not scene.waited_for(scene.asked, scene.limits.reply_hung_s):
         return None
     marks = client.run.marks if client.run else ()
     copied = client.duplicates or scene.proxy.duplicates  # "any" captures hold packets twice
@@ -113,12 +107,12 @@ def _not_acked(scene: Scene) -> Hit | None:
 def _hung(scene: Scene) -> Hit | None:
     waited = scene.waited(scene.asked)
     left = scene.client_ended_first
-    if not left and not scene.waited_for(scene.asked, SILENT_S):
+    if not left and not scene.waited_for(scene.asked, scene.limits.reply_slow_s):
         return None
     if left and waited < IMPATIENT_S:
         severity = INFO
     else:
-        hung = left or scene.waited_for(scene.asked, HUNG_S)
+        hung = left or scene.waited_for(scene.asked, scene.limits.reply_hung_s)
         severity = PROBLEM if hung else WARNING
     how = "acknowledged" if scene.quality.timed else "taken"
     return Hit(
@@ -139,7 +133,7 @@ def _hung(scene: Scene) -> Hit | None:
 def slow_reply(scene: Scene) -> Hit | None:
     """The tunnel opened, but so late that clients less patient would have left."""
     delay = scene.delay_ns
-    if not scene.is_connect or delay is None or delay < SILENT_S * SECOND:
+    if not scene.is_connect or delay is None or delay < scene.limits.reply_slow_s * SECOND:
         return None
     if scene.stream_gap(CLIENT) or scene.stream_gap(PROXY):
         return None
@@ -167,7 +161,7 @@ def half_reply(scene: Scene) -> Hit | None:
     if scene.flow.first_language[PROXY] not in ("http", "http-part"):
         return None
     last = scene.proxy.last_payload
-    if not scene.flow.closes and not scene.waited_for(last, SILENT_S):
+    if not scene.flow.closes and not scene.waited_for(last, scene.limits.reply_slow_s):
         return None
     where = scene.answered or scene.proxy.first_payload
     return Hit(

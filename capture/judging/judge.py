@@ -43,13 +43,13 @@ def judge(
     Args:
         flow: What was seen of it.
         capture: The capture it was seen in.
-        catalogue: Texts of the rules, and the user's own known issues.
+        catalogue: Texts of the rules, the user's own known issues and thresholds.
         texts: Dress the findings in the catalogue's texts. Without, they have only what a
             table needs: rule, severity, confidence, packets and code.
     """
     if quiet(flow, capture) and not catalogue.custom:
         return Judgement("ok", (), baseline.notes(flow))
-    scene = Scene(flow, capture, lambda: catalogue.signs)
+    scene = Scene(flow, capture, lambda: catalogue.signs, catalogue.thresholds)
     hits = [hit for check in BY_STAGE[scene.stage] if (hit := check(scene)) is not None]
     hits.sort(key=lambda hit: -hit.severity.rank)  # stable: the table's order breaks ties
     verdict = next((hit.verdict for hit in hits if hit.verdict), None) or base_verdict(scene)

@@ -22,18 +22,12 @@ from capture.judging.scene import DEFAULT_MSS, FULL_SIZE, SECOND, Scene
 from capture.report.model import Confidence
 from capture.units import duration, octets, plural
 
-TRIES: Final = 3
-"""Times a full-size segment must be seen before its loss is no accident."""
-
 BIG_PACKET: Final = 1200
 """Smallest IP packet that an MTU hole plausibly swallows: paths below are rare, and IPv6
 guarantees 1280."""
 
 SAFE_MTU: Final = 1280
 """What to try first where the path MTU is not known: IPv6's minimum, which tunnels keep."""
-
-HOLE_S: Final = 3.0
-"""A hole that stays open this long outlasted two retransmission time-outs."""
 
 _DIRECTIONS: Final = ("from the client to the proxy", "from the proxy to the client")
 
@@ -52,7 +46,7 @@ def lost_at_sender(scene: Scene, sender: int) -> RetransmitRun | None:
     """
     side = scene.flow.sides[sender]
     run = side.run
-    if run is None or run.acked or run.sent < TRIES or scene.quality.one_way:
+    if run is None or run.acked or run.sent < scene.limits.mtu_hole_tries or scene.quality.one_way:
         return None
     if scene.quality.gaps[sender] or side.largest_acked == 0:
         return None
@@ -75,7 +69,7 @@ def hole_at_receiver(scene: Scene, sender: int) -> Hole | None:
     for hole in side.holes:
         if hole.acked or hole.right - hole.left < FULL_SIZE * limit:
             continue
-        if not scene.quality.timed or scene.waited_for(hole.mark, HOLE_S):
+        if not scene.quality.timed or scene.waited_for(hole.mark, scene.limits.mtu_hole_s):
             return hole
     return None
 
@@ -93,7 +87,9 @@ def swallowed(scene: Scene) -> int:
         return 0
     sent = proxy.stream_bytes - proxy.bytes
     last = proxy.last_payload or scene.flow.syn_ack
-    return sent if sent >= FULL_SIZE * limit and scene.waited_for(last, HOLE_S) else 0
+    if sent < FULL_SIZE * limit or not scene.waited_for(last, scene.limits.mtu_hole_s):
+        return 0
+    return sent
 
 
 def size_dependent(scene: Scene) -> bool:

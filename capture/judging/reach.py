@@ -20,14 +20,8 @@ from capture.judging.scene import Scene
 from capture.protocols.icmp_names import icmp_name
 from capture.units import duration, plural
 
-NO_ANSWER_S: Final = 3.0
-"""A SYN is repeated after 1 s (RFC 6298): 3 s cover two repetitions and most round trips."""
-
 CLOSED_AT_ONCE_S: Final = 3.0
 """A connection closed within this time of the handshake was not closed for idleness."""
-
-SLOW_S: Final = 1.0
-"""SYN to SYN-ACK longer than this: the first SYN was lost or something woke up."""
 
 _PROHIBITED: Final = frozenset({(4, 3, 9), (4, 3, 10), (4, 3, 13), (6, 1, 1), (6, 1, 5)})
 """(IP version, type, code) of "administratively prohibited" (RFC 1812, RFC 4443)."""
@@ -117,7 +111,7 @@ def no_answer(scene: Scene) -> Hit | None:
         return None
     if scene.proxy.packets or any(_answer_kind(error) for error in flow.icmp):
         return None
-    if not scene.waited_for(first, NO_ANSWER_S):
+    if not scene.waited_for(first, scene.limits.syn_unanswered_s):
         return None
     sure = LIKELY if flow.syn_count > 1 and not scene.quality.dropped else POSSIBLE
     seen = f"no packet came back in {duration(scene.waited(first))}"
@@ -157,7 +151,9 @@ def half_open(scene: Scene) -> Hit | None:
         return None
     if flow.syn_ack_count < 2 or scene.quality.one_way or flow.syn is None:
         return None
-    if scene.first_end == "client_rst" or not scene.waited_for(flow.syn_ack, NO_ANSWER_S):
+    if scene.first_end == "client_rst":
+        return None
+    if not scene.waited_for(flow.syn_ack, scene.limits.syn_unanswered_s):
         return None
     return Hit(
         "tcp-half-open",
@@ -204,7 +200,7 @@ def slow_handshake(scene: Scene) -> Hit | None:
     if first is None or flow.syn_ack is None or not scene.quality.timed:
         return None
     took = (flow.syn_ack.time_ns - first.time_ns) / 1e9
-    if took <= SLOW_S:
+    if took <= scene.limits.syn_slow_s:
         return None
     lost = f"{plural(flow.syn_count - 1, 'SYN')} stayed without an answer"
     return Hit(

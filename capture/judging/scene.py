@@ -23,6 +23,7 @@ from capture.facts import (
 )
 from capture.judging.quality import assess
 from capture.judging.signs import Sign
+from capture.judging.thresholds import DEFAULTS, Thresholds
 from capture.lazy import lazy
 from capture.protocols.events import Request, Response
 from capture.units import duration
@@ -59,6 +60,7 @@ class Scene:
     Attributes:
         flow: The facts.
         capture: The capture they were seen in.
+        limits: What the rules compare with.
         client: What the client sent.
         proxy: What the proxy sent.
         quality: What the capture can prove.
@@ -72,8 +74,10 @@ class Scene:
         flow: FlowFacts,
         capture: CaptureFacts,
         signs: Callable[[], tuple[Sign, ...]] = tuple,
+        thresholds: Thresholds = DEFAULTS,
     ) -> None:
         self.flow = flow
+        self.limits = thresholds
         self.capture = capture
         self._signs = signs
         self.client: Direction = flow.sides[CLIENT]

@@ -1,69 +1,82 @@
-"""The thresholds a user may set, by name; each belongs to the module that states its source.
-
-Rules read their thresholds as constants of their module, which keeps them next to the reason
-for their value. ``use`` sets them for the whole process: one process judges by one set.
-"""
+"""The numbers that rules compare with and a user may set, with the reason for each."""
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Final
+
+
+def _seconds(default: float, meaning: str) -> float:
+    return _number(default, meaning, 1.0)
+
+
+def _number(default: float, meaning: str, least: float) -> float:
+    # dataclasses' own way to hang words on a field; the type is that of the value.
+    number: float = field(default=default, metadata={"meaning": meaning, "least": least})
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What the rules compare with; times in seconds."""
+
+    syn_unanswered_s: float = _seconds(3.0, "a SYN without an answer is a failure")
+    """A SYN is repeated after 1 s (RFC 6298): 3 s cover two repetitions and most round trips."""
+    syn_slow_s: float = _seconds(1.0, "SYN to SYN-ACK longer than this is worth a word")
+    """The first SYN was lost, or something woke up."""
+    reply_slow_s: float = _seconds(5.0, "a request without a reply is worth a warning")
+    """While the client waits."""
+    reply_hung_s: float = _seconds(20.0, "a request without a reply is a failure")
+    """After this long most clients have given up or will."""
+    tls_silent_s: float = _seconds(5.0, "a ClientHello without an answer is a stall")
+    """No server flight for this long, while the client waits."""
+    transfer_stalled_s: float = _seconds(10.0, "silence in an open transfer is a stall")
+    """While the flow is still open."""
+    transfer_gave_up_s: float = _seconds(
+        5.0, "silence after which a client closes for want of data"
+    )
+    """Sooner, it may have had enough."""
+    pool_idle_s: float = _seconds(45.0, "an idle connection is one of a pool")
+    """Browsers, Go and .NET keep idle connections for 60 s and more; clients that wait for data
+    give up after 30 s (curl, dnf, apt) or sooner. One that leaves a single large answer before
+    this was waiting for the rest."""
+    path_dead_s: float = _seconds(3.0, "unanswered retransmissions over this time")
+    """Retransmissions over at least this time, all unanswered: the path is dead."""
+    forgotten_s: float = _seconds(60.0, "silence after which a firewall may forget")
+    """Firewalls and NATs begin to forget a connection."""
+    window_shut_s: float = _seconds(5.0, "a receive window of 0 stops a transfer")
+    """Shorter ones are how a busy receiver breathes."""
+    heavy_loss: float = _number(0.03, "share of data packets sent again", 0.001)
+    """From which on loss is worth a word."""
+    mtu_hole_s: float = _seconds(3.0, "large packets vanish for this long")
+    """A hole that stays open this long outlasted two retransmission time-outs."""
+    mtu_hole_tries: float = _number(3, "times a large segment must be seen to vanish", 2)
+    """Fewer may be an accident. What is told of a dead path or a lost goodbye takes as many."""
+
+
+DEFAULTS: Final = Thresholds()
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """One number that rules compare with."""
+    """One of them, as a user knows it."""
 
-    module: str
-    constant: str
+    default: float
     meaning: str
     least: float
     """Below this a healthy tunnel would be called sick, or a rule would lose its proof."""
 
-    def default(self) -> float:
-        """The value as the module has it, or had it before ``use``."""
-        found = _defaults.get(self)
-        return float(self._read()) if found is None else found
 
-    def _read(self) -> float:
-        value: float = getattr(importlib.import_module(self.module), self.constant)
-        return value
-
-    def set(self, value: float) -> None:
-        """Make the rules compare with ``value``."""
-        _defaults.setdefault(self, self._read())
-        module = importlib.import_module(self.module)
-        whole = isinstance(getattr(module, self.constant), int)
-        setattr(module, self.constant, round(value) if whole else value)
-
-
-def _of(module: str, constant: str, meaning: str, least: float = 1.0) -> Threshold:
-    return Threshold(f"capture.judging.{module}", constant, meaning, least)
+def _described(known: Field[Any]) -> Threshold:
+    return Threshold(known.default, known.metadata["meaning"], known.metadata["least"])
 
 
 THRESHOLDS: Final[dict[str, Threshold]] = {
-    "syn-unanswered-s": _of("reach", "NO_ANSWER_S", "a SYN without an answer is a failure"),
-    "syn-slow-s": _of("reach", "SLOW_S", "SYN to SYN-ACK longer than this is worth a word"),
-    "reply-slow-s": _of("connect", "SILENT_S", "a request without a reply is worth a warning"),
-    "reply-hung-s": _of("connect", "HUNG_S", "a request without a reply is a failure"),
-    "tls-silent-s": _of("tls", "SILENT_S", "a ClientHello without an answer is a stall"),
-    "transfer-stalled-s": _of("transfer", "STALLED_S", "silence in an open transfer is a stall"),
-    "transfer-gave-up-s": _of(
-        "transfer", "GAVE_UP_S", "silence after which a client closes for want of data"
-    ),
-    "pool-idle-s": _of("transfer", "POOL_IDLE_S", "an idle connection is one of a pool"),
-    "path-dead-s": _of("transfer", "DEAD_S", "unanswered retransmissions over this time"),
-    "forgotten-s": _of("transfer", "FORGOTTEN_S", "silence after which a firewall may forget"),
-    "window-shut-s": _of("transfer", "WINDOW_SHUT_S", "a receive window of 0 stops a transfer"),
-    "heavy-loss": _of("transfer", "HEAVY_LOSS", "share of data packets sent again", 0.001),
-    "mtu-hole-s": _of("mtu", "HOLE_S", "large packets vanish for this long"),
-    "mtu-hole-tries": _of("mtu", "TRIES", "times a large segment must be seen to vanish", 2),
+    known.name.replace("_", "-"): _described(known) for known in fields(Thresholds)
 }
-
-_defaults: Final[dict[Threshold, float]] = {}
+"""By the name that the configuration uses."""
 
 
 class BadThreshold(ValueError):
@@ -87,16 +100,13 @@ def check(name: str, value: float) -> None:
         raise BadThreshold(f"{name} must be at least {known.least:g}")
 
 
-def use(chosen: Iterable[tuple[str, float]]) -> None:
-    """Judge by these thresholds from now on, and by the defaults of all others.
+def choose(chosen: Iterable[tuple[str, float]]) -> Thresholds:
+    """The defaults, but for these.
 
     Raises:
-        BadThreshold: See there; then nothing was changed.
+        BadThreshold: See there.
     """
     wanted = dict(chosen)
     for name, value in wanted.items():
         check(name, value)
-    for known, default in list(_defaults.items()):
-        known.set(default)
-    for name, value in wanted.items():
-        THRESHOLDS[name].set(value)
+    return Thresholds(**{name.replace("-", "_"): value for name, value in wanted.items()})

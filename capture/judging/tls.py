@@ -31,9 +31,6 @@ from capture.protocols.events import Certificate
 from capture.report.model import Confidence, Severity
 from capture.units import duration, octets, plural, size
 
-SILENT_S: Final = 5.0
-"""No server flight for this long, while the client waits, is a stall."""
-
 GAVE_UP_S: Final = 2.0
 """The same when the client gave up: sooner, it may have cancelled by itself."""
 
@@ -219,7 +216,7 @@ def no_server_flight(scene: Scene) -> Hit | None:
         return _closed_unspoken(scene)
     if scene.proxy_ended_first:
         return _cut_off(scene, began)
-    limit = GAVE_UP_S if flow.closes else SILENT_S
+    limit = GAVE_UP_S if flow.closes else scene.limits.tls_silent_s
     if not scene.waited_for(began, limit) or mtu.size_dependent(scene):
         return None
     tls = scene.tls
@@ -334,7 +331,7 @@ def half_server_flight(scene: Scene) -> Hit | None:
     if scene.stream_gap(CLIENT):
         return None  # what the client went on with may be what was not captured
     last = scene.proxy.last_payload
-    if scene.proxy_ended_first or not scene.waited_for(last, SILENT_S):
+    if scene.proxy_ended_first or not scene.waited_for(last, scene.limits.tls_silent_s):
         return None
     missing = tls.sides[PROXY].missing
     return Hit(

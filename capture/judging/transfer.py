@@ -24,17 +24,6 @@ from capture.judging.tls import failure_alert
 from capture.report.model import Confidence, Severity
 from capture.units import duration, octets, plural, size
 
-GAVE_UP_S: Final = 5.0
-"""Silence after which a client that closes did so for want of data."""
-
-STALLED_S: Final = 10.0
-"""Silence that counts as a stall while the flow is still open."""
-
-POOL_IDLE_S: Final = 45.0
-"""Browsers, Go and .NET keep idle connections for 60 s and more; clients that wait for data
-give up after 30 s (curl, dnf, apt) or sooner. One that leaves a single large answer before
-this was waiting for the rest."""
-
 FLOWING_S: Final = 2.0
 """An end this soon after the last data met a transfer, not an idle connection."""
 
@@ -43,18 +32,6 @@ PAUSES: Final = 2
 
 UNANSWERED_OPEN_S: Final = 20.0
 """A first request without an answer for this long is worth a warning while all is open."""
-
-DEAD_S: Final = 3.0
-"""Retransmissions over at least this time, all unanswered: the path is dead."""
-
-FORGOTTEN_S: Final = 60.0
-"""Silence after which firewalls and NATs begin to forget a connection."""
-
-WINDOW_SHUT_S: Final = 5.0
-"""A receive window shut for this long stops a transfer."""
-
-HEAVY_LOSS: Final = 0.03
-"""Share of data packets sent again from which on loss is worth a word."""
 
 MANY: Final = 20
 """Retransmissions from which on their share means something."""
@@ -205,7 +182,7 @@ def reset_in_transfer(scene: Scene) -> Hit | None:
     silence = scene.flow.longest_silence
     forgotten = (
         silence is not None
-        and silence.seconds >= FORGOTTEN_S
+        and silence.seconds >= scene.limits.forgotten_s
         and silence.end.number <= end.number
         and (end.time_ns - silence.end.time_ns) / SECOND <= FLOWING_S
     )
@@ -231,19 +208,23 @@ def reset_in_transfer(scene: Scene) -> Hit | None:
 
 def path_dead(scene: Scene) -> Hit | None:
     """Segments of a size that had passed before are sent again and again, without an answer."""
-    flow = scene.flow
+    flow, limits = scene.flow, scene.limits
     if scene.quality.one_way or flow.tunnel is None or mtu.size_dependent(scene):
         return None
     for sender in (CLIENT, PROXY):
         side, run = flow.sides[sender], flow.sides[sender].run
-        if run is None or run.acked or run.sent < mtu.TRIES or not run.marks or not side.unacked:
+        if run is None or run.acked or run.sent < limits.mtu_hole_tries:
+            continue
+        if not run.marks or not side.unacked:
             continue
         if scene.quality.gaps[sender] or run.length > max(side.largest_acked, 0):
             continue
         peer_end = scene.proxy_end if sender == CLIENT else scene.client_end
         gone = peer_end is not None and peer_end.number < run.marks[-1].number
         took = (run.marks[-1].time_ns - run.marks[0].time_ns) / SECOND
-        if gone or (took < DEAD_S and scene.quality.timed) or _only_goodbye(scene, sender):
+        if gone or _only_goodbye(scene, sender):
+            continue
+        if took < limits.path_dead_s and scene.quality.timed:
             continue
         return _dead(scene, sender, took)
     return _unheard(scene)
@@ -251,6 +232,7 @@ def path_dead(scene: Scene) -> Hit | None:
 
 def _unheard(scene: Scene) -> Hit | None:
     """A receiver shut its window and was never heard again, though it was probed."""
+    limits = scene.limits
     for sender in (CLIENT, PROXY):
         side, peer = scene.flow.sides[sender], scene.flow.sides[1 - sender]
         if not side.zero_window_open or side.last is None or peer.last is None:
@@ -258,7 +240,9 @@ def _unheard(scene: Scene) -> Hit | None:
         probes = peer.window_probes + peer.keep_alives
         silent = (peer.last.time_ns - side.last.time_ns) / SECOND
         ended = side.fin is not None or side.rst is not None
-        if ended or probes < mtu.TRIES or silent < DEAD_S or scene.quality.gaps[sender]:
+        if ended or probes < limits.mtu_hole_tries or silent < limits.path_dead_s:
+            continue
+        if scene.quality.gaps[sender]:
             continue
         return Hit(
             "path-dead",
@@ -288,7 +272,7 @@ def _dead(scene: Scene, sender: int, took: float) -> Hit:
     assert run is not None
     forgotten = (
         silence is not None
-        and silence.seconds >= FORGOTTEN_S
+        and silence.seconds >= scene.limits.forgotten_s
         and silence.end.number <= run.marks[0].number
     )
     return Hit(
@@ -313,7 +297,7 @@ def window_shut(scene: Scene) -> Hit | None:
     """A receiver shut its window and did not open it again."""
     for sender in (PROXY, CLIENT):
         side = scene.flow.sides[sender]
-        if not side.zero_window_open or side.zero_window_ns < WINDOW_SHUT_S * SECOND:
+        if not side.zero_window_open or side.zero_window_ns < scene.limits.window_shut_s * SECOND:
             continue
         if scene.quality.one_way or scene.flow.tunnel is None:
             continue
@@ -350,7 +334,7 @@ def stalled(scene: Scene) -> Hit | None:
     rule, severity, sure, words = found
     asked = talk.unanswered(scene)
     waited = duration(scene.waited(asked or last))
-    dead = scene.client.fin_sent >= mtu.TRIES and not scene.client.fin_acked
+    dead = scene.client.fin_sent >= scene.limits.mtu_hole_tries and not scene.client.fin_acked
     path = ""
     if dead:
         path = f"the client's FIN was sent {scene.client.fin_sent} times and never acknowledged"
@@ -378,8 +362,11 @@ def _why_stalled(
     scene: Scene, last: Mark | None
 ) -> tuple[str, Severity, Confidence, str] | None:  # fmt: skip
     gave_up = bool(scene.flow.closes)
-    enough = scene.waited_for(last, GAVE_UP_S if gave_up else _patience(scene, last))
-    dead = scene.client.fin_sent >= mtu.TRIES and not scene.client.fin_acked
+    limits = scene.limits
+    enough = scene.waited_for(
+        last, limits.transfer_gave_up_s if gave_up else _patience(scene, last)
+    )
+    dead = scene.client.fin_sent >= limits.mtu_hole_tries and not scene.client.fin_acked
     if enough and talk.missing(scene):
         return "transfer-stall", PROBLEM, LIKELY, _open_record(scene)
     holes = [hole for hole in scene.proxy.holes if not hole.acked]
@@ -389,7 +376,7 @@ def _why_stalled(
         return "transfer-loss", PROBLEM, LIKELY, words
     asked = talk.unanswered(scene)
     if asked is not None and talk.only_tickets(scene):
-        limit = GAVE_UP_S if gave_up else UNANSWERED_OPEN_S
+        limit = limits.transfer_gave_up_s if gave_up else UNANSWERED_OPEN_S
         if scene.waited_for(asked, limit):
             severity = PROBLEM if gave_up else WARNING
             words = f"#{asked.number} the client's request had no answer"
@@ -401,7 +388,7 @@ def _why_stalled(
         return "transfer-stall", PROBLEM, LIKELY, "the last TLS record was a full one"
     # A path that is proved dead needs less of a download to be what stopped it.
     more = talk.bulk(scene) or (dead and scene.tls_side(PROXY).app_bytes > talk.FULL_RECORD)
-    if gave_up and more and (scene.waited(last) <= POOL_IDLE_S or dead):
+    if gave_up and more and (scene.waited(last) <= limits.pool_idle_s or dead):
         return "transfer-stall", PROBLEM, POSSIBLE, "the client had asked once and waited"
     return None
 
@@ -414,8 +401,8 @@ def _patience(scene: Scene, last: Mark | None) -> float:
     """
     pause = scene.flow.longest_wait
     if pause is None or pause.start == last:
-        return STALLED_S
-    return max(STALLED_S, PAUSES * pause.seconds)
+        return scene.limits.transfer_stalled_s
+    return max(scene.limits.transfer_stalled_s, PAUSES * pause.seconds)
 
 
 def cancelled(scene: Scene) -> Hit | None:
@@ -423,7 +410,8 @@ def cancelled(scene: Scene) -> Hit | None:
     end = scene.client_end
     if end is None or not scene.client_ended_first or not _judged(scene):
         return None
-    if not talk.missing(scene) or scene.waited(scene.proxy.last_payload) >= GAVE_UP_S:
+    patience = scene.limits.transfer_gave_up_s
+    if not talk.missing(scene) or scene.waited(scene.proxy.last_payload) >= patience:
         return None
     return Hit(
         "client-cancelled",
@@ -446,7 +434,7 @@ def heavy_loss(scene: Scene) -> Hit | None:
     for sender in (PROXY, CLIENT):
         side = scene.flow.sides[sender]
         lost = side.retransmissions - side.spurious_retransmissions
-        if lost < MANY or lost < HEAVY_LOSS * side.data_packets or scene.quality.one_way:
+        if lost < max(MANY, scene.limits.heavy_loss * side.data_packets) or scene.quality.one_way:
             continue
         share = 100 * lost / max(side.data_packets, 1)
         return Hit(

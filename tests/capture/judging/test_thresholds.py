@@ -1,51 +1,35 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from capture.judging import reach, transfer
-from capture.judging.thresholds import THRESHOLDS, BadThreshold, check, use
+from capture.judging import Catalogue
+from capture.judging.thresholds import DEFAULTS, THRESHOLDS, BadThreshold, check, choose
 
 
-@pytest.fixture(autouse=True)
-def defaults() -> Iterator[None]:
-    before = {name: threshold.default() for name, threshold in THRESHOLDS.items()}
-    yield
-    use(())
-    assert {name: threshold.default() for name, threshold in THRESHOLDS.items()} == before
-
-
-def test_every_threshold_names_a_constant_that_its_default_allows() -> None:
+def test_every_default_is_allowed() -> None:
     for name, threshold in THRESHOLDS.items():
-        check(name, threshold.default())
+        check(name, threshold.default)
 
 
-def test_rules_read_what_was_chosen_and_forget_it() -> None:
-    before = reach.NO_ANSWER_S
-    use([("syn-unanswered-s", 9.5)])
-    assert reach.NO_ANSWER_S == 9.5
-    assert THRESHOLDS["syn-unanswered-s"].default() == before
-    use([("transfer-stalled-s", 30.0)])
-    assert before == reach.NO_ANSWER_S
-    assert transfer.STALLED_S == 30.0
+def test_what_is_not_chosen_stays_as_it_is() -> None:
+    assert choose(()) == DEFAULTS
+    assert choose([("syn-unanswered-s", 9.5)]) == replace(DEFAULTS, syn_unanswered_s=9.5)
 
 
-def test_nothing_changes_when_one_of_them_is_wrong() -> None:
-    before = reach.NO_ANSWER_S
+def test_what_cannot_be_used_is_refused() -> None:
     with pytest.raises(BadThreshold, match="did you mean syn-slow-s"):
-        use([("syn-unanswered-s", 9.5), ("syn-slow", 2.0)])
+        choose([("syn-unanswered-s", 9.5), ("syn-slow", 2.0)])
     with pytest.raises(BadThreshold, match="at least"):
-        use([("syn-unanswered-s", float("inf"))])
-    assert before == reach.NO_ANSWER_S
+        choose([("syn-unanswered-s", float("inf"))])
 
 
-def test_a_count_stays_whole() -> None:
-    from capture.judging import mtu
-
-    use([("mtu-hole-tries", 4.0)])
-    assert isinstance(mtu.TRIES, int)
-    assert repr(mtu.TRIES) == "4"
+def test_two_catalogues_judge_by_their_own() -> None:
+    patient = choose([("tls-silent-s", 60)])
+    usual = Catalogue.load()
+    assert usual.judging_by(patient).thresholds is patient
+    assert usual.thresholds is DEFAULTS
 
 
 def test_a_silent_proxy_is_judged_by_the_users_patience() -> None:
