@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -33,10 +34,12 @@ from capture.saving.headers import (
     layers,
 )
 from capture.saving.names import Anonymizer
+from capture.second_leg.pairing import SecondLeg
 from capture.stream.payloads import payload_spans
 from capture.units import plural
 from capture.writing import pcap, pcapng
 
+_NO_LEGS: Final[Mapping[int, Sequence[SecondLeg]]] = MappingProxyType({})
 _BATCH_PACKETS: Final = 8192
 _BATCH_BYTES: Final = 8 << 20
 _LOOSE: Final = 3
@@ -74,10 +77,11 @@ class FlowSaver:
 
     Args:
         view: The packet index.
-        flows: Reports of the tunnels; all packets of theirs are saved, and those that their
-            findings rest on.
+        flows: Reports of the tunnels; all packets of theirs are saved, those of the proxy's own
+            connections for them, and those that their findings rest on.
         facts: By flow uid.
         store: Fetches the frames.
+        legs: By flow uid: the proxies' own connections.
         source: Name of the capture they are from.
         interfaces: Of that capture, as far as known.
         options: What the file is to be.
@@ -93,22 +97,25 @@ class FlowSaver:
         facts: Mapping[int, FlowFacts],
         store: PacketStore,
         *,
+        legs: Mapping[int, Sequence[SecondLeg]] = _NO_LEGS,
         source: str = "",
         interfaces: Sequence[Interface] = (),
         options: SaveOptions | None = None,
     ) -> None:
         self._view = view
         self._flows = flows
-        self._facts = facts
+        self._connections = {flow.uid: facts.get(flow.uid) for flow in flows if flow.uid}
+        for flow in flows:
+            self._connections |= {leg.facts.id: leg.facts for leg in legs.get(flow.uid, ())}
         self._store = store
         self._source = source
         self._interfaces = interfaces
         self.options = options or SaveOptions()
         self._anonymizer = Anonymizer() if self.options.anonymize else None
         if self._anonymizer is not None:
-            self._anonymizer.learn(_names(flows, facts))
+            self._anonymizer.learn(_names(flows, self._connections.values()))
         self._changes = Changes(self.options.redact, self._anonymizer)
-        self._rows = _rows(view, flows, facts)
+        self._rows = _rows(view, flows, self._connections)
         if not len(self._rows):
             raise CannotSave("there is no packet to save")
         kinds = np.unique(view.rows["linktype"][self._rows])
@@ -127,10 +134,9 @@ class FlowSaver:
         """The file, piece by piece; to be called once."""
         rows = self._rows
         edits: dict[int, list[Edit]] = {}
-        for done, (flow, own) in enumerate(self._by_flow()):
-            facts = self._facts.get(flow.uid)
+        for done, (facts, own) in enumerate(self._by_connection()):
             edits.update(flow_edits(self._view, own, facts, self._fetch, self._changes))
-            self.part = 0.5 * (done + 1) / len(self._flows)
+            self.part = 0.5 * (done + 1) / len(self._connections)
             yield b""  # a moment to give up in
         nanoseconds = bool((self._view.rows["time_ns"][rows] % 1000).any())
         numbers = self._numbers()
@@ -146,16 +152,16 @@ class FlowSaver:
             self.packets += len(block)
             self.part = 0.5 + 0.5 * (self.packets + self.gone) / len(rows)
 
-    def _by_flow(self) -> Iterator[tuple[FlowReport, Ints]]:
-        """The flows that may need a change, each with its rows in capture order."""
+    def _by_connection(self) -> Iterator[tuple[FlowFacts | None, Ints]]:
+        """The connections that may need a change, each with its rows in capture order."""
         if not self._changes:
             return
         uids = self._view.rows["flow"][self._rows]
         order = np.argsort(uids, kind="stable")
         rows, uids = self._rows[order], uids[order]
-        for flow in self._flows:
-            low, high = np.searchsorted(uids, (flow.uid, flow.uid + 1)).tolist()
-            yield flow, rows[low:high]
+        for uid, facts in self._connections.items():
+            low, high = np.searchsorted(uids, (uid, uid + 1)).tolist()
+            yield facts, rows[low:high]
 
     # -- what comes before the packets ------------------------------------------------
 
@@ -269,7 +275,7 @@ class FlowSaver:
         )
         if self._changes:
             # Packets of other flows, that a finding rests on, are looked at one by one.
-            foreign = ~np.isin(table["flow"], [flow.uid for flow in self._flows])
+            foreign = ~np.isin(table["flow"], list(self._connections))
             touched = np.ones(len(rows), np.bool_)
             if self._anonymizer is None:
                 touched = foreign | np.isin(rows, np.fromiter(edits, np.int64, len(edits)))
@@ -391,15 +397,14 @@ _ADDRESSES: Final = {
 
 
 def _rows(
-    view: PacketView, flows: Sequence[FlowReport], facts: Mapping[int, FlowFacts]
+    view: PacketView, flows: Sequence[FlowReport], connections: Mapping[int, FlowFacts | None]
 ) -> NDArray[np.int64]:
-    """Rows of the flows' packets and of those that their findings rest on."""
-    own = np.flatnonzero(np.isin(view.rows["flow"], [flow.uid for flow in flows if flow.uid]))
+    """Rows of the connections' packets and of those that the flows' findings rest on."""
+    own = np.flatnonzero(np.isin(view.rows["flow"], list(connections)))
     more = {number for flow in flows for item in flow.findings for number in item.packets}
-    for flow in flows:
-        known = facts.get(flow.uid)
-        if known is not None:
-            more.update(error.number for error in known.icmp)
+    for facts in connections.values():
+        if facts is not None:
+            more.update(error.number for error in facts.icmp)
     extra = [row for number in more if (row := view.row(number)) is not None]
     return np.union1d(own, np.array(extra, np.int64)).astype(np.int64)
 
@@ -410,16 +415,16 @@ _NAMED: Final = re.compile(r"(?:from|\d\.\d) ([\w.-]++)(?! \(\1\b)")
 """The name; but not where it is the product's."""
 
 
-def _names(flows: Sequence[FlowReport], facts: Mapping[int, FlowFacts]) -> set[str]:
-    """Hosts' names that the flows are known to speak of."""
+def _names(flows: Sequence[FlowReport], known: Iterable[FlowFacts | None]) -> set[str]:
+    """Hosts' names that the flows and their connections are known to speak of."""
     found = {flow.target for flow in flows if flow.target}
     found.update(end for flow in flows for end in (flow.client, flow.proxy))
     found.update(attempt.target for flow in flows for attempt in flow.attempts)
     for flow in flows:
         if flow.tls is not None and flow.tls.sni:
             found.add(flow.tls.sni)
-        known = facts.get(flow.uid)
-        for exchange in known.exchanges if known is not None else ():
+    for facts in known:
+        for exchange in facts.exchanges if facts is not None else ():
             if exchange.request is not None:
                 found.update((exchange.request.authority, exchange.request.header("host") or ""))
             if exchange.response is not None:

@@ -40,6 +40,7 @@ class Loaded:
             self.flows if flows is None else flows,
             self.snapshot.facts,
             self.store,
+            legs=self.snapshot.legs,
             source=self.source.info.path,
             interfaces=self.source.info.interfaces,
             options=options,

@@ -21,12 +21,14 @@ PASSWORD = "05b_basic_wrong_password.pcap"
 
 
 def wanted_frames(capture: Loaded, flows: list[FlowReport]) -> list[bytes]:
-    """The frames of some flows and those that their findings name, picked by hand."""
+    """The frames of some flows, of the proxy's own connections for them, and those that their
+    findings name, picked by hand."""
     view = capture.snapshot.packets
+    legs = [leg.facts for flow in flows for leg in capture.snapshot.legs.get(flow.uid, ())]
     evidence = {n for flow in flows for item in flow.findings for n in item.packets}
     known = [capture.snapshot.facts[f.uid] for f in flows if f.uid in capture.snapshot.facts]
-    evidence |= {error.number for facts in known for error in facts.icmp}
-    uids = {flow.uid for flow in flows}
+    evidence |= {error.number for facts in (*known, *legs) for error in facts.icmp}
+    uids = {flow.uid for flow in flows} | {facts.id for facts in legs}
     numbers = [
         view.number(row)
         for row in range(len(view))
@@ -109,6 +111,40 @@ def test_proxies_name_themselves(tmp_path: Path) -> None:
     with loaded(CAPTURES / "02c_tinyproxy_filter.pcap") as capture:
         capture.save(tmp_path / "tiny", SaveOptions(anonymize=True))
     assert b"tinyproxy" in (tmp_path / "tiny").read_bytes()
+
+
+def test_the_second_leg_comes_along(tmp_path: Path) -> None:
+    """The proxy's own connection for a tunnel is saved with it; what else passed is not."""
+    with loaded(CAPTURES / "01z_on_proxy_both_legs.pcap") as capture:
+        (flow,) = capture.snapshot.report.flows
+        (leg,) = capture.snapshot.legs[flow.uid]
+        capture.save(tmp_path / "saved", PLAIN, [flow])
+        uids = capture.snapshot.packets.rows["flow"]
+        numbers = [
+            capture.snapshot.packets.number(row)
+            for row in range(len(uids))
+            if int(uids[row]) in (flow.uid, leg.facts.id)
+        ]
+        assert len(numbers) > flow.packets
+        frames, _ = read(tmp_path / "saved")
+        assert [frame.data for frame in frames] == [capture.frame(number) for number in numbers]
+    with loaded(tmp_path / "saved") as again:
+        (flow,) = again.snapshot.report.flows
+        assert [found.certain for found in again.snapshot.legs[flow.uid]] == [leg.certain]
+
+
+def test_made_up_names_hold_in_the_second_leg(tmp_path: Path) -> None:
+    """Both legs speak of one server by one made-up name, and neither by its own."""
+    with loaded(CAPTURES / "01z_on_proxy_both_legs.pcap") as capture:
+        (flow,) = capture.snapshot.report.flows
+        capture.save(tmp_path / "saved", SaveOptions(anonymize=True), [flow])
+    data = (tmp_path / "saved").read_bytes()
+    assert b"cisco" not in data
+    with loaded(tmp_path / "saved") as again:
+        (flow,) = again.snapshot.report.flows
+        (leg,) = again.snapshot.legs[flow.uid]
+        assert flow.target == f"{flow.tls.sni if flow.tls else ''}:443"
+        assert leg.certain
 
 
 def test_without_comments(tmp_path: Path) -> None:

@@ -169,6 +169,7 @@ class AwayPart(MainPart):
                     flows[choice.scope],
                     snapshot.facts,
                     cast("PacketStore", store),
+                    legs=snapshot.legs,
                     source=snapshot.report.source.path,
                     interfaces=interfaces,
                     options=options,
@@ -210,7 +211,8 @@ class AwayPart(MainPart):
         shown, every = sum(1 for _ in self._tunnels.order), len(self._snapshot_flows())
         if shown != every:
             found.append(("shown", f"the {shown:,} shown"))
-        found.append(("all", f"all {every:,}"))
+        if every > 1 or not found:
+            found.append(("all", f"all {plural(every, 'tunnel')}"))
         return [Option(name, label, on=at == 0) for at, (name, label) in enumerate(found)]
 
     def _snapshot_flows(self) -> Sequence[FlowReport]:
