@@ -70,7 +70,7 @@ class Threshold:
 
 
 def _described(known: Field[Any]) -> Threshold:
-    return Threshold(known.default, known.metadata["meaning"], known.metadata["least"])
+    return Threshold(getattr(DEFAULTS, known.name), known.metadata["meaning"], known.metadata["least"])
 
 
 THRESHOLDS: Final[dict[str, Threshold]] = {
