@@ -175,7 +175,7 @@ class FlowSaver:
         if self.options.format is Format.PCAP:
             ((_, linktype),) = {(0, kind) for _, kind in numbers}
             return pcap.header(linktype, nanoseconds=nanoseconds)
-        made = [pcapng.section([self._about()])]
+        made = [pcapng.section([self._about()], where=self._anonymizer is None)]
         for index, linktype in numbers:
             item = Interface(linktype)
             if index < len(self._interfaces):

@@ -25,7 +25,7 @@ _UNKNOWN_LENGTH: Final = -1
 
 _END, _COMMENT = 0, 1
 _HARDWARE, _OS, _USER_APPLICATION = 2, 3, 4
-_IF_NAME, _IF_DESCRIPTION, _IF_TSRESOL, _IF_FILTER, _IF_OS = 2, 3, 9, 11, 12
+_IF_NAME, _IF_DESCRIPTION, _IF_TSRESOL, _IF_FILTER = 2, 3, 9, 11
 _START_TIME, _END_TIME, _RECEIVED, _IF_DROPPED, _OS_DROPPED = 2, 3, 4, 5, 7
 _NANOSECONDS: Final = b"\x09"
 _PCAP_STRING: Final = b"\0"
@@ -40,18 +40,24 @@ _LONGEST_OPTION: Final = 0xFFFC
 Options = Iterable[tuple[int, bytes]]
 
 
-def section(comments: Iterable[str] = ()) -> bytes:
-    """The section header block: who wrote the file, where, and what there is to say of it."""
+def section(comments: Iterable[str] = (), *, where: bool = True) -> bytes:
+    """The section header block: who wrote the file, where, and what there is to say of it.
+
+    Args:
+        comments: What there is to say.
+        where: Tell hardware and system of this machine.
+    """
     options = [(_COMMENT, _text(comment)) for comment in comments]
-    options.append((_HARDWARE, _text(platform.machine())))
-    options.append((_OS, _text(_system())))
+    if where:
+        options.append((_HARDWARE, _text(platform.machine())))
+        options.append((_OS, _text(f"{platform.system()} {platform.release()}")))
     options.append((_USER_APPLICATION, _text(APPLICATION)))
     body = struct.pack("<IHHq", _BYTE_ORDER_MAGIC, 1, 0, _UNKNOWN_LENGTH)
     return _block(_SECTION, body, options)
 
 
 def interface(item: Interface, linktype: int | None = None, comment: str = "") -> bytes:
-    """An interface description block.
+    """An interface description block. It names no system: the interface may be another's.
 
     Args:
         item: The interface.
@@ -66,7 +72,6 @@ def interface(item: Interface, linktype: int | None = None, comment: str = "") -
     options.append((_IF_TSRESOL, _NANOSECONDS))
     if item.filter:
         options.append((_IF_FILTER, _PCAP_STRING + _text(item.filter)))
-    options.append((_IF_OS, _text(_system())))
     kind = item.linktype if linktype is None else linktype
     return _block(_INTERFACE, struct.pack("<HHI", kind, 0, item.snaplen), options)
 
@@ -197,7 +202,3 @@ def _text(text: str) -> bytes:
 def _stamp(time_ns: int) -> bytes:
     """A time in nanoseconds as two words, the upper one first."""
     return struct.pack("<II", time_ns >> 32 & 0xFFFFFFFF, time_ns & 0xFFFFFFFF)
-
-
-def _system() -> str:
-    return f"{platform.system()} {platform.release()}"
