@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from capture.frames import UnreadableInput
+from capture.frames import FileSource, UnreadableInput
 from capture.options import AnalysisOptions
 from capture.report.model import Report
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
     from multiprocessing.process import BaseProcess
 
-    from capture.sources.opening import FileSource
 
 STDIN: Final = "-"
 LARGE: Final = 5000

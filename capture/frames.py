@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from capture.keeping.store import PacketStore
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -168,4 +171,14 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release files; idempotent."""
+        ...
+
+
+class FileSource(Source, Protocol):
+    """A source that was opened from a path."""
+
+    @property
+    def store(self) -> PacketStore | None:
+        """Fetches frames again; None unless ``spool`` was asked for and possible, or while
+        nothing came yet. It lives longer than the source: close it apart."""
         ...

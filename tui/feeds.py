@@ -180,7 +180,8 @@ def _capturing_plainly(settings: CaptureSettings) -> Iterator[None]:
 
 def _is_bad_filter(settings: CaptureSettings) -> bool:
     """Whether a capture that did not begin has a filter that is none."""
-    from capture.live.bpf import FilterError, compile_filter
+    from capture.live.bpf import FilterError
+    from capture.live.filters import compile_filter
     from capture.live.ring import ETHERNET
 
     if settings.ssh is not None:

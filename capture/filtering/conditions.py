@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from capture.facts import Endpoint, FlowFacts
 from capture.filtering.fields import ColumnField, EndField, MessageField, TunnelField
 from capture.filtering.kinds import Kind, split_endpoint
-from capture.filtering.selecting import Bools, Material
+from capture.filtering.selecting import Bools, Material, Said
 from capture.flow_ends import FlowEnds
 from capture.frames import Ints
 from capture.report.model import FlowReport
@@ -90,15 +90,6 @@ class Tunnel(Condition):
 
     def packets(self, material: Material) -> Bools:
         return material.of_packets(self.tunnels(material))
-
-
-class Said(NamedTuple):
-    """What a tunnel's messages were found to be."""
-
-    holds: bool
-    """Whether the tunnel fulfils the comparison."""
-    numbers: tuple[int, ...]
-    """Packets that do."""
 
 
 _NOTHING: Final = Said(False, ())

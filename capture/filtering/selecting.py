@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import is_
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +35,7 @@ from capture.flow_ends import FlowEnds
 from capture.packets.index import EMPTY, PacketView
 from capture.report.model import FlowReport
 
-if TYPE_CHECKING:
-    from capture.filtering.conditions import Said
-
-__all__ = ["Material", "Selection"]
+__all__ = ["Material", "Said", "Selection"]
 
 Bools = NDArray[np.bool_]
 
@@ -53,6 +50,15 @@ class Selection:
     """For each flow of the report; shape (flows,)."""
     packets: Bools
     """For each row of the packet index; shape (packets,)."""
+
+
+class Said(NamedTuple):
+    """What a tunnel's messages were found to be."""
+
+    holds: bool
+    """Whether the tunnel fulfils the comparison."""
+    numbers: tuple[int, ...]
+    """Packets that do."""
 
 
 class Material:

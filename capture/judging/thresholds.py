@@ -70,7 +70,9 @@ class Threshold:
 
 
 def _described(known: Field[Any]) -> Threshold:
-    return Threshold(getattr(DEFAULTS, known.name), known.metadata["meaning"], known.metadata["least"])
+    return Threshold(
+        getattr(DEFAULTS, known.name), known.metadata["meaning"], known.metadata["least"]
+    )
 
 
 THRESHOLDS: Final[dict[str, Threshold]] = {

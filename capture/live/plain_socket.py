@@ -15,8 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from capture.live.bpf import FilterError, compile_filter
+from capture.live.bpf import FilterError
 from capture.live.crates import CRATE_BYTES, Crates
+from capture.live.filters import compile_filter
 from capture.live.interfaces import ANY
 from capture.live.memory import suitable_buffer_mib
 from capture.live.quiet_scapy import Scapy_Exception, conf

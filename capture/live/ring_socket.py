@@ -22,8 +22,9 @@ from typing import Final
 import numpy as np
 
 from capture.frames import Bytes
-from capture.live.bpf import Program, compile_filter, pack
+from capture.live.bpf import Program, pack
 from capture.live.crates import CRATE_BLOCKS, Crates
+from capture.live.filters import compile_filter
 from capture.live.interfaces import ANY
 from capture.live.memory import suitable_buffer_mib
 from capture.live.quiet_scapy import L2ListenSocket

@@ -15,14 +15,14 @@ from typing import Final
 
 import numpy as np
 
-from capture.frames import FrameBlock, SourceInfo, UnreadableInput, no_frames, rows_of
+from capture.frames import FileSource, FrameBlock, SourceInfo, UnreadableInput, no_frames, rows_of
 from capture.live import remote
 from capture.live.packet_file import PacketFile
 from capture.live.rates import Rates
 from capture.live.settings import CaptureSettings
 from capture.protocols.text import printable
 from capture.snapshot import Capturing
-from capture.sources.opening import FileSource, open_from
+from capture.sources.opening import open_from
 from capture.sources.recorded import RecordedSource
 from capture.sources.streams import FileStream
 from capture.writing.files import UnwritableFile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from capture.sources.opening import FileSource, open_source
+from capture.frames import FileSource
+from capture.sources.opening import open_source
 
 __all__ = ["FileSource", "open_source"]

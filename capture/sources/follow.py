@@ -7,8 +7,8 @@ import stat
 import time
 from typing import Final
 
-from capture.frames import SourceInfo, UnreadableInput
-from capture.sources.opening import FileSource
+from capture.frames import FileSource, SourceInfo, UnreadableInput
+from capture.sources.opening import open_from
 from capture.sources.streams import FileStream, open_stream
 from capture.sources.waiting import WaitingSource
 
@@ -99,7 +99,5 @@ def open_growing(path: str) -> FileSource:
     info = SourceInfo(path, "")
     growing = GrowingStream(fd, info)
     if not growing.ready(0):
-        return WaitingSource(growing, info)
-    from capture.sources.opening import open_from
-
+        return WaitingSource(growing, info, open_from)
     return open_from(growing, info, spool=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from capture.frames import Source, SourceInfo, UnreadableInput
+from capture.frames import FileSource, SourceInfo, UnreadableInput
 from capture.sources import pcap
 from capture.sources.streams import (
     FileStream,
@@ -47,16 +47,6 @@ _FOREIGN: Final = (
 )
 
 
-class FileSource(Source, Protocol):
-    """A source that was opened from a path."""
-
-    @property
-    def store(self) -> PacketStore | None:
-        """Fetches frames again; None unless ``spool`` was asked for and possible, or while
-        nothing came yet. It lives longer than the source: close it apart."""
-        ...
-
-
 def open_source(path: str, *, spool: bool = False) -> FileSource:
     """Open a capture: pcap, pcapng or tcpdump's text, packed or not, from a file or a pipe.
 
@@ -73,7 +63,7 @@ def open_source(path: str, *, spool: bool = False) -> FileSource:
     if spool and not stream.ready(_FIRST_SECONDS):
         from capture.sources.waiting import WaitingSource
 
-        return WaitingSource(stream, info)
+        return WaitingSource(stream, info, open_from)
     return open_from(stream, info, spool=spool)
 
 

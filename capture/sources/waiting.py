@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from capture.frames import FrameBlock, SourceInfo, no_frames
+from capture.frames import FileSource, FrameBlock, SourceInfo, no_frames
 from capture.sources.streams import FileStream
 from capture.sources.windows import QUIET_SECONDS
 
 if TYPE_CHECKING:
     from capture.keeping.store import PacketStore
-    from capture.sources.opening import FileSource
+
+
+class Opener(Protocol):
+    """Opens what a stream holds; see ``capture.sources.opening.open_from``."""
+
+    def __call__(self, stream: FileStream, info: SourceInfo, *, spool: bool) -> FileSource: ...
 
 
 class WaitingSource:
@@ -23,10 +28,12 @@ class WaitingSource:
     Args:
         stream: Nothing was read of it yet.
         info: Filled in once it is open.
+        opener: Opens the stream then.
     """
 
-    def __init__(self, stream: FileStream, info: SourceInfo) -> None:
+    def __init__(self, stream: FileStream, info: SourceInfo, opener: Opener) -> None:
         self.info = info
+        self._opener = opener
         self._stream = stream
         self._inner: FileSource | None = None
         self._lock = threading.Lock()
@@ -39,13 +46,11 @@ class WaitingSource:
 
     def blocks(self) -> Iterator[FrameBlock]:
         """See ``capture.frames.Source``."""
-        from capture.sources.opening import open_from
-
         while not self._stream.ready(QUIET_SECONDS):
             yield no_frames(1)
         if self._closed:
             return
-        inner = open_from(self._stream, self.info, spool=True)
+        inner = self._opener(self._stream, self.info, spool=True)
         with self._lock:
             # Closed meanwhile from another thread, its stream has ended.
             self._inner = inner

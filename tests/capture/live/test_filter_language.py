@@ -9,8 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from capture.live import bpf, libpcap
-from capture.live.bpf import AD_PROTOCOL, FilterError, Program, compile_filter
+from capture.live.bpf import AD_PROTOCOL, FilterError, Program
 from capture.live.filter_language import compile_common
+from capture.live.filters import compile_filter
 from capture.live.ring import ETHERNET, RAW_IP, SLL2
 from tests.capture.live.bpf_machine import run
 

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from capture.live import bpf, libpcap
+from capture.live import bpf, filters, libpcap
 from capture.live.bpf import (
     AD_IFINDEX,
     AD_PKTTYPE,
@@ -12,9 +12,9 @@ from capture.live.bpf import (
     RET,
     FilterError,
     Instruction,
-    compile_filter,
     pack,
 )
+from capture.live.filters import compile_filter
 from capture.live.ring import ETHERNET, RAW_IP, SLL2
 from tests.capture.live.bpf_machine import run
 
@@ -60,7 +60,7 @@ def test_what_is_wrong_is_said_in_one_line(text: str, words: str) -> None:
 
 
 def test_programs_that_are_too_long_for_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bpf, "_MOST", 5)
+    monkeypatch.setattr(filters, "_MOST", 5)
     with pytest.raises(FilterError, match="instructions, the kernel takes 5"):
         compile_filter("tcp port 80", ETHERNET)
 
@@ -79,13 +79,13 @@ def test_cooked_frames_have_no_link_layer_for_the_kernel() -> None:
 
 def test_fields_beside_a_cooked_frame() -> None:
     for k, beside in ((4, AD_IFINDEX), (10, AD_PKTTYPE), (20, 0), (33, 13)):
-        program = bpf._uncooked((Instruction(bpf.LD | bpf.B | bpf.ABS, 0, 0, k),))
+        program = filters._uncooked((Instruction(bpf.LD | bpf.B | bpf.ABS, 0, 0, k),))
         assert program[0].k == beside
     # A constant is none of them, and what is beside the frame already stays.
     constant = (Instruction(bpf.LD | bpf.IMM, 0, 0, 4),)
-    assert bpf._uncooked(constant) == constant
+    assert filters._uncooked(constant) == constant
     known = (Instruction(bpf.LD | bpf.H | bpf.ABS, 0, 0, AD_PKTTYPE),)
-    assert bpf._uncooked(known) == known
+    assert filters._uncooked(known) == known
 
 
 @with_libpcap
