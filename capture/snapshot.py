@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from capture.facts import FlowFacts
@@ -72,7 +73,7 @@ class Snapshot:
 
     rev: int
     report: Report
-    facts: dict[int, FlowFacts]
+    facts: Mapping[int, FlowFacts]
     """By flow uid, of the reported flows. Do not change."""
     packets: PacketView = field(default=EMPTY)
     bytes_done: int = 0

@@ -105,8 +105,10 @@ class _Book:
         self.reached: set[tuple[str, str]] = set()
         self.names_at: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
         for at, item in enumerate(cards):
-            pair, proxy = item.pair, item.proxy
-            self.by_key[item.key].append(at)
+            # As ``Card.pair`` and ``Card.key``: there may be ten thousand, many times over.
+            host, proxy = item.client_host, item.proxy
+            pair = host, proxy
+            self.by_key[host, proxy, item.target].append(at)
             if item.verdict == "acl_denied":
                 self.denied_by[pair] += 1
             if item.tunnel:

@@ -163,6 +163,8 @@ def _proxy_name(cards: Sequence[Card], capture: CaptureFacts) -> list[Hit]:
             queries.setdefault(key, message)
         elif message.answers or key not in answers:
             answers[key] = message
+    if not queries:
+        return []
     connects = sorted((item.client_host, item.first_ns) for item in cards)
     hits = []
     for key, query in queries.items():
@@ -198,6 +200,8 @@ def _proxy_name(cards: Sequence[Card], capture: CaptureFacts) -> list[Hit]:
 
 def _bypass(cards: Sequence[Card], capture: CaptureFacts) -> list[Hit]:
     """A client of the proxy resolves names that it also asks the proxy for."""
+    if not capture.dns:
+        return []
     asked: dict[tuple[str, str], int] = {}
     for item in cards:
         for host in item.asked:

@@ -26,7 +26,7 @@ from capture.replay.clock import Times
 from capture.replay.resume import Resumed, Resumer
 from capture.report.model import FlowReport
 
-FRESH: Final = 100
+FRESH: Final = 32
 """Of so many open flows that wait, the latest, how long they have waited is told to the
 moment. Of the others it is told as a live capture tells it: as of when it began to matter."""
 

@@ -13,21 +13,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Final, NamedTuple, TypeVar
+from itertools import compress
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from capture.analysis import JudgedFlow
-from capture.facts import CaptureFacts, Endpoint, FlowFacts
+from capture.facts import CaptureFacts, FlowFacts
 from capture.frames import Ints
 from capture.judging import Judgement
-from capture.judging.cards import Card, card, target
 from capture.judging.relate import relate_cards
 from capture.judging.second_leg import in_light_of_legs
 from capture.judging.whole import judge_cards
 from capture.keeping.store import PacketStore
 from capture.packets.index import PacketView
+from capture.replay.begun import Begun, FactsThen, Totals
 from capture.replay.clock import Times
+from capture.replay.deck import Deck
 from capture.replay.looks import Look, Looks
 from capture.replay.recorder import Recorder
 from capture.replay.resume import Resumed, Resumer
@@ -35,20 +37,15 @@ from capture.report.build import flow_report
 from capture.report.model import Finding, FlowReport, Report, Severity, SourceReport
 from capture.second_leg.pairing import SecondLeg
 
-MANY: Final = 2000
-"""Of captures with more tunnels than this, only some of the plainly healthy ones are shown to
-the rules about several flows."""
 REASONS: Final = 16
 """Reasons why frames were not understood that are told at most."""
-
-T = TypeVar("T")
 
 
 class Moment(NamedTuple):
     """The capture as it was."""
 
     report: Report
-    facts: dict[int, FlowFacts]
+    facts: Mapping[int, FlowFacts]
     """By flow uid, of the reported flows."""
     packets: PacketView
     behind: int = 0
@@ -76,18 +73,18 @@ class Past:
         self._tracker = analysis.tracker
         self._capture = analysis.capture_facts()
         self._catalogue = analysis.catalogue
-        # In order of the flows' numbers, all three: see ``_Begun``.
+        # In order of the flows' numbers, all of them: see ``Begun``.
         flows = sorted(report.flows, key=lambda flow: flow.uid)
-        self._reports = {flow.uid - 1: flow for flow in flows}
+        self._reports = flows
         judged = analysis.judged()
-        self._ends = {flow: judged[flow] for flow in self._reports}
+        self._ends = {flow.uid - 1: judged[flow.uid - 1] for flow in flows}
         self._looks = Looks(
             self._ends, analysis.tracker.icmp, self._resumer, self.times, self._capture,
             self._catalogue,
         )  # fmt: skip
-        self._listed = _Begun(list(self._ends), self._resumer.first)
-        self._cards = _cards(self._ends, self._capture)
-        self._dealt = _Begun(list(self._cards), self._resumer.first)
+        self._listed = Begun(list(self._ends), self._resumer.first)
+        self._deck = Deck(self._ends, self._resumer.first, self._capture)
+        self._totals = Totals(self.packets.rows)
         self._rev = 1 + max((flow.rev for flow in report.flows), default=0)
         self._made: dict[int, FlowReport] = {}
         """Reports of the last moment that are not those of the end."""
@@ -111,27 +108,27 @@ class Past:
         begun = self._listed.by(number)
         looks = self._looks.at(resumed, begun, number, capture, afresh=afresh)
         related, findings = self._relate(looks, resumed, number, len(begun), capture)
-        reports = dict(zip(begun.tolist(), self._listed.some(self._reports, number), strict=True))
-        facts = {flow + 1: end.facts for flow, end in zip(
-            reports, self._listed.some(self._ends, number), strict=True)}  # fmt: skip
-        self._describe(reports, looks, related, capture)
-        facts.update((flow + 1, look.facts) for flow, look in looks.items())
+        reports = self._listed.some(self._reports, number)
+        made = self._describe(looks, related, capture)
+        for place, flow in zip(np.searchsorted(begun, list(made)).tolist(), made, strict=True):
+            reports[place] = made[flow]
         self._unfinished.clear()
+        listed = begun
         if self._looks.behind:
             self._unfinished[number] = resumed
-            for flow in begun[self._resumer.last[begun] > number].tolist():
-                if flow not in looks:
-                    del reports[flow], facts[flow + 1]
+            known = (self._resumer.last[begun] <= number) | np.isin(begun, list(looks))
+            listed, reports = begun[known], list(compress(reports, known.tolist()))
+        facts = {flow: look.facts for flow, look in looks.items()}
         report = replace(
             self.end,
             source=self._source_at(number),
-            flows=tuple(reports.values()),
+            flows=tuple(reports),
             other_flows=int(np.count_nonzero(self._resumer.first <= number)) - len(begun),
             findings=findings,
             not_understood=capture.not_understood,
         )
         packets = self._packets_at(resumed, begun, number)
-        return Moment(report, facts, packets, self._looks.behind)
+        return Moment(report, FactsThen(listed, self._ends, facts), packets, self._looks.behind)
 
     def prepare(self) -> Iterator[None]:
         """Do what later moments need, a little at each step."""
@@ -157,7 +154,7 @@ class Past:
             FrameGone: The frames cannot be read again.
         """
         flow = uid - 1
-        proof, last = self.proof(self._reports[flow]), int(self._resumer.last[flow])
+        proof, last = self.proof(self._report_at_end(flow)), int(self._resumer.last[flow])
         for number in sorted({proof, max(proof, last)}):
             now_ns = self.times.of(number)
             shown = self.at(number, now_ns).report.flows
@@ -184,22 +181,12 @@ class Past:
         Returns:
             Judgements of flows, in the light of the others, and findings of the capture.
         """
-        flows = self._dealt.by(number).tolist()
-        cards = dict(zip(flows, self._dealt.some(self._cards, number), strict=True))
-        cards.update((flow, look.card) for flow, look in looks.items())
-        order = sorted(cards)
-        own: dict[int, tuple[FlowFacts, Judgement]] = {}
-        for at, flow in enumerate(order):
-            seen = looks.get(flow) or self._ends[flow]
-            found = seen.judgement.findings or seen.judgement.verdict != "ok"
-            if found or (flow in looks and self._ends[flow].legs):
-                own[at] = seen.facts, seen.judgement
-        deck = [cards[flow] for flow in order]
+        flows, deck, own = self._deck.at(number, looks)
         capture = replace(capture, settled=begun - len(deck))
         related = relate_cards(deck, own, capture, self._catalogue)
         findings = judge_cards(deck, capture, self._catalogue)
-        shown = {order[at]: judgement for at, judgement in related.items()}
-        told = {order[at]: facts for at, (facts, _) in own.items()}
+        shown = {flows[at]: judgement for at, judgement in related.items()}
+        told = {flows[at]: facts for at, (facts, _) in own.items()}
         for flow, legs in self._legs(resumed, list(told), number).items():
             shown[flow] = in_light_of_legs(shown[flow], told[flow], legs, capture, self._catalogue)
         return shown, findings
@@ -222,32 +209,30 @@ class Past:
         }
 
     def _describe(
-        self,
-        reports: dict[int, FlowReport],
-        looks: Mapping[int, Look],
-        related: Mapping[int, Judgement],
-        capture: CaptureFacts,
-    ) -> None:
-        """Put the reports of flows that are not as at the end in place of those."""
+        self, looks: Mapping[int, Look], related: Mapping[int, Judgement], capture: CaptureFacts
+    ) -> dict[int, FlowReport]:
+        """The reports of the flows that are not as at the end."""
         made: dict[int, FlowReport] = {}
         for flow, judgement in related.items():
             end = self._ends[flow]
-            if flow not in looks and judgement != end.shown:
-                made[flow] = self._report(flow, end.facts, judgement, capture)
+            # Nearly all are the same object, and comparing them costs more than all else.
+            if judgement is end.shown or flow in looks or judgement == end.shown:
+                continue
+            made[flow] = self._report(flow, end.facts, judgement, capture)
         for flow, look in looks.items():
             judgement = related.get(flow, look.judgement)
             if look.report is None or look.reported != judgement:
                 look.report = self._report(flow, look.facts, judgement, capture)
                 look.reported = judgement
             made[flow] = look.report
-        reports.update(made)
         self._made = made
+        return made
 
     def _report(
         self, flow: int, facts: FlowFacts, judgement: Judgement, capture: CaptureFacts
     ) -> FlowReport:
         """A report; the one shown before where it would say the same."""
-        end = self._reports[flow]
+        end = self._report_at_end(flow)
         before = self._made.get(flow, end)
         report = flow_report(facts, judgement, capture, end.id, rev=before.rev)
         if report == before:
@@ -255,14 +240,16 @@ class Past:
         self._rev += 1
         return replace(report, rev=self._rev)
 
+    def _report_at_end(self, flow: int) -> FlowReport:
+        return self._reports[int(np.searchsorted(self._listed.flows, flow))]
+
     # -- the capture as a whole -------------------------------------------------------
 
     def _capture_at(self, resumed: Resumed, number: int, now_ns: int) -> CaptureFacts:
         end, decoder = self._capture, resumed.decoder
-        times = self.packets.rows["time_ns"][:number]
         return replace(
             end,
-            first_ns=int(times.min()) if number else now_ns,
+            first_ns=self._totals.by(number).first_ns if number else now_ns,
             last_ns=now_ns,
             packets=number,
             live=True,
@@ -274,14 +261,14 @@ class Past:
         )
 
     def _source_at(self, number: int) -> SourceReport:
-        rows = self.packets.rows[:number]
+        total = self._totals.by(number)
         timed = number and self.end.source.first_ns is not None
         return replace(
             self.end.source,
             packets=number,
-            bytes=int(rows["wirelen"].sum(dtype=np.int64)),
-            first_ns=int(rows["time_ns"].min()) if timed else None,
-            last_ns=int(rows["time_ns"].max()) if timed else None,
+            bytes=total.bytes,
+            first_ns=total.first_ns if timed else None,
+            last_ns=total.last_ns if timed else None,
         )
 
     def _packets_at(self, resumed: Resumed, begun: Ints, number: int) -> PacketView:
@@ -294,51 +281,3 @@ class Past:
             rows = rows.copy()
             rows["sender"][np.isin(rows["flow"], turned + 1)] ^= 1
         return PacketView(rows)
-
-
-class _Begun:
-    """Flows in order of their numbers, and which of them had begun by a packet.
-
-    Flows are numbered as they begin, so that these nearly always are the first of them.
-    """
-
-    def __init__(self, flows: list[int], first: Ints) -> None:
-        self._flows: Ints = np.array(flows, np.int64)
-        self._first: Ints = first[self._flows]
-        self._in_order = bool((np.diff(self._first) >= 0).all())
-
-    def by(self, number: int) -> Ints:
-        """The flows that had begun by a packet, ascending."""
-        return self._flows[self._places(number)]
-
-    def some(self, values: Mapping[int, T], number: int) -> list[T]:
-        """The values of these flows, of a mapping from all flows in the same order."""
-        places = self._places(number)
-        known = list(values.values())
-        return known[places] if isinstance(places, slice) else [known[at] for at in places.tolist()]
-
-    def _places(self, number: int) -> slice | Ints:
-        if self._in_order:
-            return slice(int(np.searchsorted(self._first, number, "right")))
-        return np.flatnonzero(self._first <= number)
-
-
-def _cards(ends: Mapping[int, JudgedFlow], capture: CaptureFacts) -> dict[int, Card]:
-    """Cards of the flows as they were at the end; of many plainly healthy ones only those
-    that stand for all: the first of each client, and two server names of each target."""
-    cards: dict[int, Card] = {}
-    seen: set[tuple[str, Endpoint]] = set()
-    names: dict[tuple[Endpoint, str], set[str | None]] = {}
-    for flow, end in ends.items():
-        facts, judgement = end.facts, end.judgement
-        if judgement.verdict == "ok" and not judgement.findings and len(ends) > MANY:
-            pair = facts.client.host, facts.proxy
-            known = names.setdefault((facts.proxy, target(facts)), set())
-            hello = facts.tls.client_hello if facts.tls else None
-            sni = hello.sni if hello else None
-            if pair in seen and (len(known) == 2 or sni in known):
-                continue
-            seen.add(pair)
-            known.add(sni)
-        cards[flow] = card(facts, judgement, capture)
-    return cards

@@ -18,8 +18,8 @@ from capture.analysis import Analysis
 from capture.frames import FrameBlock, Ints, rows_of
 from capture.tracking.rewind import SavedFlows, SavedTalk, save_flows
 
-PACKETS: Final = 32_768
-"""Packets from one checkpoint to the next: read again in a twentieth of a second."""
+PACKETS: Final = 16_384
+"""Packets from one checkpoint to the next: read again in a thirtieth of a second."""
 BYTES: Final = 16 << 20
 """Captured bytes from one checkpoint to the next, where frames are large."""
 ROOM: Final = 16 << 20
