@@ -8,7 +8,7 @@ from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
 
 from tui.application import TunnelscopeApp
-from tui.link_budget import counted
+from tui.paced_driver import paced
 
 
 class PaperDriver(HeadlessDriver):
@@ -25,7 +25,7 @@ async def on_paper(
     work: Callable[[Pilot[object]], Awaitable[None]],
 ) -> None:
     """Run an application; ``app.budget.spent`` counts the bytes it writes."""
-    app.driver_class = counted(PaperDriver, app.budget, app.repeats)
+    app.driver_class = paced(PaperDriver, app.budget, app.canvas)
     failed: list[BaseException] = []
 
     async def pilot_work(pilot: Pilot[object]) -> None:

@@ -36,7 +36,7 @@ def run(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
         "stdin": subprocess.DEVNULL,
         "capture_output": True,
         "text": True,
-        "timeout": 60,
+        "timeout": 120,
         "cwd": ROOT,
     }
     return subprocess.run(
@@ -403,7 +403,7 @@ def test_ctrl_c_ends_the_packets_of_a_pipe_and_the_report_follows() -> None:
         os.write(write, Path(DENIED).read_bytes())
         until_taken(read)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     finally:
         os.close(read)
         os.close(write)
@@ -420,7 +420,7 @@ def until_taken(pipe: int) -> None:
     import time
 
     left = bytearray(4)
-    for _ in range(1200):
+    for _ in range(2400):
         fcntl.ioctl(pipe, termios.FIONREAD, left)
         if not int.from_bytes(left, sys.byteorder):
             return

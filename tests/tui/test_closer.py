@@ -41,7 +41,6 @@ S = TypeVar("S", bound=PaneScreen)
 async def opened(user: User, key: str, kind: type[S]) -> S:
     await user.press(key)
     await user.until(lambda: isinstance(user.app.screen, kind))
-    await user.pilot.pause(0.05)
     screen = user.app.screen
     assert isinstance(screen, kind)
     return screen
@@ -258,7 +257,6 @@ async def test_a_second_capture_named_on_the_command_line() -> None:
         await user.until(lambda: isinstance(user.app.screen, CompareScreen))
         await user.until(lambda: "of good.pcap" in user.text())
         await user.press("q")
-        await user.pilot.pause(0.2)
         assert user.app.screen is user.screen
 
 
@@ -303,7 +301,6 @@ async def test_every_view_is_drawn_in_ascii() -> None:
         for key in "ridv":
             await user.press(key)
             await user.until(lambda: user.app.screen is not user.screen)
-            await user.pilot.pause(0.05)
             assert user.text().isascii()
             if key == "v":
                 assert isinstance(user.app.focused, PlotView)

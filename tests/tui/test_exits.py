@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 DENIED = str(ROOT / "tests" / "data" / "captures" / "02a_squid_acl_deny.pcap")
+GIVE_UP_S = 120
+"""A guard against hanging, not a measure."""
 
 
 def start(*argv: str, **options: object) -> subprocess.Popen[bytes]:
@@ -32,9 +35,24 @@ def pipes(tmp_path: Path) -> list[str]:
     return paths
 
 
-def opened(paths: list[str]) -> list[int]:
+def opened(paths: list[str], process: subprocess.Popen[bytes]) -> list[int]:
     """Wait until somebody reads from each pipe."""
-    return [os.open(path, os.O_WRONLY) for path in paths]
+    return [opened_by(process, path) for path in paths]
+
+
+def opened_by(process: subprocess.Popen[bytes], path: str) -> int:
+    give_up = time.monotonic() + GIVE_UP_S
+    while True:
+        try:
+            # Without O_NONBLOCK it would wait for ever for a process that died.
+            end = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # ENXIO: nobody reads from it yet
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+        else:
+            os.set_blocking(end, True)
+            return end
 
 
 @pytest.mark.parametrize(
@@ -42,10 +60,10 @@ def opened(paths: list[str]) -> list[int]:
 )
 def test_no_worker_is_left_behind(pipes: list[str], number: signal.Signals, code: int) -> None:
     process = start("check", "-j", "2", *pipes)
-    ends = opened(pipes)
+    ends = opened(pipes, process)
     process.send_signal(number)
     # It returns when every process that could write there has ended.
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=GIVE_UP_S)
     for end in ends:
         os.close(end)
     assert process.returncode == code
@@ -58,12 +76,12 @@ def test_a_hangup_that_is_ignored_stays_ignored(pipes: list[str]) -> None:
     process = start(
         "check", "-j", "2", *pipes, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
     )
-    ends = opened(pipes)
+    ends = opened(pipes, process)
     process.send_signal(signal.SIGHUP)
     for end in ends:
         os.write(end, Path(DENIED).read_bytes())
         os.close(end)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=GIVE_UP_S)
     assert process.returncode == 1
     assert out.count(b"acl_denied") == 2
 
@@ -71,7 +89,7 @@ def test_a_hangup_that_is_ignored_stays_ignored(pipes: list[str]) -> None:
 @pytest.mark.parametrize("argument", ["", "gone.pcap", "x\x1b[2J\n"])
 def test_absent_files_are_one_line(argument: str) -> None:
     process = start("check", argument)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=GIVE_UP_S)
     assert (process.returncode, out) == (4, b"")
     assert err.count(b"\n") == 1
     assert b"no such file" in err
@@ -83,7 +101,7 @@ def test_absent_files_are_one_line(argument: str) -> None:
 )
 def test_bare_environments(environment: dict[str, str]) -> None:
     process = start("check", DENIED, env=environment)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=GIVE_UP_S)
     assert (process.returncode, err) == (1, b"")
     assert b"acl_denied" in out
 
@@ -93,7 +111,7 @@ def test_the_working_directory_is_gone(tmp_path: Path) -> None:
     gone.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = start("check", DENIED, cwd=gone, env=environment, preexec_fn=gone.rmdir)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=GIVE_UP_S)
     assert (process.returncode, err) == (1, b"")
     assert b"acl_denied" in out
 

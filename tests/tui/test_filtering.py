@@ -30,7 +30,7 @@ def _own_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 async def type_in(user: User, text: str) -> None:
     for char in text:
         await user.pilot.press(NAMES.get(char, char))
-    await user.pilot.pause(0.05)
+    await user.rest()
 
 
 async def apply(user: User, text: str) -> None:

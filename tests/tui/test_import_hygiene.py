@@ -31,7 +31,7 @@ print(json.dumps(sorted(sys.modules)))
 def imported(*argv: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", LIST, json.dumps(argv)],
-        check=True, capture_output=True, text=True, timeout=60, cwd=ROOT, stdin=subprocess.DEVNULL,
+        check=True, capture_output=True, text=True, timeout=120, cwd=ROOT, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     modules = set(json.loads(done.stdout))
     assert "tui.cli" in modules
@@ -88,6 +88,6 @@ def test_capture_alone_imports_no_screen() -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        check=True, capture_output=True, text=True, timeout=60, cwd=ROOT,
+        check=True, capture_output=True, text=True, timeout=120, cwd=ROOT,
     )  # fmt: skip
     assert not set(json.loads(done.stdout)) & (SCREEN | {"tui", "widgets"})

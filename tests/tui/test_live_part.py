@@ -40,8 +40,7 @@ class Watcher(User):
     async def advance(self) -> None:
         """Let the next snapshot come and be looked at."""
         self.engine.advance()
-        await self.until(lambda: self.screen._bridge._seen is self.engine.latest())
-        await self.pilot.pause(0.02)
+        await self.rest()
 
     def head(self) -> str:
         return self.text().split("\n")[0]
@@ -58,7 +57,6 @@ async def watching(
     async with app.run_test(size=size) as pilot:
         user = Watcher(app, pilot, engine)
         await user.until(lambda: user.screen._snapshot is not None)
-        await pilot.pause(0.05)
         yield user
 
 
@@ -100,7 +98,6 @@ async def test_a_paused_view_stands_still_while_the_capture_goes_on(
     monkeypatch.setattr(line_list, "GROWTH_PERIOD_S", 0.01)
     async with watching(size=(160, 40)) as user:
         await user.press("p")
-        await user.pilot.pause(0.1)  # scroll bars follow a little later
         before = user.text().split("\n")
         assert "paused, +0 packets" in before[0]
         assert "the capture goes on" in user.said()
@@ -243,7 +240,10 @@ async def test_the_newest_tunnel_that_fails_or_waits_is_selected(
             assert user.screen._shown == telling[-1]
 
 
-async def test_a_tunnel_selected_for_the_user_stays_a_while() -> None:
+async def test_a_tunnel_selected_for_the_user_stays_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "LEAD_S", 3600.0)
     async with watching(*LATER) as user:
         first = user.tunnels().selected
         assert first is not None

@@ -57,11 +57,10 @@ async def test_resize_folds_and_unfolds() -> None:
     async with using(loaded_app(), (160, 50)) as user:
         await user.press("4")
         user.packets().focus()
-        await user.pilot.resize_terminal(80, 24)
+        await user.resize(80, 24)
         await user.press("4")
         assert user.shown() == {"tunnels", "timeline", "brief"}
-        await user.pilot.resize_terminal(160, 50)
-        await user.pilot.pause(0.1)
+        await user.resize(160, 50)
         assert "issue" in user.shown()
         assert user.focus() in user.shown()
 
@@ -69,8 +68,8 @@ async def test_resize_folds_and_unfolds() -> None:
 async def test_focus_never_rests_on_what_a_resize_hides() -> None:
     async with using(loaded_app(), (120, 36)) as user:
         user.packets().focus()
-        await user.pilot.resize_terminal(80, 24)
-        await user.until(lambda: user.focus() == "tunnels")
+        await user.resize(80, 24)
+        assert user.focus() == "tunnels"
 
 
 async def test_fills_while_it_reads() -> None:
@@ -334,7 +333,6 @@ async def test_search_by_number_and_cancelled_search() -> None:
 async def test_keys_after_enter_are_not_part_of_the_query() -> None:
     async with using(loaded_app()) as user:
         user.packets().focus()
-        await user.pilot.pause()
         await user.press("slash")
         for key in ("f", "i", "n", "enter", "n"):
             user.app.post_message(Key(key, key if len(key) == 1 else None))
@@ -355,7 +353,6 @@ async def test_search_follows_the_selected_tunnel() -> None:
         await user.until(lambda: user.said() == "clienthello: not found")
         user.tunnels().select(2)
         await user.until(lambda: user.timeline().border_title == "Timeline 2")
-        await user.pilot.pause(0.1)
         await user.press("n")
         assert user.packets().selected_number == 16
 

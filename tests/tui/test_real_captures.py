@@ -79,7 +79,6 @@ async def test_no_credential_on_any_screen(name: str) -> None:
         screen = app.screen
         assert isinstance(screen, PacketScreen)
         while True:
-            await user.pilot.pause(0.05)
             texts.append(user.text())
             number = screen.number
             await user.press("right_square_bracket")

@@ -37,7 +37,12 @@ class Viewer(User):
         replay = self.screen._bridge.replay
         assert replay is not None
         await self.until(lambda: self.clock.asked >= replay.sent)
-        await self.pilot.pause(0.05)
+
+    async def rest(self) -> None:
+        if self.screen._snapshot and self.screen._snapshot.clock and self.clock.playing:
+            await self.pilot.pause()  # there is no rest while the clock runs
+        else:
+            await super().rest()
 
     async def do(self, *keys: str) -> None:
         for key in keys:
@@ -54,6 +59,10 @@ class Viewer(User):
 
     def bar(self) -> str:
         return self.screen.query_one(ReplayBar).render_line(0).text
+
+    def cells(self) -> range:
+        """Of the bar, where it is now."""
+        return self.screen.query_one(ReplayBar)._bar
 
 
 @pytest.fixture
@@ -90,7 +99,7 @@ async def test_play_starts_over_and_stops_at_the_end(bridges: list[EngineBridge]
         await viewer.do("p")
         assert viewer.clock.playing
         assert viewer.clock.share < 0.5
-        assert "pause" in viewer.text().splitlines()[-1]
+        await viewer.until(lambda: "pause" in viewer.text().splitlines()[-1])
         await viewer.do(*["plus"] * 8)
         await viewer.until(lambda: viewer.clock.at_end)
         assert not viewer.clock.playing
@@ -191,16 +200,14 @@ async def test_a_text_that_leads_nowhere_is_explained(bridges: list[EngineBridge
 
 async def test_the_mouse_moves_the_clock_on_the_bar(bridges: list[EngineBridge]) -> None:
     async with watching(bridges) as viewer:
-        bar = viewer.screen.query_one(ReplayBar)
-        cells = bar._bar
-        middle = cells.start + len(cells) // 2
-        await viewer.pilot.click(ReplayBar, offset=(middle, 0))
+        cells = viewer.cells()
+        await viewer.click(ReplayBar, cells.start + len(cells) // 2)
         await viewer.answered()
         assert abs(viewer.clock.share - 0.5) < 0.1
-        await viewer.pilot.click(ReplayBar, offset=(cells[-1], 0))
+        await viewer.click(ReplayBar, viewer.cells()[-1])
         await viewer.answered()
         assert viewer.clock.at_end
-        await viewer.pilot.click(ReplayBar, offset=(2, 0))
+        await viewer.click(ReplayBar, 2)
         await viewer.answered()
         assert viewer.clock.playing
 
@@ -274,3 +281,16 @@ async def test_what_cannot_be_played_has_no_such_keys() -> None:
         await user.press("full_stop", "T", "space")
         assert user.focus() == "tunnels"
         assert not user.screen.query_one(ReplayBar).display
+
+
+async def test_a_tunnel_is_played_from_where_it_begins(bridges: list[EngineBridge]) -> None:
+    async with watching(bridges) as viewer:
+        viewer.tunnels().select(5)
+        await viewer.until(lambda: viewer.selected() == 5)
+        await viewer.until(lambda: viewer.screen._shown and viewer.screen._shown.uid == 5)
+        first = viewer.packets()._view_row(0) + 1
+        await viewer.do("P")
+        assert viewer.clock.playing
+        assert first - 1 <= viewer.clock.at_packet
+        assert not viewer.clock.at_end
+        await viewer.until(lambda: viewer.clock.at_packet >= first and viewer.selected() == 5)

@@ -23,7 +23,7 @@ from tests.tui.terminal_screen import Screen
 CAPTURES = Path(__file__).parent.parent / "data" / "captures"
 DENIED = CAPTURES / "02a_squid_acl_deny.pcap"
 COLOUR = re.compile(rb"\x1b\[[\d;]*\b(?:3[0-7]|38|4[0-7]|48|9[0-7]|10[0-7])\b[\d;]*m")
-GIVE_UP_S = 60
+GIVE_UP_S = 120
 """A guard against hanging, not a measure."""
 
 

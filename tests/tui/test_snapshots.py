@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from tests.rest import at_rest
 from tests.tui.fakes import loaded_app
 from widgets.packet_list import PacketList
 
@@ -20,14 +21,11 @@ def pressing(*keys: str) -> Callable[[Pilot[Any]], Any]:
     """Wait until the capture is shown, then press keys."""
 
     async def steps(pilot: Pilot[Any]) -> None:
-        for _ in range(300):
-            if any(packets.row_count() for packets in pilot.app.query(PacketList)):
-                break
-            await pilot.pause(0.01)
-        await pilot.pause(0.1)
+        packets = pilot.app.query_one(PacketList)
+        await at_rest(pilot.app, lambda: "" if packets.row_count() else "nothing is shown")
         for key in keys:
             await pilot.press(key)
-            await pilot.pause(0.1)
+            await at_rest(pilot.app)
 
     return steps
 

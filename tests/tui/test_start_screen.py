@@ -20,6 +20,7 @@ from tui.engine_bridge import EngineBridge
 from tui.feeds import Feed, FeedFailed, FileFeed, LiveFeed
 from tui.footline import Footline
 from tui.screens.main import MainScreen
+from tui.screens.parts import live as live_part
 from tui.screens.start import StartScreen
 from widgets.choice_list import ChoiceList
 
@@ -214,6 +215,7 @@ async def test_packets_that_no_file_keeps_are_not_left_by_a_slip(
         "open",
         lambda self, feed: EngineBridge(lambda: FakeEngine(live, store=store), live=True),
     )
+    monkeypatch.setattr(live_part, "ASKED_S", 3600.0)
     async with starting(machine) as user:
         await user.press("enter")
         await user.until(lambda: isinstance(user.app.screen, MainScreen))

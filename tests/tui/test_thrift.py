@@ -6,98 +6,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.thrift import thrifty
+from tests.tui.terminal_screen import interpreted, is_bare
+from tui.thrift import PLAIN, Style, UnknownStyle, after, behind, change
 
 SGR = re.compile(r"\x1b\[([\d;]*)m")
-MOVE = re.compile(r"\x1b\[\d*(?:;\d*)?H")
-
-
-def drawn(data: str) -> tuple[list[tuple[str, object]], object]:
-    """What a terminal makes of it: every character with its style, and the style left behind.
-    Moving the cursor has none."""
-    cells: list[tuple[str, object]] = []
-    style: tuple[str, str, frozenset[str]] = ("", "", frozenset())
-    at = 0
-    while at < len(data):
-        if found := SGR.match(data, at):
-            style = interpreted(style, found[1])
-            at = found.end()
-        elif found := MOVE.match(data, at):
-            cells.append((found[0], None))
-            at = found.end()
-        else:
-            cells.append((data[at], seen(data[at], style)))
-            at += 1
-    return cells, style
-
-
-def seen(char: str, style: tuple[str, str, frozenset[str]]) -> object:
-    """What is seen of a style: a blank shows what is behind it only."""
-    if char == " " and style[2] <= {"1", "2", "3"}:
-        return style[1]
-    return style
-
-
-def interpreted(
-    style: tuple[str, str, frozenset[str]], parameters: str
-) -> tuple[str, str, frozenset[str]]:
-    foreground, background, attributes = style
-    codes = parameters.split(";")
-    while codes:
-        code = int(codes.pop(0) or 0)
-        if code == 0:
-            foreground, background, attributes = "", "", frozenset()
-        elif code in (38, 48):
-            take = 2 if codes[0] == "5" else 4
-            value, codes = ";".join(codes[:take]), codes[take:]
-            if code == 38:
-                foreground = value
-            else:
-                background = value
-        elif code in (39, 49):
-            foreground, background = ("", background) if code == 39 else (foreground, "")
-        elif 30 <= code < 38 or 90 <= code < 98:
-            foreground = str(code)
-        elif 40 <= code < 48 or 100 <= code < 108:
-            background = str(code)
-        else:
-            attributes |= {str(code)}
-    return foreground, background, attributes
-
 
 COLOURS = st.one_of(
     st.integers(0, 7).map(lambda n: str(30 + n)),
     st.integers(0, 7).map(lambda n: str(100 + n)),
     st.sampled_from(["39", "49", "38;5;200", "48;5;7", "38;2;1;2;3", "48;2;255;0;9"]),
 )
-STYLES = st.lists(st.one_of(COLOURS, st.sampled_from(["", "0", "1", "2", "4", "7", "9"]))).map(
-    lambda codes: f"\x1b[{';'.join(codes)}m"
-)
-PIECES = st.one_of(
-    STYLES,
-    st.text("ab ─✓\n", max_size=4),
-    st.sampled_from(["\x1b[3;4H", "\x1b[H", "\x1b[K", "\x1b[2J", "\x1b[0m", "\x1b[?25l", "\x1b"]),
-)
+ATTRIBUTES = st.sampled_from(["", "0", "1", "2", "3", "4", "7", "9"])
+PARAMETERS = st.lists(st.one_of(COLOURS, ATTRIBUTES), max_size=5).map(";".join)
+STYLES = PARAMETERS.map(lambda parameters: after(PLAIN, parameters))
 
 
-@given(st.lists(PIECES, max_size=20).map("".join))
-def test_it_looks_the_same(data: str) -> None:
-    saved = thrifty(data)
-    assert drawn(saved) == drawn(data)
-    assert len(saved) <= len(data) + len("\x1b[0m")
+@given(STYLES, PARAMETERS)
+def test_a_style_is_what_its_parameters_come_to(style: Style, parameters: str) -> None:
+    assert after(style, parameters) == interpreted(style, parameters)
 
 
-def test_what_repeats_is_left_out() -> None:
-    row = "".join(
-        f"\x1b[38;2;224;224;224;48;2;18;18;18m{word}\x1b[0m" for word in ("one", "two", "three")
-    )
-    assert thrifty(row) == "\x1b[38;2;224;224;224;48;2;18;18;18monetwothree\x1b[0m".replace(
-        "[0m", "[m"
-    )
-    bold = "\x1b[31;40ma\x1b[0m\x1b[1;31;40mb\x1b[0m\x1b[2;2H\x1b[1;31;40mc\x1b[0m"
-    assert thrifty(bold) == "\x1b[31;40ma\x1b[1mb\x1b[2;2Hc\x1b[m"
+@given(STYLES, STYLES)
+def test_a_change_leads_from_one_style_to_the_other(now: Style, wanted: Style) -> None:
+    said = change(now, wanted)
+    found = SGR.fullmatch(said)
+    assert (interpreted(now, found[1]) if found else now) == wanted
+    afresh = ";".join(["0", *sorted(wanted.attributes), wanted.foreground, wanted.background])
+    assert len(said) <= len(f"\x1b[{afresh}m")
 
 
-@pytest.mark.parametrize("data", ["", "plain", "\x1b[58;5;3mcurly\x1b[0m", "\x1b[38;9;1mx", "\x1b"])
-def test_what_is_not_known_is_passed_on(data: str) -> None:
-    assert thrifty(data) == data
+def test_only_what_changes_is_said() -> None:
+    row = after(PLAIN, "31;40")
+    assert change(row, row) == ""
+    assert change(row, after(row, "1")) == "\x1b[1m"
+    assert change(after(row, "1"), row) == "\x1b[0;31;40m"
+    assert change(row, after(row, "32")) == "\x1b[32m"
+    assert change(row, PLAIN) == "\x1b[m"
+
+
+@given(STYLES)
+def test_of_a_blank_the_colour_behind_is_seen(style: Style) -> None:
+    expected = Style(background=style.background) if is_bare(" ", style) else style
+    assert behind(style) == expected
+
+
+@pytest.mark.parametrize("parameters", ["58;5;3", "38;9;1", "38", "99", "x"])
+def test_what_is_not_known_is_said_to_be_unknown(parameters: str) -> None:
+    with pytest.raises(UnknownStyle):
+        after(PLAIN, parameters)

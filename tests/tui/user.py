@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from textual.pilot import Pilot
+from textual.widget import Widget
 
+from tests.rest import GIVE_UP_S, LOOK_S, at_rest
 from tui.application import TunnelscopeApp
 from tui.footline import Footline
 from tui.screens.main import MainScreen
@@ -32,16 +35,38 @@ class User:
         return screen
 
     async def until(self, holds: Callable[[], object]) -> None:
-        for _ in range(300):
-            if holds():
-                return
-            await self.pilot.pause(0.01)
-        assert holds(), self.text()
+        """Wait until something holds, and then until nothing moves any more."""
+        give_up = time.monotonic() + GIVE_UP_S
+        while not holds():
+            assert time.monotonic() < give_up, self.text()
+            await self.pilot.pause(LOOK_S)
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Wait until all is obeyed and drawn, and the newest snapshot is shown."""
+        await at_rest(self.app, self._awaited)
+
+    def _awaited(self) -> str:
+        for screen in self.app.screen_stack:
+            if isinstance(screen, MainScreen):
+                engine = screen._bridge._engine
+                if engine is None or engine.latest() is not screen._bridge._seen:
+                    return "the newest snapshot was not looked at"
+        return ""
 
     async def press(self, *keys: str) -> None:
         for key in keys:
             await self.pilot.press(key)
-            await self.pilot.pause(0.05)
+            await self.rest()
+
+    async def click(self, widget: Widget | type[Widget] | str, x: int, y: int = 0) -> None:
+        await self.rest()
+        assert await self.pilot.click(widget, offset=(x, y)), "something else is there"
+        await self.rest()
+
+    async def resize(self, width: int, height: int) -> None:
+        await self.pilot.resize_terminal(width, height)
+        await self.rest()
 
     def tunnels(self) -> TunnelList:
         return self.screen.query_one(TunnelList)
@@ -83,4 +108,6 @@ async def using(
         user = User(app, pilot)
         if loaded:
             await user.until(lambda: user.packets().row_count() > 0)
+        else:
+            await user.rest()
         yield user

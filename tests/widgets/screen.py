@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
@@ -11,6 +11,8 @@ from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.widget import Widget
+
+from tests.rest import at_rest
 
 W = TypeVar("W", bound=Widget)
 
@@ -31,10 +33,24 @@ class Stage(App[None], Generic[W]):
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
-        await self.pilot.pause()
+        await at_rest(self)
 
     async def settle(self) -> None:
-        await self.pilot.pause()
+        await at_rest(self)
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait for something that comes by and by."""
+        await at_rest(self, lambda: "" if holds() else "it does not come")
+
+    async def click(self, x: int, y: int, *, times: int = 1) -> None:
+        """Click on a cell of the widget."""
+        await at_rest(self)
+        assert await self.pilot.click(self.widget, offset=(x, y), times=times)
+        await at_rest(self)
+
+    async def resize(self, width: int, height: int) -> None:
+        await self.pilot.resize_terminal(width, height)
+        await at_rest(self)
 
     def lines(self) -> list[str]:
         """The widget's lines as text, without blanks at the right."""
@@ -69,7 +85,7 @@ async def staged(
         stage.pilot = pilot
         if focus and widget.can_focus:
             widget.focus()
-        await pilot.pause()
+        await at_rest(stage)
         yield stage
 
 

@@ -53,8 +53,8 @@ async def test_enter_and_double_click_choose() -> None:
     async with staged(ChoiceList(), 40, 8) as stage:
         stage.widget.show([LIVE])
         await stage.press("down", "enter")
-        await stage.pilot.click(ChoiceList, offset=(3, 0), times=2)  # a heading
-        await stage.pilot.click(ChoiceList, offset=(3, 1), times=2)
+        await stage.click(3, 0, times=2)  # a heading
+        await stage.click(3, 1, times=2)
         chosen = [item.key for item in stage.heard if isinstance(item, ChoiceList.Chosen)]
         assert chosen == [("Live", "wlan0"), ("Live", "eth0")]
 

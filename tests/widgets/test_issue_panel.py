@@ -222,7 +222,7 @@ async def test_wraps_anew_when_resized_and_keeps_the_stop() -> None:
         stage.widget.show(build.denied())
         await stage.press("j", "j", "j")
         before = stage.widget.command
-        await stage.pilot.resize_terminal(34, 40)
+        await stage.resize(34, 40)
         await stage.settle()
         assert stage.widget.command == before == CURL
         assert stage.fits()
@@ -273,7 +273,7 @@ async def test_text_wrapped_for_no_room_is_not_painted() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(IssuePanel, "render_line", watch)
             panel.styles.display = "block"
-            await stage.pilot.pause(0.1)
+            await stage.settle()
         assert "✗ Proxy ACL restriction" in painted
         assert "Proxy" not in painted
         assert "ACL" not in painted

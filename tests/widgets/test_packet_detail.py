@@ -150,15 +150,15 @@ async def test_a_click_names_the_byte() -> None:
         await stage.settle()
         row = stage.lines()[1]
         for text, offset in (("30 ", 16), ("37 ", 23), ("38 ", 24), ("3f ", 31)):
-            await stage.pilot.click(HexView, offset=(row.index(text, 6), 1))
+            await stage.click(row.index(text, 6), 1)
             await stage.settle()
             assert stage.heard[-1].offset == offset  # type: ignore[attr-defined]
-        await stage.pilot.click(HexView, offset=(row.index("=>?") + 2, 1))
+        await stage.click(row.index("=>?") + 2, 1)
         await stage.settle()
         assert stage.heard[-1].offset == 31  # type: ignore[attr-defined]
         count = len(stage.heard)
-        await stage.pilot.click(HexView, offset=(2, 1))
-        await stage.pilot.click(HexView, offset=(78, 1))
+        await stage.click(2, 1)
+        await stage.click(78, 1)
         await stage.settle()
         assert len(stage.heard) == count
 

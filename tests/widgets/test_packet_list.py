@@ -156,8 +156,7 @@ async def test_follows_the_tail_until_the_user_scrolls() -> None:
         await stage.settle()
         assert packets.selected_number == 100
         packets.show(PacketView(rows[:200]))
-        await stage.pilot.pause(0.6)
-        assert packets.selected_number == 200
+        await stage.until(lambda: packets.selected_number == 200)
         assert stage.lines()[-1].startswith("▸ 200")
         await stage.press("k")
         packets.show(PacketView(rows[:242]))

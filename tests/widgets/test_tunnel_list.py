@@ -163,11 +163,11 @@ async def test_sorting_by_keys_and_by_mouse() -> None:
         await stage.press("<", "<")
         assert tunnels.sort_column == "target"
         x = stage.lines()[0].index("packets") + 2
-        await stage.pilot.click(TunnelList, offset=(x, 0))
+        await stage.click(x, 0)
         assert tunnels.sort_column == "packets"
         assert ids(tunnels) == [2, 3, 1], "the largest first"
         assert "packet▾" in stage.lines()[0]
-        await stage.pilot.click(TunnelList, offset=(x, 0))
+        await stage.click(x, 0)
         await stage.settle()
         assert ids(tunnels) == [1, 3, 2]
 
@@ -221,7 +221,7 @@ async def test_messages_of_moving_and_opening() -> None:
             ("Selected", 4), ("Selected", 1), ("Selected", 2), ("Selected", 1), ("Opened", 1),
         ]  # fmt: skip
         stage.heard.clear()
-        await stage.pilot.click(TunnelList, offset=(10, 3), times=2)
+        await stage.click(10, 3, times=2)
         await stage.settle()
         assert [(type(m).__name__, m.uid) for m in stage.heard] == [  # type: ignore[attr-defined]
             ("Selected", 2), ("Opened", 2),
@@ -316,8 +316,7 @@ async def test_growth_lays_out_twice_a_second_at_most() -> None:
             stage.widget.show(tuple(build.flow(n) for n in range(1, number)))
             sizes.add(stage.widget.virtual_size.height)
         assert len(sizes) <= 3
-        await stage.pilot.pause(0.6)
-        assert stage.widget.virtual_size.height == 59
+        await stage.until(lambda: stage.widget.virtual_size.height == 59)
 
 
 @pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "ansi-dark", "ansi-light"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual.binding import Binding, BindingType
 from textual.timer import Timer
 
-from tui.keys import BoundAction
+from tui.keys import REPLAY, BoundAction
 from tui.screens.parts.base import MainPart
 from widgets.replay_bar import ReplayBar
 
@@ -27,7 +27,16 @@ ANSWER_LOOKS: Final = 150
 """After so many looks in vain, a few times a second will do."""
 
 _ACTIONS: Final = frozenset(
-    {"step_packet", "step_message", "step_problem", "seek", "speed", "skip_silences", "when"}
+    {
+        "play_tunnel",
+        "step_packet",
+        "step_message",
+        "step_problem",
+        "seek",
+        "speed",
+        "skip_silences",
+        "when",
+    }
 )
 
 
@@ -35,26 +44,33 @@ class ReplayPart(MainPart):
     """The replay clock: play, pause, step, seek, speed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("P", "play_tunnel", "Play this tunnel", show=False, id="main.play-tunnel",
+                group=REPLAY, tooltip="From its first packet"),
         Binding("full_stop", "step_packet(1)", "Step: next packet", show=False,
-                id="main.step"),
+                id="main.step", group=REPLAY),
         Binding("comma", "step_packet(-1)", "Step: packet before", show=False,
-                id="main.step-back"),
+                id="main.step-back", group=REPLAY),
         Binding("right_parenthesis", "step_message(1)", "Step: next message", show=False,
-                id="main.step-message"),
+                id="main.step-message", group=REPLAY),
         Binding("left_parenthesis", "step_message(-1)", "Step: message before", show=False,
-                id="main.step-message-back"),
+                id="main.step-message-back", group=REPLAY),
         Binding("right_curly_bracket", "step_problem(1)", "Play to the next problem", show=False,
-                id="main.step-problem"),
+                id="main.step-problem", group=REPLAY),
         Binding("left_curly_bracket", "step_problem(-1)", "Back to the problem before", show=False,
-                id="main.step-problem-back"),
-        Binding("plus,equals_sign", "speed(1)", "Faster", show=False, id="main.faster"),
-        Binding("minus", "speed(-1)", "Slower", show=False, id="main.slower"),
-        Binding("shift+right", "seek(1)", "Seek forward", show=False, id="main.seek"),
-        Binding("shift+left", "seek(-1)", "Seek back", show=False, id="main.seek-back"),
-        Binding("ctrl+right", "seek(10)", "Seek far forward", show=False, id="main.seek-far"),
-        Binding("ctrl+left", "seek(-10)", "Seek far back", show=False, id="main.seek-far-back"),
-        Binding("T", "when", "Go to a time or packet", show=False, id="main.when"),
-        Binding("S", "skip_silences", "Skip long silences", show=False, id="main.skip-silences"),
+                id="main.step-problem-back", group=REPLAY),
+        Binding("plus,equals_sign", "speed(1)", "Faster", show=False, id="main.faster",
+                group=REPLAY),
+        Binding("minus", "speed(-1)", "Slower", show=False, id="main.slower", group=REPLAY),
+        Binding("shift+right", "seek(1)", "Seek forward", show=False, id="main.seek", group=REPLAY),
+        Binding("shift+left", "seek(-1)", "Seek back", show=False, id="main.seek-back",
+                group=REPLAY),
+        Binding("ctrl+right", "seek(10)", "Seek far forward", show=False, id="main.seek-far",
+                group=REPLAY),
+        Binding("ctrl+left", "seek(-10)", "Seek far back", show=False,
+                id="main.seek-far-back", group=REPLAY),
+        Binding("T", "when", "Go to a time or packet", show=False, id="main.when", group=REPLAY),
+        Binding("S", "skip_silences", "Skip long silences", show=False, id="main.skip-silences",
+                group=REPLAY),
     ]  # fmt: skip
 
     _bar: ReplayBar
@@ -165,6 +181,17 @@ class ReplayPart(MainPart):
             super().action_pause()
             return
         self._ask(lambda replay: replay.toggle(), follow=not clock.playing)
+
+    def action_play_tunnel(self) -> None:
+        """Play from where the selected tunnel begins; it stays selected."""
+        snapshot, flow = self._snapshot, self._tunnels.selected
+        rows = snapshot.packets.of_flow(flow.uid) if snapshot and flow else ()
+        if snapshot is None or flow is None or not len(rows):
+            self.tell("no tunnel is selected")
+            return
+        self._wanted, self._instead = flow.uid, None
+        first = snapshot.packets.number(int(rows[0]))
+        self._ask(lambda replay: replay.play_from(first - 1))
 
     def action_step_packet(self, direction: int) -> None:
         uid = self._scope()
