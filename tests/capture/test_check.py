@@ -13,6 +13,7 @@ from capture.options import AnalysisOptions
 from capture.report.model import Report
 from tests.capture import stand_in
 from tests.capture.report.data import mixed
+from tests.patience import GIVE_UP_S
 
 
 @pytest.fixture
@@ -137,5 +138,5 @@ def test_leaving_early_stops_the_workers() -> None:
     assert isinstance(next(outcomes), Unreadable)
     outcomes.close()  # type: ignore[attr-defined]
     for child in active_children():
-        child.join(10)
+        child.join(GIVE_UP_S)
     assert len(active_children()) <= before

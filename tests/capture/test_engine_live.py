@@ -17,13 +17,14 @@ from capture.watching.check import check_live
 from tests.capture.live_feed import ScriptedSource, only, rules, together
 from tests.capture.tracking.building import START_NS, story
 from tests.capture.watching.test_analysis import ASKED, HEALTHY, REFUSED, SILENT, denied
+from tests.patience import GIVE_UP_S
 
 OPTIONS = AnalysisOptions(keep_packets=True)
 
 
 def run(engine: Engine) -> None:
     engine.start()
-    engine.join(20)
+    engine.join(GIVE_UP_S)
     assert not engine.is_alive()
 
 

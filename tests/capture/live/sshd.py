@@ -7,12 +7,14 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.patience import GIVE_UP_S, until
+from tests.rights import NET_RAW, SYS_CHROOT, lacking, may_become_nobody
 
 SSHD = shutil.which("sshd") or next(
     (path for path in ("/usr/sbin/sshd", "/usr/local/sbin/sshd") if os.access(path, os.X_OK)), None
@@ -20,13 +22,14 @@ SSHD = shutil.which("sshd") or next(
 _MISSING = [
     name
     for name, there in (
-        ("root", hasattr(os, "geteuid") and os.geteuid() == 0),
+        ("root that may become others", may_become_nobody()),
         ("sshd", SSHD),
         ("ssh", shutil.which("ssh")),
+        ("ssh-keygen", shutil.which("ssh-keygen")),
         ("tcpdump", shutil.which("tcpdump")),
     )
     if not there
-]
+] + lacking(NET_RAW, SYS_CHROOT)
 needs_sshd = pytest.mark.skipif(bool(_MISSING), reason=f"needs {', '.join(_MISSING)}")
 
 
@@ -62,7 +65,7 @@ def running(directory: Path) -> Iterator[Server]:
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / name)],
             check=True,
-            timeout=20,
+            timeout=GIVE_UP_S,
         )
     port = _free_port()
     keys = directory / "authorized"
@@ -104,12 +107,13 @@ def _free_port() -> int:
 
 
 def _await(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
+    def answers() -> bool:
         assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.05)
-    raise AssertionError("sshd does not answer")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
+            return True
+        return False
+
+    until(answers, "sshd does not answer")
 
 
 def _descendants(process: int) -> list[int]:

@@ -18,11 +18,13 @@ from capture.live.privileges import (
     interpreter_path,
     user_to_become,
 )
+from tests.patience import GIVE_UP_S
+from tests.rights import may_become_nobody
 
 pwd = pytest.importorskip("pwd")
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+as_root = pytest.mark.skipif(not may_become_nobody(), reason="needs root that may become nobody")
 
 ALL, NONE, NET_RAW = "000001ffffffffff", "0000000000000000", "0000000000002000"
 
@@ -203,7 +205,7 @@ def test_root_is_given_up_for_good_by_all_threads() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=GIVE_UP_S,
         cwd=Path(__file__).parents[3],
     ).stdout.splitlines()
     uids, gids = (someone.pw_uid,) * 3, (someone.pw_gid,) * 3

@@ -4,7 +4,6 @@ import errno
 import logging
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -16,6 +15,7 @@ from capture.live.crates import CRATE_BYTES, Crates
 from capture.live.ring import Run
 from capture.live.settings import CaptureSettings
 from capture.live.sniffer import Sniffer
+from tests.patience import until
 
 
 class Pipe(SuperSocket):  # type: ignore[misc]
@@ -55,13 +55,6 @@ class Pipe(SuperSocket):  # type: ignore[misc]
             self.closed = True
             self.ins.close()
             self.feed.close()
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ import pytest
 from capture.frames import UnreadableInput
 from capture.live import libpcap
 from capture.live.settings import CaptureSettings, StopWhen
-from capture.live.source import LiveSource
+from capture.live.source import LAG_NS, LiveSource
 from capture.sources import open_source
 from tests.capture.live.namespaces import Wire, inside, ip, needs_root, tcp_frame
+from tests.patience import GIVE_UP_S, until
+from tests.rights import SYS_NICE, lacking
 
 pytestmark = needs_root
-
-PATIENCE_S = 10.0
 
 
 class Watcher:
@@ -55,17 +55,14 @@ class Watcher:
             self.numbers += range(block.first_number, block.first_number + len(block))
 
     def until(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE_S
-        while not condition():
-            assert time.monotonic() < end, "it did not come"
-            time.sleep(0.01)
+        until(condition, lambda: f"{len(self.frames)} frames: {self.source.capturing()}")
 
     def finish(self) -> None:
         self.source.stop()
         self.ended()
 
     def ended(self) -> None:
-        self._thread.join(PATIENCE_S)
+        self._thread.join(GIVE_UP_S)
         assert not self._thread.is_alive()
 
 
@@ -101,11 +98,12 @@ def test_every_frame_is_seen_once_whole_and_in_order(wire: Wire) -> None:
 
 
 def test_silence_gives_empty_blocks_and_a_clock(wire: Wire) -> None:
+    before = time.time_ns()
     with watching(wire, CaptureSettings(("in",))) as watcher:
         watcher.until(lambda: watcher.empty >= 3)
         clock = watcher.source.info.clock_ns
         assert clock is not None
-        assert 0 < time.time_ns() - clock < 2 * 10**9
+        assert before - LAG_NS < clock < time.time_ns()
         watcher.until(lambda: (watcher.source.info.clock_ns or 0) > clock)
 
 
@@ -277,6 +275,7 @@ def test_several_interfaces_are_in_the_order_of_time(wire: Wire) -> None:
         assert [one.name for one in watcher.source.info.interfaces] == ["in", "lo"]
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/net/tun"), reason="needs /dev/net/tun")
 def test_raw_ip_devices(wire: Wire) -> None:
     ip("-n", wire.here, "tuntap", "add", "raw0", "mode", "tun")
     ip("-n", wire.here, "link", "set", "raw0", "up")
@@ -299,13 +298,14 @@ def test_without_a_ring_every_frame_is_seen_once_all_the_same(wire: Wire) -> Non
     plain = [tcp_frame(number, payload=number) for number in range(1000)]
     tagged = plain[7][:12] + b"\x81\x00\x60\x05" + plain[7][12:]
     with watching(wire, CaptureSettings(("in",), filter="port 3128", snaplen=500)) as watcher:
+        before = time.time_ns()
         wire.send([tcp_frame(1, port=80), *plain, tagged])
         watcher.until(lambda: len(watcher.frames) >= 1001)
         watcher.finish()
         assert watcher.frames == [frame[:500] for frame in [*plain, tagged]]
         assert watcher.wirelens == [len(frame) for frame in [*plain, tagged]]
         assert watcher.times == sorted(watcher.times)
-        assert abs(watcher.times[0] - time.time_ns()) < PATIENCE_S * 10**9
+        assert before < watcher.times[0] <= watcher.times[-1] < time.time_ns()
     with watching(wire, CaptureSettings(("lo",))) as watcher:
         _send_datagrams(5)
         watcher.until(lambda: len(watcher.frames) >= 5)
@@ -394,10 +394,13 @@ def test_misuse_is_one_line(wire: Wire, settings: CaptureSettings, why: str) -> 
 
 
 def test_the_sniffer_goes_first_where_that_is_allowed(wire: Wire) -> None:
+    usual = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    if missing := lacking(SYS_NICE):
+        pytest.skip(f"needs {missing[0]}")
     with watching(wire, CaptureSettings(("in",))) as watcher:
         thread = watcher.source._sniffers[0]._async.thread
         assert os.getpriority(os.PRIO_PROCESS, thread.native_id) == -10
-        assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == 0
+        assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == usual
 
 
 def test_nothing_is_left_behind(wire: Wire) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
-import threading
-import time
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
 import pytest
 
 from capture.frames import UnreadableInput
-from capture.live import remote
+from capture.live import remote, ssh
 from capture.live.settings import CaptureSettings, StopWhen
 from capture.live.ssh import SshSource
 from tests.capture.live.sshd import needs_sshd, running
 from tests.capture.sources.building import pcap_header, pcap_record, read
+from tests.patience import GIVE_UP_S, or_else, until
 
 FRAMES = [bytes([65 + n]) * 60 for n in range(5)]
 
@@ -77,12 +77,11 @@ def far(tmp_path: Path) -> Far:
     return Far(tmp_path)
 
 
-def patiently(condition: Callable[[], object], what: str) -> None:
-    for _ in range(1200):
-        if condition():
-            return
-        time.sleep(0.025)
-    raise AssertionError(f"in vain: {what}")
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other end may take its time to go: what is tested is that it goes."""
+    monkeypatch.setattr(ssh, "_PART_S", GIVE_UP_S)
+    monkeypatch.setattr(ssh, "_LEAVE_S", GIVE_UP_S)
 
 
 def test_packets_come_and_tcpdump_goes(far: Far, tmp_path: Path) -> None:
@@ -249,13 +248,23 @@ def test_no_ssh(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written(far: Far, tmp_path: Path) -> None:
     with pytest.raises(UnreadableInput, match="is no regular file"):
         far.open(write=str(tmp_path))
-    patiently(far.ended.exists, "tcpdump ends")
+    until(far.ended.exists, "tcpdump ends")
 
 
-def test_what_is_said_while_waiting_is_shown(far: Far, capsys: pytest.CaptureFixture[str]) -> None:
-    far.put("ssh", "echo 'Permission denied, please try again.' >&2; sleep 0.8", 'exec "$0.far"')
+def test_what_is_said_while_waiting_is_shown(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = far.directory / "seen"
+
+    class Terminal(io.StringIO):
+        def write(self, text: str) -> int:
+            seen.touch()
+            return super().write(text)
+
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    wait = f"while ! test -e {seen}; do sleep 0.05; done"
+    far.put("ssh", f"echo 'Permission denied, please try again.' >&2; {wait}", 'exec "$0.far"')
     far.open().close()
-    assert capsys.readouterr().err == "Permission denied, please try again.\n"
+    assert shown.getvalue() == "Permission denied, please try again.\n"
 
 
 # -- with a real server ---------------------------------------------------------------
@@ -273,20 +282,22 @@ def test_real_server(tmp_path: Path) -> None:
         with socket.create_connection(("127.0.0.1", port)) as client:
             mine = client.getsockname()[1].to_bytes(2)
         found = []
-        for block in blocks:
-            for start, size in zip(block.offset.tolist(), block.caplen.tolist(), strict=True):
-                frame = bytes(block.data[start : start + size])
-                assert server.port.to_bytes(2) not in frame[34:38], "its own connection"
-                found += [frame] if mine in frame[34:38] else []
-            if len(found) >= 3:
-                break
+        with or_else(source.stop):
+            for block in blocks:
+                for start, size in zip(block.offset.tolist(), block.caplen.tolist(), strict=True):
+                    frame = bytes(block.data[start : start + size])
+                    ports = frame[34:36], frame[36:38]
+                    assert server.port.to_bytes(2) not in ports, "its own connection"
+                    found += [frame] if mine in ports else []
+                if len(found) >= 3:
+                    break
         assert source.info.clock_ns is not None
         source.stop()
         for _ in blocks:
             pass
         assert source.info.lost_kernel is not None
         source.close()
-        patiently(lambda: not server.sessions(), "nothing is left on the other side")
+        until(lambda: not server.sessions(), "nothing is left on the other side")
         assert len(read(tmp_path / "kept")[0]) >= 3
         source.store.close()
 
@@ -305,14 +316,12 @@ def test_nothing_is_left_behind(tmp_path: Path, end: str) -> None:
             source._connection._process.kill()
         else:
             server.drop()
-        ender = threading.Timer(20, source.close)
-        ender.start()
-        for _ in blocks:
-            pass
-        ender.cancel()
+        with or_else(source.stop):
+            for _ in blocks:
+                pass
         assert source.capturing().trouble.startswith("the capture on 127.0.0.1 has ended")
         source.close()
-        patiently(lambda: not server.sessions(), "the other side has ended")
+        until(lambda: not server.sessions(), "the other side has ended")
 
 
 @needs_sshd

@@ -3,8 +3,7 @@ from __future__ import annotations
 import gc
 import gzip
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,16 +21,9 @@ from capture.snapshot import ReplayClock, Snapshot
 from capture.sources import open_source
 from tests.capture.replay.recordings import record
 from tests.capture.tracking.building import DATA
+from tests.patience import GIVE_UP_S, until
 
 TOUR = demo_path()
-
-
-def until(holds: Callable[[], object]) -> None:
-    for _ in range(2000):
-        if holds():
-            return
-        time.sleep(0.005)
-    assert holds()
 
 
 @contextmanager
@@ -113,7 +105,7 @@ def test_revisions_rise(tmp_path: Path) -> None:
 
 def test_without_a_way_to_read_again_there_is_no_clock() -> None:
     with running(TOUR, spool=False) as engine:
-        engine.join(5)
+        engine.join(GIVE_UP_S)
         snapshot = engine.latest()
         assert snapshot is not None
         assert snapshot.clock is None
@@ -123,7 +115,7 @@ def test_an_empty_capture_has_no_clock(tmp_path: Path) -> None:
     path = tmp_path / "empty.pcap"
     path.write_bytes((DATA / "06a_proxy_port_closed.pcap").read_bytes()[:24])
     with running(path) as engine:
-        engine.join(5)
+        engine.join(GIVE_UP_S)
         snapshot = engine.latest()
         assert snapshot is not None
         assert snapshot.clock is None
@@ -149,7 +141,7 @@ def test_a_defect_ends_the_replay_and_says_so(monkeypatch: pytest.MonkeyPatch) -
         ready(engine)
         monkeypatch.setattr(Player, "moment", broken)
         engine.replay.seek("#100")
-        engine.join(5)
+        engine.join(GIVE_UP_S)
         snapshot = engine.latest()
         assert snapshot is not None
         assert snapshot.clock is not None

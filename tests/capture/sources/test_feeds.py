@@ -21,6 +21,7 @@ from tests.capture.sources.building import (
     pcap_record,
     section,
 )
+from tests.patience import GIVE_UP_S
 
 LINE = "10:00:00.00000{} IP 10.0.0.1.1 > 10.0.0.2.80: Flags [.], ack 1, win 1, length 0\n"
 
@@ -138,7 +139,7 @@ def test_closed_while_waiting(fifo: tuple[Path, int], monkeypatch: pytest.Monkey
     reader = threading.Thread(target=lambda: list(blocks))
     reader.start()
     source.close()
-    reader.join(20)
+    reader.join(GIVE_UP_S)
     assert not reader.is_alive()
 
 

@@ -26,6 +26,7 @@ from tests.capture.sources.building import (
     read,
     section,
 )
+from tests.patience import GIVE_UP_S
 
 PCAP = pcap_header() + b"".join(pcap_record(bytes([i]) * i) for i in range(200))
 PCAPNG = section() + interface() + b"".join(enhanced(bytes([i]) * i) for i in range(200))
@@ -198,7 +199,7 @@ def test_pipe_shows_packets_before_it_ends(tmp_path: Path, monkeypatch: pytest.M
     def feed() -> None:
         with open(fifo, "wb", buffering=0) as out:
             out.write(pcap_header() + pcap_record(b"one"))
-            go_on.wait(20)
+            go_on.wait(GIVE_UP_S)
             out.write(pcap_record(b"two"))
 
     thread = threading.Thread(target=feed)
@@ -228,7 +229,7 @@ def test_silent_pipe_can_be_closed_from_another_thread(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: rest.extend(blocks))
     reader.start()
     source.close()
-    reader.join(20)
+    reader.join(GIVE_UP_S)
     assert not reader.is_alive()
     os.close(keep)
     assert not any(rest)
