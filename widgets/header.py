@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from operator import is_not
+from collections.abc import Iterator
 from typing import ClassVar, Final, NamedTuple
 
 from rich.cells import cell_len
@@ -12,7 +11,7 @@ from textual.reactive import var
 from textual.strip import Strip
 from textual.widget import Widget
 
-from capture.report.model import FlowReport
+from capture.report.model import Report
 from capture.snapshot import Capturing, Snapshot
 from capture.units import count, plural, size
 from widgets.cells import cut, joined, safe
@@ -76,7 +75,7 @@ class CaptureHeader(Widget):
         self.set_reactive(CaptureHeader.title, title)
         self._snapshot: Snapshot | None = None
         self._paused: int | None = None
-        self._flows: Sequence[FlowReport] = ()
+        self._report: Report | None = None
         self._failing = 0
         self._drawn: tuple[Part, ...] = ()
 
@@ -88,7 +87,10 @@ class CaptureHeader(Widget):
             paused: Packets that came since the panes were paused; None: they are not.
         """
         self._snapshot, self._paused = snapshot, paused
-        self._count(tuple(snapshot.report.flows) if snapshot is not None else ())
+        report = snapshot.report if snapshot is not None else None
+        if report is not self._report:
+            self._report = report
+            self._failing = report.failing if report is not None else 0
         parts = (*self._left(), *self._right())
         if parts != self._drawn:
             self._drawn = parts
@@ -96,18 +98,6 @@ class CaptureHeader(Widget):
 
     def watch_title(self) -> None:
         self.refresh()
-
-    def _count(self, flows: Sequence[FlowReport]) -> None:
-        """Count failing flows, looking only at those that are not the object they were."""
-        old = self._flows
-        if len(flows) < len(old):
-            self._failing = sum(flow.failing for flow in flows)
-        elif flows is not old:
-            for place, other in enumerate(map(is_not, flows, old)):
-                if other:
-                    self._failing += flows[place].failing - old[place].failing
-            self._failing += sum(flow.failing for flow in flows[len(old) :])
-        self._flows = flows
 
     # The parts
 
@@ -126,7 +116,7 @@ class CaptureHeader(Widget):
             return []
         if snapshot.error is not None:
             return [Part(self._clean(snapshot.error), "bad", 9)]
-        source, flows = snapshot.report.source, len(self._flows)
+        source, flows = snapshot.report.source, len(snapshot.report.flows)
         parts: list[Part] = []
         if self._paused is not None:
             parts.append(Part(f"paused, +{plural(self._paused, 'packet')}", "alarm", 9))

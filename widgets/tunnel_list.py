@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from operator import attrgetter
 from typing import ClassVar, Final
 
@@ -31,6 +32,8 @@ from widgets.tunnel_columns import (
     sni,
 )
 from widgets.tunnel_order import TunnelOrder, changed_flows
+
+_uid = attrgetter("uid")
 
 
 class TunnelList(LineList):
@@ -87,13 +90,15 @@ class TunnelList(LineList):
         self.set_reactive(TunnelList.head_lines, 1)
         self.set_reactive(TunnelList.empty_text, "No tunnels yet")
         self._flows: tuple[FlowReport, ...] = ()
-        self._by_uid: dict[int, FlowReport] = {}
         self._order: list[FlowReport] = []
-        self._rows: dict[int, int] = {}
+        self._uids: list[int] = []
+        """Of the rows."""
         self._sorting = TunnelOrder()
         self._marks: dict[int, None] = {}
         self._columns: tuple[str, ...] = ()
         self._versions: dict[int, int] = {}
+        """Of each flow there is, which of the snapshots shown changed it last."""
+        self._shows = 0
         self._content: dict[str, int] = {}
         self._names: Mapping[str, str] = {}
         self._shift = 0
@@ -117,18 +122,14 @@ class TunnelList(LineList):
         self._flows = flows
         if not changed:
             return
-        for flow in changed:
-            self._versions[flow.uid] = self._versions.get(flow.uid, 0) + 1
-        gone = len(flows) < len(self._by_uid)
-        if gone:
-            self._by_uid = {flow.uid: flow for flow in flows}
-            self._sorting.forget_others(self._by_uid)
-        else:
-            self._by_uid.update((flow.uid, flow) for flow in changed)
+        self._shows += 1
+        self._versions.update(dict.fromkeys(map(_uid, changed), self._shows))
         self._sorting.learn(changed)
+        if len(self._versions) > len(flows):
+            self._versions = {flow.uid: self._versions[flow.uid] for flow in flows}
+            self._sorting.forget_others(self._versions)
         if self._measure(changed):
-            self._layout_width = -1
-            self.clear_strips()
+            self._place_anew()
         self._arrange({flow.uid for flow in changed})
 
     def name_hosts(self, names: Mapping[str, str]) -> None:
@@ -145,8 +146,8 @@ class TunnelList(LineList):
     def _measure(self, changed: Sequence[FlowReport]) -> bool:
         """Widen the known content widths; True if the columns must be placed anew."""
         grown = False
-        for key, text_of, limit in MEASURED:
-            longest = max(map(text_of, changed), key=len, default="")
+        for key, texts_of, limit in MEASURED:
+            longest = max(texts_of(changed), key=len, default="")
             known = self._content.get(key, 0)
             if len(longest) > known:
                 cells = min(cell_len(self.clean(longest)), limit)
@@ -158,9 +159,8 @@ class TunnelList(LineList):
         """Put the rows in order again, keeping the selection and the view."""
         old_cursor, old_top = self.cursor, self.scroll_offset.y
         old_order = self._order
-        ordered = self._sorting.arrange(self._by_uid.values())
-        self._order = ordered
-        self._rows = {flow.uid: row for row, flow in enumerate(ordered)}
+        self._order = self._sorting.arrange(self._flows)
+        self._uids = list(map(_uid, self._order))
         self.rows_changed()
         self._keep_selection(old_cursor, old_top)
         self._refresh_moved(old_order, changed)
@@ -170,9 +170,9 @@ class TunnelList(LineList):
         if not self._order:
             self.cursor = 0
             self._led = False
-            self._chosen = self._chosen and bool(self._by_uid)  # not of a capture begun afresh
+            self._chosen = self._chosen and bool(self._flows)  # not of a capture begun afresh
             return
-        row = None if self._selected is None else self._rows.get(self._selected)
+        row = None if self._selected is None else self._row_of(self._selected)
         current = None if row is None else self._order[row]
         first = self._order[0]
         free = not (self._chosen or self._led)
@@ -200,16 +200,12 @@ class TunnelList(LineList):
         if not before or not after:
             self.refresh()
             return
-        for line in range(max(len(before), len(after))):
-            was = before[line] if line < len(before) else None
-            now = after[line] if line < len(after) else None
-            if was is not now and not self._reads_alike(was, now):
+        for line, (was, now) in enumerate(zip_longest(before, after)):
+            if was is not now and not (was and now and self._reads_alike(was, now)):
                 self.refresh_row(top + line)
 
-    def _reads_alike(self, was: FlowReport | None, now: FlowReport | None) -> bool:
+    def _reads_alike(self, was: FlowReport, now: FlowReport) -> bool:
         """Whether the columns shown say the same of both: much traffic changes but numbers."""
-        if was is None or now is None:
-            return False
         return list(self._cells(was)) == list(self._cells(now))
 
     # Selection
@@ -217,9 +213,14 @@ class TunnelList(LineList):
     @property
     def selected(self) -> FlowReport | None:
         """The tunnel under the cursor; None while no tunnel is shown."""
-        if self._selected is None or self._selected not in self._rows:
-            return None
-        return self._by_uid.get(self._selected)
+        row = None if self._selected is None else self._row_of(self._selected)
+        return None if row is None else self._order[row]
+
+    def _row_of(self, uid: int) -> int | None:
+        """Row of a flow; None while it is not shown."""
+        if self._uids[self.cursor : self.cursor + 1] == [uid]:
+            return self.cursor
+        return self._uids.index(uid) if uid in self._uids else None
 
     @property
     def order(self) -> Iterator[FlowReport]:
@@ -228,7 +229,7 @@ class TunnelList(LineList):
 
     def select(self, uid: int) -> bool:
         """Put the cursor on a tunnel; False if it is not shown."""
-        row = self._rows.get(uid)
+        row = self._row_of(uid)
         if row is None:
             return False
         self._chosen = True
@@ -237,7 +238,7 @@ class TunnelList(LineList):
 
     def lead(self, uid: int) -> bool:
         """Put the cursor on a tunnel and keep it there; not when the user has chosen one."""
-        row = self._rows.get(uid)
+        row = self._row_of(uid)
         if self._chosen or row is None:
             return False
         self._led = True
@@ -282,7 +283,7 @@ class TunnelList(LineList):
     @property
     def marked(self) -> frozenset[int]:
         """Uids of the tunnels that the user marked, as far as they are there."""
-        return frozenset(uid for uid in self._marks if uid in self._by_uid)
+        return frozenset(uid for uid in self._marks if uid in self._versions)
 
     def mark(self, uid: int, marked: bool = True) -> None:
         """Put a tunnel aside, or back."""
@@ -293,7 +294,7 @@ class TunnelList(LineList):
             self._marks.pop(uid, None)
         if before != bool(self._marks):
             self._place_anew()  # the signs need a cell
-        elif (row := self._rows.get(uid)) is not None:
+        elif (row := self._row_of(uid)) is not None:
             self.refresh_row(row)
         self.post_message(self.Arranged(self))
 
@@ -334,7 +335,7 @@ class TunnelList(LineList):
             key: Key of one of ``COLUMNS``.
             reverse: Turn the order around; newest first is ``sort_by("id", reverse=True)``.
         """
-        self._sorting.sort_by(key, self._by_uid.values())
+        self._sorting.sort_by(key, self._flows)
         self._sorting.reverse = reverse
         self._place_anew()  # the column must be seen
         self._arrange()

@@ -50,8 +50,8 @@ class TunnelOrder:
         self._keys.update((flow.uid, key_of(flow)) for flow in flows)
 
     def forget_others(self, uids: Collection[int]) -> None:
-        """Forget all flows but these."""
-        self._keys = {uid: key for uid, key in self._keys.items() if uid in uids}
+        """Forget all flows but these, of which all are known."""
+        self._keys = dict(zip(uids, map(self._keys.__getitem__, uids), strict=True))
 
     def arrange(self, flows: Iterable[FlowReport]) -> list[FlowReport]:
         """The flows that are shown, sorted.

@@ -80,6 +80,9 @@ class FactsThen(Mapping[int, FlowFacts]):
             raise KeyError(uid)
         return self._ends[flow].facts
 
+    def __contains__(self, uid: object) -> bool:
+        return isinstance(uid, int) and self.get(uid) is not None
+
     def __iter__(self) -> Iterator[int]:
         return iter((self._flows + 1).tolist())
 

@@ -41,9 +41,7 @@ class Deck:
         capture: What was known of the capture at the end.
     """
 
-    def __init__(
-        self, ends: Mapping[int, JudgedFlow], first: Ints, capture: CaptureFacts
-    ) -> None:
+    def __init__(self, ends: Mapping[int, JudgedFlow], first: Ints, capture: CaptureFacts) -> None:
         cards = _cards(ends, capture)
         self._ends = ends
         self._begun = Begun(list(cards), first)

@@ -18,7 +18,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from capture.analysis import JudgedFlow
 from capture.facts import CaptureFacts, FlowFacts
 from capture.frames import Ints
 from capture.judging import Judgement

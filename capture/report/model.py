@@ -252,4 +252,7 @@ class Report:
 
     @property
     def failing(self) -> int:
-        return sum(flow.failing for flow in self.telling)
+        # As ``FlowReport.failing``, at a tenth of its cost: a replay asks for fifty thousand
+        # flows several times a second.
+        worst = Severity.PROBLEM
+        return sum([flow.findings[0].severity is worst for flow in self.telling if flow.findings])
