@@ -30,9 +30,10 @@ SLOW_PERIOD_S: Final = 1.0
 """Time between two pulls of a snapshot, and between two snapshots of the engine."""
 
 BYTES_PER_S: Final = 15_000
+"""What may be sent to the terminal that nobody asked for."""
 SLOW_BYTES_PER_S: Final = 2_000
-"""What a live capture may send to the terminal by itself."""
-SLOW_DEBT_S: Final = 3.0
+"""What may be sent to a terminal behind a slow link at all."""
+SLOW_PATIENCE_S: Final = 6.0
 """A full repaint keeps a slow link busy for so long: nothing is put on top of it."""
 
 
@@ -97,7 +98,9 @@ def run(
         return EXIT_INTERRUPTED
     from capture import collector
     from tui.application import TunnelscopeApp
+    from tui.canvas import Canvas
     from tui.link_budget import LinkBudget
+    from tui.pen import shortcuts_of
 
     app = TunnelscopeApp(
         bridge,
@@ -106,11 +109,11 @@ def run(
         theme=theme_name,
         period_s=period_s,
         budget=(
-            LinkBudget(SLOW_BYTES_PER_S, debt_s=SLOW_DEBT_S)
+            LinkBudget(SLOW_BYTES_PER_S, strict=True, patience_s=SLOW_PATIENCE_S)
             if slow_link
             else LinkBudget(BYTES_PER_S)
         ),
-        far=slow_link or terminal.is_remote(),
+        canvas=Canvas(split=True, shortcuts=shortcuts_of()) if slow_link else Canvas(),
         opener=opener,
         settings=settings,
         proxies=options.proxies,

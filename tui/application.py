@@ -18,12 +18,13 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 
 from capture.protocols.text import printable
+from tui.canvas import Canvas
 from tui.config import Config
 from tui.engine_bridge import EngineBridge
 from tui.guard import AsciiFilter, ControlFilter
 from tui.keys import lost_keys
-from tui.link_budget import LinkBudget, counted
-from tui.repeats import Repeats
+from tui.link_budget import LinkBudget
+from tui.paced_driver import paced
 from tui.screens.base import PaneScreen
 from tui.screens.main import MainScreen
 from tui.themes import OWN_THEMES
@@ -72,7 +73,7 @@ class TunnelscopeApp(App[int]):
         theme: str = "textual-dark",
         period_s: float = 0.25,
         budget: LinkBudget | None = None,
-        far: bool = False,
+        canvas: Canvas | None = None,
         opener: Opener | None = None,
         settings: CaptureSettings | None = None,
         proxies: Sequence[tuple[str, int | None]] = (),
@@ -89,8 +90,8 @@ class TunnelscopeApp(App[int]):
             ascii_only: Draw with ASCII only.
             theme: A registered theme's name (see ``tui.themes``).
             period_s: Seconds between two looks for a new snapshot.
-            budget: What the screen may send to the terminal by itself; None: no limit.
-            far: The terminal is at the other end of a link: send it only what differs.
+            budget: What the screen may send to the terminal; None: no limit.
+            canvas: Knows what the terminal shows; None: one that suits any.
             opener: Opens what is chosen on the start screen.
             settings: How captures are made that are started there.
             proxies: Hosts told to be proxies, with a port or None for any.
@@ -99,7 +100,7 @@ class TunnelscopeApp(App[int]):
             other: A second capture, to compare a tunnel of the first with; empty for none.
         """
         self.budget = budget or LinkBudget(None)
-        self.repeats = Repeats() if far else None
+        self.canvas = canvas or Canvas()
         # NO_COLOR: leave the terminal its own colours, rather than shades of grey.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.bridge = bridge
@@ -181,8 +182,8 @@ class TunnelscopeApp(App[int]):
             self.bridge.thread_died(args)
 
     def get_driver_class(self) -> type[Driver]:
-        """The terminal's driver, its bytes counted."""
-        return counted(super().get_driver_class(), self.budget, self.repeats)
+        """The terminal's driver, within the budget."""
+        return paced(super().get_driver_class(), self.budget, self.canvas)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's filters, then ours: nothing is drawn around them."""
@@ -216,8 +217,7 @@ class TunnelscopeApp(App[int]):
 
     def forget_terminal(self) -> None:
         """Nobody knows what the terminal shows now."""
-        if self.repeats is not None:
-            self.repeats.forget()
+        self.canvas.forget()
 
     def _terminate(self, number: signal.Signals) -> None:
         """Restore the terminal and go, at once."""

@@ -1,30 +1,38 @@
-"""Keeps what the screen sends by itself within what a slow link carries."""
+"""Keeps what the screen sends within what a link carries."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from tui.repeats import Repeats
-from tui.thrift import thrifty
+__all__ = ["LinkBudget"]
 
-if TYPE_CHECKING:
-    from textual.driver import Driver
-
-__all__ = ["LinkBudget", "counted"]
-
-BURST_S: Final = 1.0
-"""Saved up at most: so many seconds' worth may go at once."""
+SHARE: Final = 0.65
+"""Share of a second's worth that flows in during a second, ..."""
+BURST: Final = 0.3
+"""... and that may be saved up. Together they are less than the whole: what is written in one go
+may be a little longer than there is room for, and no second may carry more."""
 DEBT_S: Final = 0.5
-"""Owed at most: after a full repaint the screen must not be silent for long."""
+"""Owed at most: what comes by itself does not wait longer for what was asked for."""
+FIRST_S: Final = 2.0
+"""The first screens are free: until then there is nothing to be seen."""
+ASKED_S: Final = 0.4
+"""What is drawn so soon after a key is the answer to it."""
+LEAST_S: Final = 0.1
+"""What is saved up in so short a time is not worth sending by itself."""
 
 
 class LinkBudget:
-    """A token bucket: every byte written is paid for, and updates wait while in debt.
+    """A token bucket: every byte written is paid for, and what costs more than there is waits.
 
-    What the user asks for by a key is drawn at once, whatever it costs; the next updates
-    that come by themselves wait until it is paid.
+    Args:
+        bytes_per_s: Written at most in any second, but for the first ones; None: no limit.
+        clock: Seconds, never going back.
+        strict: What the user asks for by a key has to wait, too; else it is drawn at once,
+            whatever it costs.
+        patience_s: How long the next update waits at most until everything is on the screen.
     """
 
     def __init__(
@@ -32,56 +40,68 @@ class LinkBudget:
         bytes_per_s: int | None,
         clock: Callable[[], float] = time.monotonic,
         *,
-        debt_s: float = DEBT_S,
+        strict: bool = False,
+        patience_s: float = DEBT_S,
     ) -> None:
-        """Start with a full bucket.
-
-        Args:
-            bytes_per_s: What flows in; None: there is no limit.
-            clock: Seconds, never going back.
-            debt_s: How long updates wait at most.
-        """
-        self._debt_s = debt_s
         self.spent = 0
         """Bytes written so far."""
-        self._rate = bytes_per_s
+        self.strict = strict
+        self._rate = None if bytes_per_s is None else bytes_per_s * SHARE
+        self._most = 0.0 if bytes_per_s is None else bytes_per_s * BURST
+        self._patience_s = patience_s
         self._clock = clock
-        self._left = BURST_S * (bytes_per_s or 0)
+        self._left = self._most
         self._at = clock()
+        self._free_until = math.inf
+        self._behind_since = math.inf
+        self._asked_at = -math.inf
 
     def spend(self, octets: int) -> None:
         """Note that so many bytes were written."""
         self.spent += octets
-        if self._rate is not None:
-            self._flow_in(self._rate)
-            self._left = max(self._left - octets, -self._debt_s * self._rate)
+        if self._rate is None:
+            return
+        self._flow_in(self._rate)
+        if self._free_until == math.inf:
+            self._free_until = self._at + FIRST_S
+        if self._at >= self._free_until:
+            debt = -math.inf if self.strict else -DEBT_S * self._rate
+            self._left = max(self._left - octets, debt)
+
+    def room(self) -> float:
+        """How many bytes may be written now; less than one: none."""
+        if self._rate is None or (self.asked and not self.strict):
+            return math.inf
+        self._flow_in(self._rate)
+        return math.inf if self._at < self._free_until else self._left
+
+    def wait_s(self) -> float:
+        """How long it takes until there is room for something."""
+        if self._rate is None:
+            return 0.0
+        return max(LEAST_S - self._left / self._rate, LEAST_S / 2)
+
+    def ask(self) -> None:
+        """Note that the user pressed a key; safe from any thread."""
+        self._asked_at = self._clock()
+
+    @property
+    def asked(self) -> bool:
+        """Whether what is drawn now was asked for."""
+        return self._clock() - self._asked_at < ASKED_S
+
+    def keep_up(self, behind: bool) -> None:
+        """Note whether something waits to be written."""
+        if not behind:
+            self._behind_since = math.inf
+        elif self._behind_since == math.inf:
+            self._behind_since = self._clock()
 
     def ready(self) -> bool:
-        """Whether something may be drawn that nobody asked for."""
-        if self._rate is None:
-            return True
-        self._flow_in(self._rate)
-        return self._left >= 0
+        """Whether something new may be drawn that nobody asked for."""
+        return not 0 <= self._clock() - self._behind_since < self._patience_s
 
-    def _flow_in(self, rate: int) -> None:
+    def _flow_in(self, rate: float) -> None:
         now = self._clock()
-        self._left = min(self._left + (now - self._at) * rate, BURST_S * rate)
+        self._left = min(self._left + (now - self._at) * rate, self._most)
         self._at = now
-
-
-def counted(base: type[Driver], budget: LinkBudget, repeats: Repeats | None = None) -> type[Driver]:
-    """A driver class that writes thriftily and pays for it.
-
-    Args:
-        base: The driver of the terminal.
-        budget: Pays for what is written.
-        repeats: Leaves out what the terminal shows; None: not worth its time here.
-    """
-
-    class CountedDriver(base):  # type: ignore[misc, valid-type]
-        def write(self, data: str) -> None:
-            data = thrifty(data if repeats is None else repeats.without(data))
-            budget.spend(len(data.encode("utf-8", "replace")))
-            super().write(data)
-
-    return CountedDriver

@@ -1,25 +1,20 @@
-"""Says the same to a terminal in fewer bytes.
+"""Says the style of what is written to a terminal in few bytes.
 
 Textual sets every piece of text's style in full and resets it behind: in true colour some 45
-bytes a piece, most of which repeat the piece before. Here only what changes is sent. Source:
-ECMA-48, 8.3.117 (SGR), and ISO 8613-6 for colours of 256 and more.
+bytes a piece, most of which repeat the piece before. Here a style is known by what it comes to,
+so that only what changes need be sent. Source: ECMA-48, 8.3.117 (SGR), and ISO 8613-6 for
+colours of 256 and more.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-__all__ = ["thrifty"]
-
-_SGR: Final = re.compile(r"\x1b\[([\d;]*)m")
-_MOVE: Final = re.compile(r"(?:\x1b\[\d*(?:;\d*)?H)*")
-"""Moving the cursor looks the same in any style; what is erased or written does not."""
+__all__ = ["PLAIN", "Style", "UnknownStyle", "after", "behind", "change"]
 
 
-class _Style(NamedTuple):
+class Style(NamedTuple):
     """What the terminal writes with: parameters of SGR, empty for the default."""
 
     foreground: str = ""
@@ -27,7 +22,7 @@ class _Style(NamedTuple):
     attributes: frozenset[str] = frozenset()
 
 
-_PLAIN: Final = _Style()
+PLAIN: Final = Style()
 
 _ATTRIBUTES: Final = frozenset({"1", "2", "3", "4", "5", "6", "7", "8", "9", "21", "53"})
 """Switched on by these; switched off here by a reset only."""
@@ -38,58 +33,21 @@ _COLOURS: Final = frozenset(
 ) | {"39", "49"}
 
 
-def thrifty(data: str) -> str:
-    """Leave out what repeats the style that is set already.
-
-    Args:
-        data: Output that begins with the style reset. Where it holds a style that is not
-            known here, it is passed on as it is.
-
-    Returns:
-        Output that looks the same, and ends with the same style.
-    """
-    try:
-        return "".join(_saved(_SGR.split(data)))
-    except _Unknown:
-        return data
-
-
-class _Unknown(Exception):
+class UnknownStyle(Exception):
     """A parameter of SGR is not known here."""
 
 
-def _saved(parts: Sequence[str]) -> Iterator[str]:
-    """Texts and the parameters of SGR take turns; a text comes first and last."""
-    now = wanted = _PLAIN
-    for place, part in enumerate(parts):
-        if place % 2:
-            wanted = _after(wanted, part)
-        elif part:
-            if now is not wanted and not (
-                _MOVE.fullmatch(part) or _is_same_blank(part, now, wanted)
-            ):
-                yield _change(now, wanted)
-                now = wanted
-            yield part
-    yield _change(now, wanted)
-
-
-def _is_same_blank(text: str, one: _Style, other: _Style) -> bool:
-    """Whether a text looks the same in both styles: blanks show no colour but the one behind."""
-    return (
-        one.background == other.background
-        and text.strip(" ") == ""
-        and not (one.attributes | other.attributes) & _ON_BLANKS
-    )
-
-
 @lru_cache(4096)
-def _after(style: _Style, parameters: str) -> _Style:
-    """The style that follows when SGR comes with these parameters."""
+def after(style: Style, parameters: str) -> Style:
+    """The style that follows when SGR comes with these parameters.
+
+    Raises:
+        UnknownStyle: One of them is not known here.
+    """
     codes = iter(parameters.split(";"))
     for code in codes:
         if code in ("", "0"):
-            style = _PLAIN
+            style = PLAIN
         elif code in _ATTRIBUTES:
             style = style._replace(attributes=style.attributes | {code})
         elif code in _COLOURS:
@@ -98,24 +56,32 @@ def _after(style: _Style, parameters: str) -> _Style:
         elif code in ("38", "48"):
             count = {"5": 1, "2": 3}.get(kind := next(codes, ""))
             if count is None:
-                raise _Unknown
+                raise UnknownStyle
             value = ";".join([code, kind, *(next(codes, "") for _ in range(count))])
             style = _coloured(style, background=code == "48", value=value)
         else:
-            raise _Unknown
+            raise UnknownStyle
     return style
 
 
-def _coloured(style: _Style, *, background: bool, value: str) -> _Style:
+def _coloured(style: Style, *, background: bool, value: str) -> Style:
     return style._replace(background=value) if background else style._replace(foreground=value)
 
 
 @lru_cache(4096)
-def _change(now: _Style, wanted: _Style) -> str:
-    """The shortest SGR from one style to another."""
+def behind(style: Style) -> Style:
+    """All that is seen of a style where a blank is written: mostly the colour behind it."""
+    if style.attributes & _ON_BLANKS:
+        return style
+    return Style(background=style.background)
+
+
+@lru_cache(4096)
+def change(now: Style, wanted: Style) -> str:
+    """The shortest SGR from one style to another; empty when they are the same."""
     if now == wanted:
         return ""
-    afresh = "" if wanted == _PLAIN else ";".join(["0", *_codes(wanted)])
+    afresh = "" if wanted == PLAIN else ";".join(["0", *_codes(wanted)])
     if now.attributes - wanted.attributes:
         return f"\x1b[{afresh}m"
     codes = sorted(wanted.attributes - now.attributes)
@@ -126,6 +92,6 @@ def _change(now: _Style, wanted: _Style) -> str:
     return f"\x1b[{min(';'.join(codes), afresh, key=len)}m"
 
 
-def _codes(style: _Style) -> list[str]:
+def _codes(style: Style) -> list[str]:
     """Parameters that set a style after a reset."""
     return [*sorted(style.attributes), *filter(None, (style.foreground, style.background))]
