@@ -8,6 +8,8 @@ after the next. Times of a file may step back; the clock goes by the latest time
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -29,7 +31,7 @@ usual among the packets around it is wrong: a few packets with times of another 
 decide about the clock of all."""
 
 LEAP: Final = 32_768
-"""Packets at a time when playing as fast as it goes."""
+"""Packets at a time when playing as fast as it goes, or somewhat fewer."""
 UNTIMED_PER_S: Final = 4
 """Packets a second at normal speed, where a file has no times."""
 
@@ -96,10 +98,13 @@ class Clock:
 
     Args:
         times: Of its packets.
+        rests: Packets behind which it stands at little cost, ascending: where there is one
+            on the way, it is where a leap ends.
     """
 
-    def __init__(self, times: Times) -> None:
+    def __init__(self, times: Times, rests: Sequence[int] = ()) -> None:
         self.times = times
+        self._rests = rests
         self.at = len(times)
         """Packets seen."""
         self.now_ns = times.last_ns
@@ -173,7 +178,7 @@ class Clock:
         if not self.playing:
             return
         if math.isinf(self.speed):
-            self.go_to_packet(self.at + LEAP)
+            self.go_to_packet(self._leap())
         elif not self.times.known:
             self._rest += seconds * self.speed * UNTIMED_PER_S
             whole = int(self._rest)
@@ -183,6 +188,13 @@ class Clock:
             self._run(seconds * self.speed * _SECOND)
         if self.at_end:
             self.playing = False
+
+    def _leap(self) -> int:
+        """Where playing as fast as it goes leads next."""
+        goal = self.at + LEAP
+        place = bisect_right(self._rests, goal) - 1
+        near = place >= 0 and self._rests[place] > self.at + LEAP // 2
+        return self._rests[place] if near else goal
 
     def _run(self, left: float) -> None:
         """Let ``left`` nanoseconds of capture go by, silences perhaps faster."""

@@ -11,7 +11,7 @@ first packet on and keeps its number, whichever way the clock runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
 from typing import Final, NamedTuple
@@ -128,6 +128,11 @@ class Past:
         )
         packets = self._packets_at(resumed, begun, number)
         return Moment(report, FactsThen(listed, self._ends, facts), packets, self._looks.behind)
+
+    @property
+    def rests(self) -> Sequence[int]:
+        """Packets after which the capture is known without reading frames again."""
+        return self._resumer.places
 
     def prepare(self) -> Iterator[None]:
         """Do what later moments need, a little at each step."""

@@ -43,7 +43,8 @@ class Resumer:
     def __init__(self, recorder: Recorder, rows: NDArray[np.void], store: PacketStore) -> None:
         analysis = recorder.analysis
         self._checkpoints = recorder.checkpoints
-        self._places = [item.packets for item in recorder.checkpoints]
+        self.places = [item.packets for item in recorder.checkpoints]
+        """Packets before each checkpoint: nothing is read again to be there."""
         self._frames = FrameReader(rows, recorder.borders, store)
         self._rows = rows
         self._end = analysis.tracker
@@ -61,7 +62,7 @@ class Resumer:
         Raises:
             FrameGone: The frames cannot be read again.
         """
-        at = max(0, bisect_right(self._places, number) - 1)
+        at = max(0, bisect_right(self.places, number) - 1)
         checkpoint = self._checkpoints[at]
         tracker = Tracker(self._address_text, settle=False)
         tracker.table.resume(checkpoint.flows, len(self._end))

@@ -71,6 +71,19 @@ def test_as_fast_as_it_goes_takes_packets_by_the_thousand() -> None:
     assert made.at_end
 
 
+def test_a_leap_ends_where_it_costs_little_to_stand() -> None:
+    times = clock(*range(4 * LEAP)).times
+    made = Clock(times, [0, 100, LEAP - 7, LEAP + 100, 3 * LEAP + 5])
+    made.faster(100)
+    made.play()
+    stood = []
+    while not made.at_end:
+        made.advance(0.001)
+        stood.append(made.at)
+    # No such place on the way of the second leap, nor one far enough.
+    assert stood == [LEAP - 7, 2 * LEAP - 7, 3 * LEAP - 7, 4 * LEAP - 7, 4 * LEAP]
+
+
 def test_long_silences_take_a_second_when_they_are_skipped() -> None:
     made = clock(0, 1, 101, 102, 103.5)
     made.skipping = True
