@@ -14,7 +14,29 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-__all__ = ["BoundAction", "actions_of", "active_actions", "key_names", "lost_keys"]
+__all__ = [
+    "AWAY",
+    "CLOSER",
+    "FIND",
+    "LIVE",
+    "PANES",
+    "REPLAY",
+    "SUBJECTS",
+    "BoundAction",
+    "actions_of",
+    "active_actions",
+    "key_names",
+    "lost_keys",
+]
+
+FIND: Final = Binding.Group("Find")
+CLOSER: Final = Binding.Group("Look closer")
+AWAY: Final = Binding.Group("Take it away")
+REPLAY: Final = Binding.Group("Replay")
+LIVE: Final = Binding.Group("Live")
+PANES: Final = Binding.Group("Panes")
+SUBJECTS: Final = (FIND, CLOSER, AWAY, REPLAY, LIVE, PANES)
+"""What a binding of a screen may be about, in the order of the help."""
 
 _NAMES: Final = {
     "enter": "⏎",
@@ -65,6 +87,8 @@ class BoundAction:
     """Namespace that the action runs in."""
     show: bool
     """Whether it wants a place in the hint line."""
+    subject: str = ""
+    """One of ``SUBJECTS``, or empty."""
 
 
 def key_names(app: App[Any], binding: Binding, *, ascii_only: bool = False) -> str:
@@ -125,6 +149,7 @@ def _gather(
             tooltip=binding.tooltip,
             node=node,
             show=binding.show,
+            subject=binding.group.description if binding.group is not None else "",
         )
     return _as_defined(list(found.values()))
 

@@ -8,6 +8,7 @@ from functools import reduce
 from typing import Any, Final
 
 from capture.filtering import syntax
+from capture.filtering.bare import condition_with
 from capture.filtering.conditions import (
     All,
     AnyOf,
@@ -105,6 +106,9 @@ class _Compiler:
         if field is None:
             shown = printable(test.field.text, 60)
             near = did_you_mean(test.field.text, list(FIELDS))
+            meant = "" if near or test.operator else condition_with(test.field.text)
+            if meant:
+                near = f"; did you mean {meant}?"
             raise FilterError(
                 f"there is no field {shown!r}{near}", test.field.start, test.field.end
             )

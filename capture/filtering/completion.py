@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from capture.facts import FlowFacts
+from capture.filtering.bare import condition_with
 from capture.filtering.errors import FilterError, did_you_mean
 from capture.filtering.fields import AnyField, EndField, MessageField, TunnelField
 from capture.filtering.kinds import OPERATORS, Kind, Unit
@@ -126,6 +127,9 @@ def _fields(context: _Context) -> Iterator[Completion]:
         found = [name for name in names if re.search(rf"\b{re.escape(name)}(,|\?| or )", said)]
     for name in found:
         yield Completion(context.start, name, FIELDS[name].help)
+    meant = "" if found else condition_with(context.word)
+    if meant:
+        yield Completion(context.start, meant, "a condition with this value")
 
 
 _HELP: Final = {

@@ -31,6 +31,10 @@ class ReplayControls:
         """Play (from the start, at the end), or pause."""
         self._put("toggle")
 
+    def play_from(self, number: int) -> None:
+        """Play from just behind a packet; 0: from before the first."""
+        self._put("play_from", number)
+
     def faster(self, steps: int) -> None:
         """Play faster, or (negative) slower."""
         self._put("faster", steps)

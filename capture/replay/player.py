@@ -55,6 +55,11 @@ class Player:
     def pause(self) -> None:
         self.clock.pause()
 
+    def play_from(self, number: int) -> None:
+        """Play from just behind a packet."""
+        self.clock.go_to_packet(number)
+        self.clock.play()
+
     def faster(self, steps: int) -> None:
         """Play faster (or slower) by so many steps."""
         self.clock.faster(steps)

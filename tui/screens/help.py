@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Final
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from tui.keys import BoundAction, actions_of
+from tui.keys import SUBJECTS, BoundAction, actions_of
 from tui.screens.base import PaneScreen
 
 __all__ = ["HelpScreen"]
 
+WIDE: Final = 116
+"""Columns from which on sections stand side by side."""
+FRAME: Final = 5
+"""Columns of the frame, its padding and a scroll bar."""
+
 
 class HelpScreen(ModalScreen[None]):
-    """Sections of keys: what works anywhere, then pane by pane."""
+    """Sections of keys: what works anywhere, subject by subject, then pane by pane."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,f1", "dismiss", "Close", id="help.close"),
         Binding("j", "scroll(1)", "Down", show=False, id="help.down"),
         Binding("k", "scroll(-1)", "Up", show=False, id="help.up"),
     ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-one"), (WIDE, "-two")]  # noqa: RUF012
 
     def __init__(self, below: Screen[Any], *, ascii_only: bool = False) -> None:
         super().__init__()
@@ -34,8 +41,9 @@ class HelpScreen(ModalScreen[None]):
         self._ascii = ascii_only
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="help"):
-            yield Static(self._text(), id="help-text")
+        with VerticalScroll(id="help"), Horizontal(id="help-columns"):
+            yield Static(id="help-text")
+            yield Static(id="help-more")
 
     def on_mount(self) -> None:
         panel = self.query_one("#help", VerticalScroll)
@@ -43,32 +51,48 @@ class HelpScreen(ModalScreen[None]):
         panel.border_subtitle = "Esc closes"
         panel.focus()
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fill)
+
     def action_scroll(self, lines: int) -> None:
         self.query_one("#help", VerticalScroll).scroll_relative(y=lines, animate=False)
 
     def sections(self) -> list[tuple[str, list[BoundAction]]]:
         """Titles with the actions under them; an id is listed once, where it first stands."""
         below = self._below
-        panes = below.panes() if isinstance(below, PaneScreen) else []
-        nodes: list[tuple[str, DOMNode]] = [("Anywhere", below), ("", self.app), *panes]
-        sections: list[tuple[str, list[BoundAction]]] = []
         seen: set[str] = set()
-        for title, node in nodes:
-            actions = []
-            for action in actions_of(node, self.app, ascii_only=self._ascii):
-                if action.id and action.id not in seen:
-                    seen.add(action.id)
-                    actions.append(action)
-            if not actions:
-                continue
-            if title or not sections:
-                sections.append((title, actions))
-            else:
-                sections[-1][1].extend(actions)
-        return sections
 
-    def _text(self) -> Content:
+        def unseen(nodes: Iterable[DOMNode]) -> list[BoundAction]:
+            found = []
+            for node in nodes:
+                for action in actions_of(node, self.app, ascii_only=self._ascii):
+                    if action.id and action.id not in seen:
+                        seen.add(action.id)
+                        found.append(action)
+            return found
+
+        anywhere = unseen((below, self.app))
+        subjects = [subject.description for subject in SUBJECTS]
+        sections = [
+            (title, [action for action in anywhere if action.subject == title])
+            for title in (*subjects, "")
+        ]
+        sections = [(title or "Anywhere", actions) for title, actions in sections]
+        panes = below.panes() if isinstance(below, PaneScreen) else []
+        sections += [(title, unseen((node,))) for title, node in panes]
+        return [(title, actions) for title, actions in sections if actions]
+
+    def _fill(self) -> None:
         sections = self.sections()
+        first, second = sections, sections[:0]
+        room = self.query_one("#help").outer_size.width - FRAME
+        if self.app.size.width >= WIDE:
+            first, second = _halves(sections)
+            room = room // 2 - 2
+        self.query_one("#help-text", Static).update(self._text(first, room))
+        self.query_one("#help-more", Static).update(self._text(second, room))
+
+    def _text(self, sections: Sequence[tuple[str, list[BoundAction]]], room: int) -> Content:
         keys = {action.id: " ".join(action.keys) for _, actions in sections for action in actions}
         width = max(map(cell_len, keys.values()), default=0)
         lines = []
@@ -77,10 +101,21 @@ class HelpScreen(ModalScreen[None]):
             for action in actions:
                 key = keys[action.id]
                 pad = " " * (width - cell_len(key))
-                lines.append(
-                    Content.assemble(
-                        "  ", (key, "bold $text-accent"), pad, f"  {action.description}"
-                    )
+                line = Content.assemble(
+                    "  ", (key, "bold $text-accent"), pad, f"  {action.description}"
                 )
+                more = f"  {action.tooltip}"
+                if action.tooltip and line.cell_length + cell_len(more) <= room:
+                    line = Content.assemble(line, (more, "$text-muted"))
+                lines.append(line)
             lines.append(Content(""))
         return Content("\n").join(lines[:-1])
+
+
+def _halves(
+    sections: Sequence[tuple[str, list[BoundAction]]],
+) -> tuple[Sequence[tuple[str, list[BoundAction]]], Sequence[tuple[str, list[BoundAction]]]]:
+    """Sections in order as two columns, of which the longer one is as short as it can be."""
+    sizes = [len(actions) + 2 for _, actions in sections]
+    cut = min(range(len(sizes) + 1), key=lambda at: max(sum(sizes[:at]), sum(sizes[at:])))
+    return sections[:cut], sections[cut:]

@@ -24,7 +24,7 @@ from capture.timeline.ladder import build_ladder
 from tui.engine_bridge import EngineBridge
 from tui.finder import Finder
 from tui.footline import Footline
-from tui.keys import BoundAction
+from tui.keys import AWAY, FIND, PANES, BoundAction
 from tui.link_budget import LinkBudget
 from tui.screens.parts.away import AwayPart
 from tui.screens.parts.closer import CloserPart
@@ -51,6 +51,8 @@ SETTLE_S: Final = 0.03
 COPY_LIMIT: Final = 4000
 """Characters that are copied at most."""
 
+MAXIMISED: Final = "The whole screen, or back"
+
 
 class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
     """Pulls snapshots, shows them, and carries messages from pane to pane."""
@@ -61,22 +63,29 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
     AUTO_FOCUS = "#tunnels"
     BINDINGS: ClassVar[list[BindingType]] = [
         # With priority, and so before any pane: the line has the focus before the next key.
-        Binding("slash", "find", "Find", priority=True, id="main.find"),
-        Binding("right_square_bracket", "problem(1)", "Next problem", id="main.next-problem"),
+        Binding("slash", "find", "Find", priority=True, id="main.find", group=FIND),
+        Binding("n", "hit(1)", "Next hit", show=False, id="main.next-hit", group=FIND),
+        Binding("N", "hit(-1)", "Previous hit", show=False, id="main.previous-hit", group=FIND),
+        Binding("right_square_bracket", "problem(1)", "Next problem", id="main.next-problem",
+                group=FIND),
         Binding("left_square_bracket", "problem(-1)", "Previous problem", show=False,
-                id="main.previous-problem"),
-        Binding("3", "zoom('packets')", "Packets", id="main.zoom-packets"),
-        Binding("4", "zoom('issue')", "Issue", id="main.zoom-issue"),
-        Binding("y", "copy", "Copy command", id="main.copy"),
-        Binding("n", "hit(1)", "Next hit", show=False, id="main.next-hit"),
-        Binding("N", "hit(-1)", "Previous hit", show=False, id="main.previous-hit"),
-        Binding("tab", "pane(1)", "Next pane", show=False, id="main.next-pane"),
-        Binding("shift+tab", "pane(-1)", "Previous pane", show=False, id="main.previous-pane"),
-        Binding("1", "zoom('tunnels')", "Tunnels", show=False, id="main.zoom-tunnels"),
-        Binding("2", "zoom('timeline')", "Timeline", show=False, id="main.zoom-timeline"),
-        Binding("t", "time_format", "Time format", show=False, id="main.time-format"),
+                id="main.previous-problem", group=FIND),
+        Binding("1", "zoom('tunnels')", "Tunnels", show=False, id="main.zoom-tunnels",
+                group=PANES, tooltip=MAXIMISED),
+        Binding("2", "zoom('timeline')", "Timeline", show=False, id="main.zoom-timeline",
+                group=PANES, tooltip=MAXIMISED),
+        Binding("3", "zoom('packets')", "Packets", id="main.zoom-packets", group=PANES,
+                tooltip=MAXIMISED),
+        Binding("4", "zoom('issue')", "Issue", id="main.zoom-issue", group=PANES,
+                tooltip=MAXIMISED),
+        Binding("tab", "pane(1)", "Next pane", show=False, id="main.next-pane", group=PANES),
+        Binding("shift+tab", "pane(-1)", "Previous pane", show=False, id="main.previous-pane",
+                group=PANES),
+        Binding("t", "time_format", "Time format", show=False, id="main.time-format",
+                group=PANES),
         Binding("a", "all_packets", "Packets of all / of the tunnel", show=False,
-                id="main.all-packets"),
+                id="main.all-packets", group=PANES),
+        Binding("y", "copy", "Copy command", id="main.copy", group=AWAY),
         Binding("escape", "back", "Back", show=False, id="main.back"),
         Binding("q", "leave", "Quit, or back", id="main.leave"),
     ]  # fmt: skip

@@ -182,3 +182,14 @@ def test_a_text_that_leads_nowhere_says_so() -> None:
     assert str(recording.packets) in state.note
     made.command("seek", "50%")
     assert made.state().note == ""
+
+
+def test_playing_from_a_packet() -> None:
+    """Also from the start, and from the end: what was played there before is over."""
+    made, _ = player()
+    for number in (40, 0):
+        made.command("play_from", number)
+        assert made.state().playing
+        assert made.state().at_packet == number
+        made.command("play_from", number)
+        assert made.state().playing, "asking again does not pause"

@@ -14,6 +14,7 @@ from capture.snapshot import Snapshot
 from capture.timeline.ladder import build_ladder
 from capture.units import plural
 from tui.config import Config
+from tui.keys import AWAY
 from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:
@@ -34,12 +35,13 @@ class AwayPart(MainPart):
     """Taking it away: saving tunnels, exporting reports, copying."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "save", "Save", id="main.save",
+        Binding("s", "save", "Save", id="main.save", group=AWAY,
                 tooltip="Save the packets of tunnels as a capture"),
-        Binding("e", "export", "Export", id="main.export", tooltip="Write a report to a file"),
-        Binding("Y", "copy_menu", "Copy…", show=False, id="main.copy-menu",
+        Binding("e", "export", "Export", id="main.export", group=AWAY,
+                tooltip="Write a report to a file"),
+        Binding("Y", "copy_menu", "Copy…", show=False, id="main.copy-menu", group=AWAY,
                 tooltip="Copy a filter, a finding, a command"),
-        Binding("ctrl+s", "screenshot", "Screenshot", show=False, id="main.screenshot",
+        Binding("ctrl+s", "screenshot", "Screenshot", show=False, id="main.screenshot", group=AWAY,
                 tooltip="Save the screen as an SVG picture"),
     ]  # fmt: skip
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import Binding, BindingType
+
+from tui.keys import REPLAY
 from tui.screens.base import PaneScreen
 
 if TYPE_CHECKING:
@@ -30,6 +33,10 @@ class MainPart(PaneScreen):
 
     A part holds the bindings and actions of one subject. Its hooks call ``super()``.
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p,space", "pause", "Play or pause", id="main.pause", group=REPLAY),
+    ]
 
     _bridge: EngineBridge
     _glyphs: Glyphs

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 
 from capture.packets.index import EMPTY
+from tui.keys import CLOSER
 from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:
@@ -18,13 +19,13 @@ class CloserPart(MainPart):
     """Looking closer: the stream, TLS, plots, and two tunnels side by side."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "stream", "Follow stream", show=False, id="main.stream",
+        Binding("r", "stream", "Follow stream", show=False, id="main.stream", group=CLOSER,
                 tooltip="What both ends said, as text, bytes and sizes"),
-        Binding("i", "tls", "TLS", show=False, id="main.tls",
+        Binding("i", "tls", "TLS", show=False, id="main.tls", group=CLOSER,
                 tooltip="The handshake in full: offers, choices, certificates"),
-        Binding("v", "plots", "Plots", show=False, id="main.plots",
+        Binding("v", "plots", "Plots", show=False, id="main.plots", group=CLOSER,
                 tooltip="Sequence, throughput, round trips and window over time"),
-        Binding("d", "compare", "Compare", id="main.compare",
+        Binding("d", "compare", "Compare", id="main.compare", group=CLOSER,
                 tooltip="Beside a marked tunnel, or the one that fits best"),
     ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from capture.units import count, plural
-from tui.keys import active_actions
+from tui.keys import FIND, PANES, active_actions
 from tui.screens.parts.base import MainPart
 from widgets.cells import cut
 from widgets.empty import empty_text
@@ -31,12 +31,13 @@ class FilterPart(MainPart):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         # With priority, and so before any pane: the line has the focus before the next key.
-        Binding("f,f7", "filter", "Filter", priority=True, id="main.filter",
+        Binding("f,f7", "filter", "Filter", priority=True, id="main.filter", group=FIND,
                 tooltip="Show only tunnels and packets that match an expression"),
-        Binding("F", "clear_filter", "Clear the filter", show=False, id="main.clear-filter"),
+        Binding("F", "clear_filter", "Clear the filter", show=False, id="main.clear-filter",
+                group=FIND),
         Binding("o", "problems_only", "Problems only", show=False, id="main.problems-only",
-                tooltip="Show only tunnels with a problem"),
-        Binding("C", "columns", "Columns…", show=False, id="main.columns",
+                group=FIND, tooltip="Show only tunnels with a problem"),
+        Binding("C", "columns", "Columns…", show=False, id="main.columns", group=PANES,
                 tooltip="Choose the columns of the tunnels, and what they are sorted by"),
     ]  # fmt: skip
 

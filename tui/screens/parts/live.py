@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 
 from capture.report.waiting import waiting
 from capture.units import plural
-from tui.keys import BoundAction
+from tui.keys import LIVE, BoundAction
 from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ class LivePart(MainPart):
     """Watching live: pausing the view, losses, a sniffer that died, starting afresh."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p,space", "pause", "Pause", id="main.pause"),
-        Binding("f5", "clear", "Start afresh", show=False, id="main.clear"),
+        Binding("f5", "clear", "Start afresh", show=False, id="main.clear", group=LIVE),
     ]
 
     _held: Snapshot | None = None
@@ -58,8 +57,8 @@ class LivePart(MainPart):
         return super().check_action(action, parameters)
 
     def hint(self, action: BoundAction) -> str:
-        if action.id == "main.pause" and self._paused:
-            return "go on"
+        if action.id == "main.pause" and self._bridge.live:
+            return "go on" if self._paused else "pause"
         return super().hint(action)
 
     # Snapshots

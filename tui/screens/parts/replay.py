@@ -125,9 +125,10 @@ class ReplayPart(MainPart):
     def _keep_wanted(self, snapshot: Snapshot) -> None:
         """Select the tunnel that the user chose as soon as it is there again."""
         selected = self._tunnels.selected
-        if selected is None or selected.uid == self._wanted:
+        wanted = self._wanted
+        if selected is None or selected.uid == wanted:
             return
-        if self._wanted in snapshot.facts and self._tunnels.select(self._wanted):
+        if wanted is not None and wanted in snapshot.facts and self._tunnels.select(wanted):
             self._instead = None
             self.fill()
         else:

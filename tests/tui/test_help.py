@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.tui.fakes import loaded_app
+from tests.tui.user import using
+from tui.keys import SUBJECTS
+from tui.screens.help import WIDE, HelpScreen
+
+
+async def test_what_a_screen_can_do_comes_subject_by_subject() -> None:
+    async with using(loaded_app(), (120, 36)) as user:
+        await user.press("question_mark")
+        screen = user.app.screen
+        assert isinstance(screen, HelpScreen)
+        sections = dict(screen.sections())
+        subjects = [subject.description for subject in SUBJECTS]
+        assert list(sections) == [*subjects, "Anywhere", "Tunnels", "Timeline", "Packets", *[
+            title for title in sections if title == "Known issue"
+        ]]  # fmt: skip
+        for title, one in (
+            ("Find", "main.filter"),
+            ("Look closer", "main.compare"),
+            ("Take it away", "main.save"),
+            ("Replay", "main.play-tunnel"),
+            ("Live", "main.clear"),
+            ("Panes", "main.columns"),
+            ("Anywhere", "app.help"),
+        ):
+            assert one in {action.id for action in sections[title]}
+
+
+@pytest.mark.parametrize("width", [80, WIDE - 1, WIDE, 200])
+async def test_side_by_side_where_there_is_room(width: int) -> None:
+    """Nothing is cut, listed twice or lost; explanations stand where a whole one fits."""
+    async with using(loaded_app(), (width, 120)) as user:
+        await user.press("question_mark")
+        screen = user.app.screen
+        assert isinstance(screen, HelpScreen)
+        lines = user.text().splitlines()
+        assert sum("Follow stream" in line for line in lines) == 1
+        assert any("Find" in line and "Panes" in line for line in lines) == (width >= WIDE)
+        for _, actions in screen.sections():
+            for action in actions:
+                assert any(action.description in line for line in lines)
+        whole = any("What both ends said, as text, bytes and sizes" in line for line in lines)
+        assert whole == (width < WIDE)
+        assert any("Write a report to a file" in line for line in lines)
+
+
+async def test_it_follows_a_terminal_that_grows() -> None:
+    async with using(loaded_app(), (80, 40)) as user:
+        await user.press("question_mark")
+        narrow = user.text()
+        await user.pilot.resize_terminal(160, 40)
+        await user.until(lambda: any(
+            "Find" in line and "Panes" in line for line in user.text().splitlines()
+        ))  # fmt: skip
+        assert not any("Find" in line and "Panes" in line for line in narrow.splitlines())
