@@ -42,6 +42,15 @@ def records(data: Bytes, at: Ints, dtype: np.dtype[np.void]) -> NDArray[np.void]
     return out.view(dtype)
 
 
+def some(found: NDArray[np.void], rows: Ints) -> NDArray[np.void]:
+    """Some of the records that ``records`` returned, copied.
+
+    As bytes without fields: numpy copies structured items field by field, which takes twenty
+    times as long (measured).
+    """
+    return found.view(f"V{found.dtype.itemsize}")[rows].view(found.dtype)
+
+
 def _windows(data: Bytes, width: int) -> NDArray[np.void]:
     """Every run of ``width`` bytes as one item, overlapping, not copied."""
     return np.ndarray((len(data) - width + 1,), f"V{width}", data, strides=(1,))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from capture.decode.addresses import AddressBook
 from capture.decode.columns import OPT_TIMESTAMPS, Segments
-from capture.decode.gather import records, u8
+from capture.decode.gather import records, some, u8
 from capture.decode.network import IPV4_HEADER, IPV6_HEADER, MORE_FRAGMENTS, OFFSET, TCP
 from capture.decode.peel import Peel, Rows
 from capture.decode.tcpoptions import PLAIN_TIMESTAMPS, Options, read_options
@@ -98,10 +98,11 @@ def _plain_of_link(
     if share is not None:
         kept = plain & share.mine(head["src"], head["dst"], head["sport"], head["dport"])
     if not kept.all():
-        if not kept.any():
+        rows = np.flatnonzero(kept)
+        if not len(rows):
             return [], plain
-        frame, head, total = frame[kept], head[kept], total[kept]
-        start, caplen = start[kept], caplen[kept]
+        frame, head, total = frame[rows], some(head, rows), total[rows]
+        start, caplen = start[rows], caplen[rows]
     packets = _Packets(
         src=head["src"].astype(np.int64),
         dst=head["dst"].astype(np.int64),

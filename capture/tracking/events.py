@@ -269,10 +269,8 @@ _right = attrgetter("right")
 
 def _close_acked_gaps(table: FlowTable, odd: Oddities, a: Analysed) -> None:
     """Gaps whose bytes the receiver acknowledged: the capture missed them, not it."""
-    present = set(a.row.tolist()) if len(odd.gaps) > 8 else None
-    for row in list(odd.gaps):
-        if present is not None and row ^ 1 not in present:
-            continue
+    open_rows = np.array(list(odd.gaps))
+    for row in open_rows[np.isin(open_rows >> 1, a.run_flow)].tolist():
         rows = np.flatnonzero(a.row == row ^ 1)
         if not len(rows):
             continue

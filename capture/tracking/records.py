@@ -105,8 +105,9 @@ class RecordWalker:
     def walk(self, segments: Segments, a: Analysed, positions: Ints) -> None:
         """Take the payload at ``positions`` of ``a``, of directions in mode ``RECORDS``
         or ``LOST``."""
-        order = np.lexsort((a.seq[positions], a.row[positions]))
-        positions = positions[order]
+        # One number for direction and place: sorting by it takes half as long as by two.
+        lane = 2 * a.run[positions] + a.side[positions]
+        positions = positions[np.argsort(lane * _LIFT + a.seq[positions], kind="stable")]
         row, index = a.row[positions], a.index[positions]
         head = np.flatnonzero(np.concatenate(([True], row[1:] != row[:-1])))
         start = a.seq[positions]
@@ -157,11 +158,11 @@ class RecordWalker:
             split = (offset >= 0) & ~whole & (lanes.captured[at] == lanes.end[at] - lanes.start[at])
             for lane in active[split].tolist():
                 self._one(data, lanes, lane)
-            lost = row[~whole & ~split]
+            lost = active[~whole & ~split]
             active, row, at, offset = active[whole], row[whole], at[whole], offset[whole]
             kind, major, size = _headers_at(data, lanes.at[at] + offset)
             good = _valid(kind, major, size)
-            self._lose(lanes, np.concatenate((lost, row[~good])))
+            self._lose(lanes, np.concatenate((lost, active[~good])))
             active, row, at, offset = active[good], row[good], at[good], offset[good]
             kind, size = kind[good], size[good]
             self._record(data, lanes, row, at, offset, kind, size)
@@ -206,15 +207,13 @@ class RecordWalker:
         if level in (1, 2):
             self.alerts.setdefault(row, []).append((mark, level, code))
 
-    def _lose(self, lanes: _Lanes, rows: Ints) -> None:
-        """The borders of these directions are lost in this block."""
-        if not len(rows):
+    def _lose(self, lanes: _Lanes, which: Ints) -> None:
+        """The borders of the directions with these places in ``lanes.row`` are lost."""
+        if not len(which):
             return
-        sides = self._table.sides
+        sides, rows = self._table.sides, lanes.row[which]
         sides.mode[rows] = LOST
-        lane = np.searchsorted(lanes.row, rows)
-        top = np.maximum.reduceat(lanes.end, lanes.head)[lane]
-        sides.want[rows] = top
+        sides.want[rows] = np.maximum.reduceat(lanes.end, lanes.head)[which]
 
     def _one(self, data: NDArray[np.uint8], lanes: _Lanes, lane: int) -> None:
         """Walk one direction's segments header by header."""
@@ -266,7 +265,7 @@ class RecordWalker:
             sides.rec_type[row], sides.rec_length[row], sides.rec_no[row], sides.rec_ns[row] = last
         sides.want[row] = cursor
         if lost:
-            self._lose(lanes, np.array([row]))
+            self._lose(lanes, np.array([lane]))
         elif header:
             self._carry[row] = header
 

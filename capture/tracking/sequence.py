@@ -104,7 +104,8 @@ def analyse(table: FlowTable, segments: Segments, runs: Runs) -> Analysed:
     side = (source != table.flows.client[flows[run]]).astype(np.int64)
     signature = _signatures(segments)[order]
     row = 2 * flows[run] + side
-    copies = _duplicates(table, segments, order, start[run], row, signature)
+    previous, previous_other = _neighbours(side, start[run])
+    copies = _duplicates(table, segments, order, row, previous, signature)
     if copies is not None:
         kept = ~copies
         dropped = order[copies]
@@ -115,17 +116,13 @@ def analyse(table: FlowTable, segments: Segments, runs: Runs) -> Analysed:
         left = np.flatnonzero(np.bincount(run, minlength=len(flows)))  # not only copies
         flows, run = flows[left], np.searchsorted(left, run)
         start = np.searchsorted(run, np.arange(len(flows)))
+        previous, previous_other = _neighbours(side, start[run])
     else:
         dropped = dropped_row = np.zeros(0, np.int64)
     flow = flows[run]
     row = 2 * flow + side
     flags = segments.flags[order]
     count = np.arange(len(order))
-    head = start[run]
-    client_before = _last_before(side == 0, count, head)
-    proxy_before = _last_before(side == 1, count, head)
-    previous = np.where(side == 0, client_before, proxy_before)
-    previous_other = np.where(side == 0, proxy_before, client_before)
     raw_seq, raw_ack = segments.seq[order], segments.ack[order]
     acks = flags & ACK != 0
     _learn_bases(table, raw_seq, raw_ack, flags, run, side, flows)
@@ -153,6 +150,15 @@ def analyse(table: FlowTable, segments: Segments, runs: Runs) -> Analysed:
     return a
 
 
+def _neighbours(side: Ints, head: Ints) -> tuple[Ints, Ints]:
+    """Position of the last segment before each one in its run, of its sender and of the other
+    side; -1 without one. ``head``: where each one's run starts."""
+    count, client = np.arange(len(side)), side == 0
+    of_client = _last_before(client, count, head)
+    of_proxy = _last_before(~client, count, head)
+    return np.where(client, of_client, of_proxy), np.where(client, of_proxy, of_client)
+
+
 def _last_before(mask: Mask, count: Ints, head: Ints) -> Ints:
     """Position of the last masked segment strictly before each one in its run, or -1."""
     last = np.maximum.accumulate(np.where(mask, count, -1))
@@ -177,7 +183,7 @@ def _signatures(segments: Segments) -> Ints:
 
 
 def _duplicates(
-    table: FlowTable, segments: Segments, order: Ints, head: Ints, row: Ints, signature: Ints
+    table: FlowTable, segments: Segments, order: Ints, row: Ints, previous: Ints, signature: Ints
 ) -> Mask | None:
     """Segments that are copies of an earlier one of the same side, or None without any.
 
@@ -186,10 +192,6 @@ def _duplicates(
     identification (IPv6, or 0 with DF) a segment without payload proves nothing: real
     duplicate ACKs, and a SYN-ACK to a SYN that came twice, look the same.
     """
-    count, side = np.arange(len(order)), row & 1
-    previous = np.where(
-        side == 0, _last_before(side == 0, count, head), _last_before(side == 1, count, head)
-    )
     sides = table.sides
     first = np.flatnonzero((previous < 0) & (signature == sides.signature[row]))
     found = np.zeros(len(order), np.bool_)

@@ -15,7 +15,7 @@ from capture.frames import Ints
 from capture.packets import index as mark
 from capture.tracking.events import RESENT, Oddities, note_syns
 from capture.tracking.sequence import Analysed, first_of
-from capture.tracking.table import FlowTable
+from capture.tracking.table import UNKNOWN, FlowTable
 
 BACKWARDS_NS: Final = 1_000_000
 """A clock that steps back by less is noise of several capture queues."""
@@ -34,6 +34,8 @@ _COUNTED: Final = (
 _GAP_UNIT: Final = 14
 """Silences are compared in units of 2**14 ns (16 µs), so that a position fits beside."""
 _PLACES: Final = 0xFFFFFF
+_FAR: Final = 1 << 62
+"""Beyond any place in a stream."""
 
 
 def commit(table: FlowTable, odd: Oddities, segments: Segments, a: Analysed) -> None:
@@ -66,6 +68,7 @@ def note_milestones(table: FlowTable, odd: Oddities, a: Analysed) -> None:
 
 def _milestones(table: FlowTable, a: Analysed) -> None:
     flows, sides = table.flows, table.sides
+    lane = 2 * a.run + a.side
     kind = a.flags & (SYN | ACK | RST | FIN)
     telling = np.flatnonzero(kind & (SYN | RST | FIN))
     if not len(telling):
@@ -75,25 +78,35 @@ def _milestones(table: FlowTable, a: Analysed) -> None:
     reply = telling[(kind & (SYN | ACK) == SYN | ACK) & (a.side[telling] == 1)]
     np.add.at(flows.syn_count, a.flow[syn], 1)
     np.add.at(flows.syn_ack_count, a.flow[reply], 1)
-    first = _unset(syn, a.flow, flows.syn_no)
+    first = _unset(syn, a.run, a.flow, flows.syn_no)
     flows.syn_seq[a.flow[first]] = (a.seq[first] + sides.base[a.row[first]]) & 0xFFFFFFFF
     flows.certain[a.flow[first]] = True
     _set_first(a, first, a.flow, flows.syn_ns, flows.syn_no)
-    first = _unset(reply, a.flow, flows.syn_ack_no)
+    first = _unset(reply, a.run, a.flow, flows.syn_ack_no)
     _set_first(a, first, a.flow, flows.syn_ack_ns, flows.syn_ack_no)
     fin = telling[kind & (FIN | RST) == FIN]
     np.add.at(sides.fin_sent, a.row[fin], 1)
     np.maximum.at(sides.fin_end, a.row[fin], a.end[fin])
-    _set_first(a, _unset(fin, a.row, sides.fin_no), a.row, sides.fin_ns, sides.fin_no)
+    _set_first(a, _unset(fin, lane, a.row, sides.fin_no), a.row, sides.fin_ns, sides.fin_no)
     rst = telling[kind & RST != 0]
-    _set_first(a, _unset(rst, a.row, sides.rst_no), a.row, sides.rst_ns, sides.rst_no)
+    _set_first(a, _unset(rst, lane, a.row, sides.rst_no), a.row, sides.rst_ns, sides.rst_no)
 
 
-def _unset(positions: Ints, keys: Ints, column: Ints) -> Ints:
-    """The first of the positions for each key whose column is still 0."""
+def _unset(positions: Ints, lane: Ints, keys: Ints, column: Ints) -> Ints:
+    """The first of the (ascending) positions for each key whose column is still 0.
+
+    Args:
+        positions: Of segments.
+        lane: What stands for each segment's key in this block: small numbers.
+        keys: Each segment's row of the column.
+        column: Of a direction or flow.
+    """
     positions = positions[column[keys[positions]] == 0]
-    _, first = np.unique(keys[positions], return_index=True)
-    return positions[first]
+    if not len(positions):
+        return positions
+    lanes = lane[positions]
+    first = first_of(positions, lanes, int(lanes.max()) + 1, UNKNOWN)
+    return first[first != UNKNOWN]
 
 
 def _set_first(a: Analysed, positions: Ints, keys: Ints, times: Ints, numbers: Ints) -> None:
@@ -111,7 +124,8 @@ def _handshake_acks(table: FlowTable, a: Analysed) -> None:
         waiting[a.run] & (a.side == 0) & (a.flags & (SYN | ACK | RST) == ACK)
         & (a.number > flows.syn_ack_no[a.flow])
     )  # fmt: skip
-    _set_first(a, _unset(rows, a.flow, flows.ack_no), a.flow, flows.ack_ns, flows.ack_no)
+    first = _unset(rows, a.run, a.flow, flows.ack_no)
+    _set_first(a, first, a.flow, flows.ack_ns, flows.ack_no)
 
 
 def _begin(table: FlowTable, segments: Segments, a: Analysed, at: Ints, rows: Ints) -> None:
@@ -181,7 +195,7 @@ def _payload(table: FlowTable, a: Analysed, lane: Ints, lanes: int, rows: Ints) 
     data = np.flatnonzero(a.length > 0)
     if not len(data):
         return
-    first = _unset(data, a.row, sides.first_payload_no)
+    first = _unset(data, lane, a.row, sides.first_payload_no)
     _set_first(a, first, a.row, sides.first_payload_ns, sides.first_payload_no)
     last[:] = -1
     last[lane[data]] = data
@@ -196,25 +210,26 @@ def _payload(table: FlowTable, a: Analysed, lane: Ints, lanes: int, rows: Ints) 
     got = np.flatnonzero(last >= 0)
     sides.last_payload_ns[rows[got]] = a.time_ns[last[got]]
     sides.last_payload_no[rows[got]] = a.number[last[got]]
-    _largest(table, a, data)
+    _largest(table, a, data, lane, rows)
 
 
-def _largest(table: FlowTable, a: Analysed, data: Ints) -> None:
+def _largest(table: FlowTable, a: Analysed, data: Ints, lane: Ints, rows: Ints) -> None:
     """Largest payload of each direction, and the largest known to be acknowledged."""
     sides = table.sides
     row, length, end = a.row[data], a.length[data], a.end[data]
-    bigger = length > sides.largest[row]
-    if bigger.any():
-        at = np.flatnonzero(bigger)
-        best = at[np.lexsort((-end[at], length[at], row[at]))]  # per row: longest, then first
-        rows = row[best]
-        keep = np.concatenate((rows[1:] != rows[:-1], [True]))
-        best = best[keep]
-        old = row[best]
+    bigger = np.flatnonzero(length > sides.largest[row])
+    if len(bigger):
+        lanes, size = lane[data[bigger]], length[bigger]
+        longest = np.zeros(len(rows), np.int64)
+        np.maximum.at(longest, lanes, size)
+        equal = np.flatnonzero(size == longest[lanes])
+        nearest = np.full(len(rows), _FAR)  # of equals, the first in the stream
+        np.minimum.at(nearest, lanes[equal], end[bigger[equal]])
+        got = np.flatnonzero(longest)
+        old = rows[got]
         done = old[sides.largest_end[old] <= sides.max_ack[old ^ 1]]
         sides.largest_acked[done] = np.maximum(sides.largest_acked[done], sides.largest[done])
-        sides.largest[row[best]] = length[best]
-        sides.largest_end[row[best]] = end[best]
+        sides.largest[old], sides.largest_end[old] = longest[got], nearest[got]
     acked = end <= sides.max_ack[row ^ 1]
     np.maximum.at(sides.largest_acked, row[acked], length[acked].astype(np.uint32))
 
