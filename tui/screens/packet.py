@@ -90,6 +90,7 @@ class PacketScreen(PaneScreen):
 
     def on_mount(self) -> None:
         self._layers.border_title = "Layers"
+        self._layers.empty_text = "The layers come in a moment."
         self._show()
 
     def panes(self) -> list[tuple[str, Widget]]:

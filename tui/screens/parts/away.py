@@ -179,7 +179,7 @@ class AwayPart(MainPart):
                 size = write_whole(choice.path, chunks(saver), replace=choice.replace)
             except CannotSave as error:
                 raise CannotWrite(str(error)) from None
-            said = f"{choice.path}: {plural(saver.packets, 'packet')}, {size:,} bytes"
+            said = f"saved {choice.path}: {plural(saver.packets, 'packet')}, {size:,} bytes"
             if saver.gone:
                 said += f"; {plural(saver.gone, 'packet')} could not be had any more"
             return said
@@ -252,7 +252,8 @@ class AwayPart(MainPart):
             ladders = rungs_of(snapshot, wanted) if format in ("html", "mermaid") else {}
             chunks = export_chunks(format, report, ladders)
             size = write_whole(choice.path, chunks, replace=choice.replace)
-            return f"{choice.path}: {plural(len(report.flows), 'tunnel')}, {size:,} bytes"
+            tunnels = plural(len(report.flows), "tunnel")
+            return f"written {choice.path}: {tunnels}, {size:,} bytes"
 
         return write
 
