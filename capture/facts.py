@@ -8,7 +8,7 @@ or ``PROXY`` (towards the client).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Final, NamedTuple
 
@@ -56,6 +56,29 @@ class Exchange:
     """None: cannot be told (until-close, capture ended, bytes missing)."""
     body_start: bytes = b""
     """First bytes of an error body (at most 2048), for the phrases in it."""
+
+
+def final_exchange(exchanges: Sequence[Exchange], proxy_fin: Mark | None = None) -> Exchange | None:
+    """The exchange that target, status and reason are taken from, and that rules judge.
+
+    The last request counts even where no reply came: a status of an earlier attempt would
+    be a guess. Only a request that came after the proxy's FIN cannot have had any: the proxy
+    had left, and what it had said before stands. Without any request (one direction captured,
+    or TLS sent to a port that answers in HTTP) the last reply stands alone.
+    """
+    last: Exchange | None = None
+    for item in reversed(exchanges):
+        if item.request is None:
+            continue
+        if item.response is not None or not _sent_after(item, proxy_fin):
+            return item
+        last = last or item
+    return last or (exchanges[-1] if exchanges else None)
+
+
+def _sent_after(exchange: Exchange, end: Mark | None) -> bool:
+    asked = exchange.request_mark
+    return end is not None and asked is not None and asked.number > end.number
 
 
 class Alert(NamedTuple):
@@ -196,6 +219,8 @@ class Direction:
     """Times a segment began beyond the next expected byte."""
     acked_unseen: int = 0
     """Times the peer acknowledged bytes of this side that the capture never held."""
+    acked_beyond: int = 0
+    """Stream bytes the peer acknowledged in the end beyond the last captured one."""
     unacked: int = 0
     """Stream bytes (SYN and FIN not counted) sent and not acknowledged at the end."""
     unacked_since: Mark | None = None

@@ -17,12 +17,15 @@ from capture.judging.hit import (
     sentence,
 )
 from capture.judging.scene import Scene
-from capture.report.model import Confidence
+from capture.report.model import Confidence, Severity
 
 DEMANDS: Final = frozenset({401, 407})
 
 LOOP: Final = 3
 """This many refusals of credentials on one connection are a loop, not a typing error."""
+
+ANSWERED_S: Final = 1.0
+"""A client that has credentials at hand sends them sooner."""
 
 _CONNECTION_SCHEMES: Final = frozenset({"ntlm", "negotiate"})
 
@@ -52,22 +55,45 @@ def demanded(scene: Scene) -> Hit | None:
     values = {"offered": _names(offered) or "nothing", "scheme": _names((given.scheme,))
               if given else "no credentials"}  # fmt: skip
     rule, sure, words = _cause(exchange, offered, refusals)
+    severity, again = PROBLEM, ""
+    if rule == "auth-challenge" and exchange.request is not None:
+        rule, severity, sure, again = _what_next(scene, exchange)
     marks = [mark for e in refusals for mark in (e.request_mark, e.response_mark)]
     return Hit(
         rule,
-        PROBLEM,
+        severity,
         sure,
         sentence(
             f"{scene.request_text} {words}".strip(),
             scene.reply_text,
             f"offered: {values['offered']}",
             f"{len(refusals)} such replies on this connection" if len(refusals) > 1 else "",
+            again,
         ),
         packets(*marks[:6], *marks[-2:]),
         "auth_required",
         code=response.status,
         values=values,
     )
+
+
+def _what_next(scene: Scene, exchange: Exchange) -> tuple[str, Severity, Confidence, str]:
+    """What the client did about the proxy's demand: nothing, something too late, or nothing yet.
+
+    Rule, severity, confidence and words.
+    """
+    last = scene.flow.exchanges[-1]
+    if last is not exchange and last.request is not None and last.request_mark is not None:
+        words = f"#{last.request_mark.number} the same request"
+        words += " with credentials" if last.request.credentials else ""
+        end = scene.proxy.fin
+        words += f", after #{end.number} FIN from the proxy" if end else ""
+        return "auth-closed", PROBLEM, LIKELY, words
+    if not scene.flow.closes and not scene.waited_for(scene.answered, ANSWERED_S):
+        soon = "the client has not answered yet"
+        words = soon if scene.capture.live else "the capture ends before the client could answer"
+        return "auth-challenge", WARNING, POSSIBLE, words
+    return "auth-challenge", PROBLEM, CERTAIN, ""
 
 
 def _cause(

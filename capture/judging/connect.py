@@ -55,6 +55,14 @@ def _partial(scene: Scene) -> bool:
     return asked is not None and last is not None and last.number > asked.number
 
 
+def _unfinished(scene: Scene) -> str:
+    """Words for a head that the client began and never ended."""
+    request = scene.request
+    if request is None or request.complete or scene.quality.text or scene.stream_gap(CLIENT):
+        return ""
+    return "its head never ended: no blank line came"
+
+
 def _closed(scene: Scene) -> Hit:
     end, reset = scene.proxy_end, scene.first_end == "proxy_rst"
     after = scene.span(scene.asked, end)
@@ -62,12 +70,16 @@ def _closed(scene: Scene) -> Hit:
     quick = scene.waited(scene.asked) <= AT_ONCE_S + rtt / 1e9
     seen = f"#{end.number if end else 0} {'RST' if reset else 'FIN'} without a byte of a reply"
     signs = origin(scene.proxy).text if reset else ""
+    rule = "connect-reset" if reset and quick else "connect-closed"
+    if unfinished := _unfinished(scene):
+        rule = "request-unfinished"
     return Hit(
-        "connect-reset" if reset and quick else "connect-closed",
+        rule,
         PROBLEM,
-        LIKELY if reset and quick else POSSIBLE,
+        POSSIBLE if rule == "connect-closed" else LIKELY,
         sentence(
             scene.request_text,
+            unfinished,
             seen + (f" after {after}" if after else ""),
             f"the RST may not be the proxy's: {signs}" if signs else "",
         ),
@@ -115,18 +127,51 @@ def _hung(scene: Scene) -> Hit | None:
         hung = left or scene.waited_for(scene.asked, scene.limits.reply_hung_s)
         severity = PROBLEM if hung else WARNING
     how = "acknowledged" if scene.quality.timed else "taken"
+    rule = "connect-cancelled" if severity is INFO else "connect-hang"
+    unfinished = _unfinished(scene)
+    if unfinished and severity is not INFO:
+        rule = "request-unfinished"
     return Hit(
-        "connect-cancelled" if severity is INFO else "connect-hang",
+        rule,
         severity,
-        POSSIBLE,
+        LIKELY if rule == "request-unfinished" else POSSIBLE,
         sentence(
             f"{scene.request_text}, {how}",
+            unfinished,
             f"no byte of a reply in {duration(waited)}",
             scene.ending_text,
         ),
         packets(scene.asked, scene.client_end),
         "connect_no_reply",
         values={"delay": duration(waited)},
+    )
+
+
+def reply_lost(scene: Scene) -> Hit | None:
+    """The 2xx is sent again and again, and the client never acknowledges it."""
+    flow, proxy, run = scene.flow, scene.proxy, scene.proxy.run
+    if flow.tunnel is None or run is None or run.acked or run.sent < scene.limits.mtu_hole_tries:
+        return None
+    if proxy.largest_acked or scene.heard or flow.tunnel_bytes[CLIENT]:
+        return None
+    if scene.quality.one_way or scene.quality.mid_stream or not scene.quality.absent(CLIENT):
+        return None
+    after = scene.span(run.marks[0], run.marks[-1]) if run.marks else ""
+    return Hit(
+        "connect-reply-lost",
+        PROBLEM,
+        LIKELY,
+        sentence(
+            scene.request_text,
+            scene.reply_text,
+            f"the reply was sent {run.sent} times"
+            + (f" in {after}" if after else "")
+            + " and never acknowledged",
+            scene.ending_text,
+        ),
+        packets(scene.asked, scene.answered, *run.marks),
+        "connect_no_reply",
+        code=scene.response.status if scene.response else None,
     )
 
 

@@ -17,15 +17,24 @@ TOLERANCE: Final = 0.01
 
 SLACK_S: Final = 0.35
 
+EARLY_S: Final = 0.12
 
-def is_round(seconds: float, *, short: bool = False) -> bool:
+LAZY_S: Final = 0.35
+"""nginx leaves a timer where it is when data moves it by less than 0.3 s
+(NGX_TIMER_LAZY_DELAY), so that it may run out as much too soon."""
+
+COARSE_S: Final = 1.1
+"""Some proxies look at their timers once a second (proxy.py, measured)."""
+
+
+def is_round(seconds: float, *, short: bool = False, coarse: bool = False) -> bool:
     """Whether a silence is as long as one of the usual timers.
 
     Args:
         seconds: The silence.
         short: Count the short timers, too.
+        coarse: Allow for the ways in which software looks at its timers.
     """
     timers = (*SHORT_TIMERS_S, *TIMERS_S) if short else TIMERS_S
-    return any(
-        -SLACK_S / 3 <= seconds - timer <= max(SLACK_S, TOLERANCE * timer) for timer in timers
-    )
+    early, late = (LAZY_S, COARSE_S) if coarse else (EARLY_S, SLACK_S)
+    return any(-early <= seconds - timer <= max(late, TOLERANCE * timer) for timer in timers)

@@ -39,6 +39,12 @@ def too_big(error: IcmpError) -> bool:
     )
 
 
+def unheard(scene: Scene, sender: int) -> bool:
+    """Not even ``sender``'s acknowledgements, which are small, reach the other side: it sends
+    again and again what the capture shows acknowledged."""
+    return scene.flow.sides[1 - sender].spurious_retransmissions >= scene.limits.mtu_hole_tries
+
+
 def lost_at_sender(scene: Scene, sender: int) -> RetransmitRun | None:
     """A full-size segment sent again and again, while smaller ones were acknowledged.
 
@@ -48,7 +54,7 @@ def lost_at_sender(scene: Scene, sender: int) -> RetransmitRun | None:
     run = side.run
     if run is None or run.acked or run.sent < scene.limits.mtu_hole_tries or scene.quality.one_way:
         return None
-    if scene.quality.gaps[sender] or side.largest_acked == 0:
+    if scene.quality.gaps[sender] or side.largest_acked == 0 or unheard(scene, sender):
         return None
     limit = scene.segment_limit(sender)
     full = run.ip_length >= BIG_PACKET or (limit and run.length >= FULL_SIZE * limit)

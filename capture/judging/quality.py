@@ -47,7 +47,8 @@ class Quality(NamedTuple):
 
 def _gap(side: Direction) -> bool:
     if side.acked_unseen and side.bytes == side.stream_bytes and not side.holes:
-        return False  # captured after the acknowledgement: two queues, no loss
+        # All came, only after its acknowledgement (two queues, no loss); but a FIN may lack.
+        return side.acked_beyond > 1
     return side.acked_unseen > 0 or any(hole.acked for hole in side.holes)
 
 

@@ -20,6 +20,7 @@ from capture.facts import (
     Mark,
     TlsDirection,
     TlsFacts,
+    final_exchange,
 )
 from capture.judging.quality import assess
 from capture.judging.signs import Sign
@@ -96,10 +97,7 @@ class Scene:
     @lazy
     def exchange(self) -> Exchange | None:
         """The last request with its reply; of a flow without a request, the last reply."""
-        for item in reversed(self.flow.exchanges):
-            if item.request is not None:
-                return item
-        return self.flow.exchanges[-1] if self.flow.exchanges else None
+        return final_exchange(self.flow.exchanges, self.proxy.fin)
 
     @property
     def request(self) -> Request | None:

@@ -55,6 +55,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("answered", auth.demanded),
     Rule("answered", status.error_reply),
     Rule("answered", status.redirected),
+    Rule("tunnel", connect.reply_lost),
     Rule("tunnel", connect.body_in_2xx),
     # TLS in the tunnel (or with the proxy itself)
     Rule("tunnel outer", tls.alerted),

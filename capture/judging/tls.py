@@ -145,9 +145,21 @@ def _reading(
         return "tls-client-certificate", "tls_untrusted_ca", LIKELY
     if alert.code == 40 and scene.tls is not None and scene.tls.certificate_request:
         return "tls-client-certificate", "tls_untrusted_ca", LIKELY
+    if alert.code == 40 and alert.sender == PROXY and _answered_by(scene, alert):
+        # Version and cipher were agreed upon: what the client sent then did not please.
+        return "tls-client-certificate", "tls_untrusted_ca", POSSIBLE
     if alert.code in _BY_ALERT:
         return _BY_ALERT[alert.code]
     return "tls-alert", "tls_version", POSSIBLE
+
+
+def _answered_by(scene: Scene, alert: Alert) -> bool:
+    """The client had answered the server's flight when the alert came."""
+    hello = scene.tls.server_hello_mark if scene.tls else None
+    return hello is not None and any(
+        record.type == HANDSHAKE_RECORD and hello.number < record.mark.number < alert.mark.number
+        for record in scene.tls_side(CLIENT).records
+    )
 
 
 def _expired(certificate: Certificate, scene: Scene) -> bool:
@@ -328,8 +340,8 @@ def half_server_flight(scene: Scene) -> Hit | None:
         return None
     if tls.client_hello is None or mtu.size_dependent(scene) or scene.quality.mid_stream:
         return None
-    if scene.stream_gap(CLIENT):
-        return None  # what the client went on with may be what was not captured
+    if scene.stream_gap(CLIENT) or mtu.unheard(scene, PROXY):
+        return None  # the client went on with what was not captured, or never got the flight
     last = scene.proxy.last_payload
     if scene.proxy_ended_first or not scene.waited_for(last, scene.limits.tls_silent_s):
         return None

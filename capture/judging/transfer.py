@@ -120,13 +120,14 @@ def _why_early(scene: Scene, end: Mark) -> tuple[str, Severity, Confidence, str]
     idle = _idle_s(scene, end)
     asked_for = talk.request_count(scene)
     flowing = idle <= FLOWING_S
-    timer = is_round(idle, short=asked_for == 0 or talk.bulk(scene))
+    bulk = talk.bulk(scene)
+    timer = is_round(idle, short=asked_for == 0 or bulk, coarse=bulk)
     if timer and not flowing and asked_for <= talk.FEW_REQUESTS:
         return "idle-timeout", WARNING, LIKELY, quiet
     if (flowing or talk.few_requests(scene)) and talk.full_last_record(scene):
         words = f"{quiet}; the last TLS record was a full one"
         return "cut-without-goodbye", PROBLEM, LIKELY, words
-    if flowing and talk.bulk(scene):
+    if flowing and bulk:
         return "cut-without-goodbye", PROBLEM, POSSIBLE, quiet
     return None
 
@@ -217,8 +218,10 @@ def path_dead(scene: Scene) -> Hit | None:
             continue
         if not run.marks or not side.unacked:
             continue
-        if scene.quality.gaps[sender] or run.length > max(side.largest_acked, 0):
+        if scene.quality.gaps[sender]:
             continue
+        if run.length > side.largest_acked and not mtu.unheard(scene, sender):
+            continue  # its size may be what stops it
         peer_end = scene.proxy_end if sender == CLIENT else scene.client_end
         gone = peer_end is not None and peer_end.number < run.marks[-1].number
         took = (run.marks[-1].time_ns - run.marks[0].time_ns) / SECOND
@@ -285,10 +288,14 @@ def _dead(scene: Scene, sender: int, took: float) -> Hit:
             f"{run.sent} times in {duration(took)}, never acknowledged",
             f"before that {duration(silence.seconds)} of silence" if forgotten and silence else "",
             f"segments of up to {side.largest_acked} bytes had been acknowledged before",
+            f"the {SENDERS[1 - sender]} repeated what had been acknowledged: nothing from the "
+            f"{SENDERS[sender]} gets through"
+            if mtu.unheard(scene, sender)
+            else "",
             scene.ending_text,
         ),
         packets(*run.marks, side.unacked_since),
-        "transfer_stalled",
+        "transfer_stalled" if talk.client_finished(scene) or not scene.tls else "tls_stall",
         values={"gap": duration(silence.seconds) if silence else "an unknown time"},
     )
 

@@ -114,6 +114,14 @@ class HttpConversation(Generic[M]):
         parse = parse_request if sender == CLIENT else parse_response
         return parse(bytes(framer.buffer), False)
 
+    def begun(self) -> tuple[Request, M] | None:
+        """A request whose line was received and whose head has not ended, and its packet."""
+        framer = self._framers[CLIENT]
+        if framer.state != HEAD or not framer.buffer or not framer.good_line:
+            return None
+        request = parse_request(bytes(framer.buffer), False)
+        return (request, framer.first) if request is not None and framer.first else None
+
     # -- coupling of the framers -------------------------------------------------------
 
     def requested(self, request: Request, first: M, last: M, events: list[HttpEvent[M]]) -> None:

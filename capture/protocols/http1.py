@@ -120,8 +120,10 @@ def _target_and_version(method: str, rest: str, odd: list[str]) -> tuple[str, st
     # The version is looked for at the end alone: what is between may be any bytes.
     if _VERSION.fullmatch(rest, len(rest) - 8) and rest[-9:-8] in (" ", "\t"):
         version = rest[-8:]
-        if version[5] not in "01" or method == "PRI":
+        if method == "PRI" or (version[5] not in "01" and method != "CONNECT"):
             return rest, None  # HTTP/2's preface and what is yet to come
+        if version[5] not in "01":
+            odd.append("unknown version")
         if version[:4] != "HTTP":
             odd.append("lower-case version")
         return rest[:-9].rstrip(" \t"), version.upper()

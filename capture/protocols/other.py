@@ -24,7 +24,9 @@ WINDOW: Final = 64
 _METHODS: Final = b"|".join(method.encode() for method in sorted(KNOWN_METHODS))
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}"
 _REQUEST_LINE: Final = re.compile(
-    rb"(?!PRI )%s +[^\r\n]*[^ \r\n] +HTTP/[01]\.[0-9]" % _TOKEN, re.IGNORECASE
+    rb"(?:(?!PRI )%s +[^\r\n]*[^ \r\n] +HTTP/[01]|CONNECT +[^\r\n]*[^ \r\n] +HTTP/[0-9])\.[0-9]"
+    % _TOKEN,
+    re.IGNORECASE,
 )
 _OLD_REQUEST: Final = re.compile(rb"CONNECT [^\s/]+:[0-9]{1,5}\r?\n|GET (?:http://|/)\S*\r?\n")
 _ANY_REQUEST: Final = re.compile(rb"%s(?: +[^\r\n]*)?\r?" % _TOKEN)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from capture.facts import SENDERS, CaptureFacts, Exchange, FlowFacts, TlsFacts
+from capture.facts import (
+    PROXY,
+    SENDERS,
+    CaptureFacts,
+    Exchange,
+    FlowFacts,
+    TlsFacts,
+    final_exchange,
+)
+from capture.protocols.events import Request
 from capture.protocols.tls_names import alert_name, cipher_name, version_name
 from capture.report.model import Attempt, Finding, FlowReport, Step, TlsReport
 from capture.report.steps import build_steps
@@ -51,7 +60,7 @@ def flow_report(
         rev: See ``FlowReport.rev``.
     """
     exchanges = facts.exchanges
-    final = final_exchange(exchanges)
+    final = final_exchange(exchanges, facts.sides[PROXY].fin)
     request = final.request if final else None
     response = final.response if final else None
     to_proxy, to_client = facts.sides
@@ -66,7 +75,7 @@ def flow_report(
         client=str(facts.client),
         proxy=str(facts.proxy),
         kind=kind or kind_of(exchanges),
-        target=((request.authority or request.target) or None) if request else None,
+        target=_target(request) if request else None,
         status=response.status if response else None,
         reason=response.reason if response else None,
         attempts=tuple([_attempt(item, capture) for item in exchanges if item.request]),
@@ -89,17 +98,11 @@ def flow_report(
     )
 
 
-def final_exchange(exchanges: Sequence[Exchange]) -> Exchange | None:
-    """The exchange that target, status and reason are taken from.
-
-    The last request counts even where no reply came: a status of an earlier attempt would
-    be a guess. Without any request (one direction captured, or TLS sent to a port that
-    answers in HTTP) the last reply stands alone.
-    """
-    for item in reversed(exchanges):
-        if item.request is not None:
-            return item
-    return exchanges[-1] if exchanges else None
+def _target(request: Request) -> str | None:
+    """The authority asked for; None where the capture cut it off."""
+    if request.form == "absolute" and not request.complete:
+        return request.authority or None
+    return request.authority or request.target or None
 
 
 def kind_of(exchanges: Sequence[Exchange]) -> str:

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from capture.facts import CLIENT, PROXY, SENDERS, CaptureFacts, Exchange, FlowFacts, Mark, TlsFacts
+from capture.facts import (
+    CLIENT,
+    PROXY,
+    SENDERS,
+    CaptureFacts,
+    Exchange,
+    FlowFacts,
+    Mark,
+    TlsFacts,
+    final_exchange,
+)
 from capture.protocols.tls_names import alert_name, version_name
 from capture.report.model import STEP_NAMES, Finding, Severity, Step, StepState
 from capture.units import plural, size
@@ -115,7 +125,8 @@ def _shown_exchange(facts: FlowFacts, verdict: str) -> Exchange | None:
     connection that carried several requests is judged by an earlier, failed one."""
     if not facts.exchanges:
         return None
-    last = facts.exchanges[-1]
+    last = final_exchange(facts.exchanges, facts.sides[PROXY].fin)
+    assert last is not None
     if verdict in HEALTHY or verdict not in _RESPONSE_VERDICTS or facts.tunnel is not None:
         return last
     if last.response is None or last.response.status < 300:

@@ -208,6 +208,7 @@ def _direction(c: Any, other: Any, odd: Oddities, row: int, last_ns: int) -> Dir
         window_full=c.window_full,
         lost_segments=c.lost,
         acked_unseen=c.acked_unseen,
+        acked_beyond=max(0, acked - max(next_seq, 1)) if c.acked_unseen else 0,
         unacked=unacked,
         unacked_since=Mark(c.last_sent_no, c.last_sent_ns) if unacked else None,
         run=_run(odd, row, other.max_ack) if row in odd.ranges else None,
@@ -330,6 +331,9 @@ def _exchanges(conversation: Conversation) -> tuple[Exchange, ...]:
     partial = conversation.http.partial(PROXY) if conversation.http is not None else None
     if partial is not None and found and found[-1].response is None:
         found[-1] = _with_partial(found[-1], partial)
+    begun = conversation.http.begun() if conversation.http is not None else None
+    if begun is not None:
+        found.append(Exchange(request=begun[0], request_mark=begun[1]))
     return tuple(found)
 
 

@@ -67,6 +67,7 @@ def request(
     version: str = "HTTP/1.1",
     headers: tuple[tuple[str, str], ...] = (),
     malformed: tuple[str, ...] = (),
+    complete: bool = True,
 ) -> Request:
     """A request head; its form and authority follow from method and target."""
     form, authority = "origin", ""
@@ -78,7 +79,7 @@ def request(
         host = rest.split("/")[0]
         authority = host if ":" in host else f"{host}:{443 if scheme == 'https' else 80}"
     return Request(
-        method, target, form, version, headers, authority, credentials, 122, True, malformed
+        method, target, form, version, headers, authority, credentials, 122, complete, malformed
     )
 
 

@@ -8,6 +8,7 @@ from capture.facts import CLIENT
 from capture.protocols.events import Challenge, Credentials
 from tests.capture.judging.build import (
     Story,
+    request,
 )
 from tests.capture.judging.stories import (
     BASIC,
@@ -23,6 +24,7 @@ from tests.capture.judging.stories import (
     icmp,
     loop,
     page,
+    reply_lost,
     squid,
     to_socks,
     to_ssh,
@@ -108,6 +110,13 @@ REQUESTS = (
     Scenario("hangs after the 407", lambda: bye_after(Story().connect().ask().answer(
              **challenge("basic")).ask(credentials=BASIC), 30.0), "connect_no_reply",
              ("connect-hang",)),
+    Scenario("half a request, the proxy closes", lambda: Story().connect().ask(
+             request(complete=False)).wait(4).close("proxy_fin"), "connect_no_reply",
+             ("request-unfinished",)),
+    Scenario("half a request, the client gives up", lambda: bye_after(Story().connect().ask(
+             request(complete=False)), 6.0), "connect_no_reply", ("request-unfinished",)),
+    Scenario("the 2xx never acknowledged", lambda: reply_lost(), "connect_no_reply",
+             ("connect-reply-lost",)),
     Scenario("2xx with a body", lambda: Story().connect().ask().answer(
              200, "OK", headers=(("content-length", "12"),)), "transfer_stalled",
              ("connect-2xx-body",), 9.0),
@@ -117,6 +126,11 @@ REQUESTS = (
 AUTH = (
     Scenario("no credentials", lambda: denied(**challenge("basic", "digest")), "auth_required",
              ("auth-challenge",)),
+    Scenario("no credentials yet, when the capture ends", lambda: denied(
+             **challenge("basic")), "auth_required", ("auth-challenge",), 0.2),
+    Scenario("credentials sent when the proxy had hung up", lambda: denied(**challenge("basic"))
+             .close("proxy_fin").ask(credentials=BASIC).close("proxy_rst"), "auth_required",
+             ("auth-closed",)),
     Scenario("wrong password", lambda: denied(**challenge("basic")).ask(credentials=BASIC)
              .answer(**challenge("basic")), "auth_required", ("auth-rejected",)),
     Scenario("only NTLM offered", lambda: denied(**challenge("ntlm")), "auth_required",

@@ -17,6 +17,7 @@ from tests.capture.judging.stories import (
     bye_after,
     challenge,
     dead,
+    deaf,
     download,
     encrypted_alert,
     forgotten,
@@ -56,6 +57,8 @@ TLS = (
     Scenario("client certificate wanted", lambda: opened().client_hello().server_flight(TLS12)
              .alert(PROXY, 116).close("proxy_fin"), "tls_untrusted_ca",
              ("tls-client-certificate",)),
+    Scenario("the server does not like what follows its flight", lambda: tunnel(TLS12)
+             .alert(PROXY, 40), "tls_untrusted_ca", ("tls-client-certificate",)),
     Scenario("no common ALPN", lambda: opened().client_hello().alert(PROXY, 120)
              .close("proxy_fin"), "tls_version", ("tls-alpn",)),
     Scenario("internal error", lambda: opened().client_hello().alert(PROXY, 80)
@@ -81,6 +84,8 @@ TLS = (
              ("tls-stall",), 30.0),
     Scenario("large hello, silence", lambda: bye_after(opened().client_hello(hello(length=1790)),
              6.0), "tls_stall", ("tls-stall-large-hello",)),
+    Scenario("server's flight lost, as are the proxy's acknowledgements",
+             lambda: deaf(opened().client_hello()), "tls_stall", ("path-dead",)),
     Scenario("hello lost", lambda: hello_lost(), "tls_stall", ("tls-hello-lost",), 5.0),
     Scenario("RST to the hello", lambda: opened().client_hello().close("proxy_rst"),
              "transfer_reset", ("tls-hello-reset",)),
@@ -158,6 +163,10 @@ TRANSFER = (
              "tunnel_closed_early", ("cut-without-goodbye",)),
     Scenario("lost data never came", lambda: lossy(), "transfer_stalled", ("transfer-loss",)),
     Scenario("path dies in a download", lambda: dead(), "transfer_stalled", ("path-dead",)),
+    Scenario("path from the proxy dies in a download", lambda: deaf(download()),
+             "transfer_stalled", ("path-dead",)),
+    Scenario("a download by a proxy with lazy timers stops", lambda: download().wait(4.71).close(
+             "proxy_fin"), "tunnel_closed_early", ("idle-timeout",)),
     Scenario("path dies in an upload", lambda: tunnel().fetch().set(CLIENT, largest_acked=1448)
              .repeat(CLIENT, 1448), "transfer_stalled", ("path-dead",)),
     Scenario("path gone after a silence", lambda: tunnel().fetch().wait(1900).set(

@@ -92,6 +92,12 @@ HEALTHY = (
     Scenario("403, then another destination on the same connection",
              lambda: denied().ask(target="ok.example.com:443").answer().client_hello()
              .server_flight().finish().fetch().goodbye().close("client_fin"), "ok"),
+    Scenario("request on a connection that the proxy was closing", lambda: get().answer(200, "OK")
+             .wait(5).close("proxy_fin").ask(method="GET", target="http://www.example.com/2")
+             .close("proxy_rst"), "plain_http"),
+    Scenario("SYN-ACK not captured, nor what followed", lambda: Story().syn().set(
+             challenge_ack=True).close("proxy_fin").set(CLIENT, stream_bytes=800, acked_unseen=1),
+             "ok"),
     Scenario("plain request answered", lambda: get().answer(200, "OK"), "plain_http"),
     Scenario("plain redirect of the server",
              lambda: get().answer(302, "Found", headers=(("location", "https://www.example.com/"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from capture.decode.columns import IcmpError
-from capture.facts import CLIENT, PROXY, CaptureFacts, FlowFacts
+from capture.facts import CLIENT, PROXY, CaptureFacts, FlowFacts, RetransmitRun
 from capture.protocols.events import Challenge, Credentials, ServerHello
 from tests.capture.judging.build import (
     TLS12,
@@ -189,6 +189,22 @@ def inspected() -> Story:
         opened().client_hello()
         .server_flight(TLS12, shown=certificate("CN=Zscaler Intermediate Root CA"))
         .finish().fetch().goodbye().close("client_fin")
+    )  # fmt: skip
+
+
+def reply_lost() -> Story:
+    """The proxy repeats its 2xx, and nobody acknowledges it."""
+    story = Story().connect().ask().answer()
+    mark = story.last
+    marks = [mark, *[story.packet(PROXY, gap) for gap in (0.2, 0.4, 0.8, 1.6)]]
+    run = RetransmitRun(1, 39, 91, 5, tuple(marks), False, False)
+    return story.set(PROXY, run=run, largest_acked=0, unacked=39, retransmissions=4)
+
+
+def deaf(story: Story, times: int = 4) -> Story:
+    """The client repeats what the proxy acknowledged; the proxy repeats a full-size segment."""
+    return story.repeat(PROXY, 1448).set(PROXY, largest_acked=39).set(
+        CLIENT, spurious_retransmissions=times
     )  # fmt: skip
 
 

@@ -60,6 +60,12 @@ class TestQuality:
     def test_data_captured_after_its_acknowledgement_is_no_gap(self) -> None:
         assert scene(healthy().set(PROXY, acked_unseen=1)).quality.absent(PROXY)
 
+    def test_a_lack_at_the_end_is_a_gap_unless_it_is_the_fin(self) -> None:
+        ended = healthy().set(PROXY, acked_unseen=1, acked_beyond=1)
+        cut = healthy().set(PROXY, acked_unseen=1, acked_beyond=189)
+        assert scene(ended).quality.absent(PROXY)
+        assert not scene(cut).quality.absent(PROXY)
+
     def test_a_hole_that_nobody_acknowledged_is_the_networks(self) -> None:
         assert scene(healthy().set(PROXY, holes=(Hole(1, 9, MARK, False, 5),))).quality.absent(
             PROXY
@@ -97,6 +103,11 @@ class TestIdle:
     @pytest.mark.parametrize("seconds", [10.1, 30.0, 60.2, 120.5, 302.0, 3600.0])
     def test_round(self, seconds: float) -> None:
         assert is_round(seconds)
+
+    @pytest.mark.parametrize("seconds", [4.7, 9.7, 10.6, 21.0, 59.7])
+    def test_round_for_software_that_looks_seldom(self, seconds: float) -> None:
+        assert is_round(seconds, short=True, coarse=True)
+        assert not is_round(seconds)
 
     @pytest.mark.parametrize("seconds", [0.0, 4.0, 13.0, 37.0, 59.0, 66.0, 250.0])
     def test_not_round(self, seconds: float) -> None:

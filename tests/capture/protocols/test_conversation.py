@@ -41,6 +41,19 @@ def test_tunnel(split: int) -> None:
     assert exchange.response is opened.response
 
 
+def test_a_request_that_was_begun_is_known_by_its_line() -> None:
+    http: HttpConversation[str] = HttpConversation()
+    line = CONNECT.index(b"\n")
+    for part, mark in ((CONNECT[:line], "first"), (b"\n", "second")):
+        assert http.begun() is None
+        http.feed(CLIENT, part, mark)
+    begun = http.begun()
+    assert begun is not None
+    assert (begun[0].target, begun[0].complete, begun[1]) == ("a.example:443", False, "first")
+    http.feed(CLIENT, CONNECT[line + 1 :], "rest")
+    assert http.begun() is None
+
+
 @pytest.mark.parametrize("cut", range(1, len(OK)))
 def test_marks_are_of_the_first_and_the_last_byte(cut: int) -> None:
     http: HttpConversation[str] = HttpConversation()
@@ -368,6 +381,7 @@ def test_nothing_that_comes_raises(steps: list[tuple[int, str, bytes]]) -> None:
             getattr(http, step)(sender, count, mark)
         assert http.skip(sender) >= 0
         http.partial(sender)
+        http.begun()
         if http.tunnel:
             http.leftover(CLIENT)
             http.leftover(PROXY)

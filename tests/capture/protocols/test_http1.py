@@ -85,6 +85,7 @@ def test_forms(line: bytes, form: str, authority: str) -> None:
         (b"connect a:443 HTTP/1.1\r\nHost: a", "lower-case method"),
         (b"GET / http/1.1\r\nHost: a", "lower-case version"),
         (b"CONNECT a:443\r\nHost: a", "no version"),
+        (b"CONNECT a:443 HTTP/2.0\r\nHost: a", "unknown version"),
     ],
 )
 def test_oddities_are_named_and_read_all_the_same(head: bytes, word: str) -> None:

@@ -20,6 +20,7 @@ CLIENTS = [
     (b"GET /" + b"x" * 59, "http"),  # a full window of a long request line
     (b"connect a:443 HTTP/1.0\r\n", "http"),
     (b"CONNECT a:443\r\n\r\n", "http"),
+    (b"CONNECT a:443 HTTP/2.0\r\n", "http"),
     (CONNECT[:25], "http-part"),
     (b"CONNECT a.exam", "http-part"),
     (b"GET http://a/b", "http-part"),

@@ -235,6 +235,24 @@ def test_a_target_that_the_snapshot_length_cut_is_unknown() -> None:
     assert (flow.kind, flow.target, flow.status) == ("tunnel", None, 200)
 
 
+def test_an_absolute_target_that_the_snapshot_length_cut_is_unknown() -> None:
+    asked = request("GET", "http://tools.cis…", authority="", complete=False)
+    cut = Exchange(asked, at(8, 0), response(404, "Not Found"), at(9, 2500))
+    flow = build(worked(exchanges=(cut,), tunnel=None, tls=None))
+    assert (flow.kind, flow.target, flow.status) == ("plain", None, 404)
+
+
+def test_what_was_asked_after_the_proxys_fin_had_no_answer_to_come() -> None:
+    refused = Exchange(request(), at(4, 0), response(407, "Auth"), at(5, 1000))
+    late = Exchange(request(target="b:443"), at(9, 0))
+    sides = (Direction(), Direction(fin=at(8, 0)))
+    flow = build(worked(exchanges=(refused, late), tunnel=None, tls=None, sides=sides))
+    assert (flow.target, flow.status) == ("tools.cisco.com:443", 407)
+    assert len(flow.attempts) == 2
+    flow = build(worked(exchanges=(late,), tunnel=None, tls=None, sides=sides))
+    assert (flow.target, flow.status) == ("b:443", None)
+
+
 def test_a_plain_request_is_named_by_host_and_port() -> None:
     asked = request("GET", "http://tools.cisco.com/x", authority="tools.cisco.com:80")
     exchange = Exchange(asked, at(8, 0), response(404, "Not Found"), at(9, 2500))

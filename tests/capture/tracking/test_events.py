@@ -114,7 +114,15 @@ def test_what_the_receiver_acknowledged_is_no_hole_of_the_network(size: int) -> 
     side = facts("21 p A 1+1000 1\n21.1 p A 2001+1000 1\n22 c A 1 3001\n", size).sides[PROXY]
     assert side.holes == ()
     assert side.acked_unseen == 1
+    assert side.acked_beyond == 0
     assert side.unacked == 0
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_acknowledged_beyond_what_was_captured(size: int) -> None:
+    side = facts("21 p A 1+1000 1\n22 c A 1 1190\n", size).sides[PROXY]
+    assert side.acked_unseen == 1
+    assert side.acked_beyond == 189
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -8,8 +8,7 @@ import pytest
 
 from capture.decode import Decoder
 from capture.decode.columns import Decoded, IcmpError
-from capture.facts import CLIENT, PROXY, FlowFacts
-from capture.report.build import final_exchange
+from capture.facts import CLIENT, PROXY, FlowFacts, final_exchange
 from capture.tracking.tracker import MAX_ICMP, MAX_STRAY_ICMP
 from tests.capture.decode.building import block_of
 from tests.capture.tracking.building import (
