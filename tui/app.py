@@ -100,7 +100,7 @@ def run(
     from tui.application import TunnelscopeApp
     from tui.canvas import Canvas
     from tui.link_budget import LinkBudget
-    from tui.pen import shortcuts_of
+    from tui.pen import erases_in_colour
 
     app = TunnelscopeApp(
         bridge,
@@ -113,7 +113,7 @@ def run(
             if slow_link
             else LinkBudget(BYTES_PER_S)
         ),
-        canvas=Canvas(split=True, shortcuts=shortcuts_of()) if slow_link else Canvas(),
+        canvas=Canvas(split=True, erasing=erases_in_colour()) if slow_link else Canvas(),
         opener=opener,
         settings=settings,
         proxies=options.proxies,

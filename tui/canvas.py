@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from rich.cells import cell_len
 
-from tui.pen import NO_SHORTCUTS, Pen, Shortcuts
+from tui.pen import Pen
 from tui.thrift import PLAIN, Style, UnknownStyle, after, behind
 
 __all__ = ["Canvas"]
@@ -32,7 +32,6 @@ GAP: Final = 4
 
 _PLACE: Final = re.compile(r"\x1b\[(\d+);(\d+)H")
 _STYLE: Final = re.compile(r"\x1b\[([\d;]*)m")
-_ESCAPE: Final = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[\d;?<>=]*[ -/]*[@-~]|\x1b.")
 _ELSEWHERE: Final = re.compile(
     r"(?:\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # a title, the clipboard
     r"|\x1b\[\?(?!(?:47|1047|1049)[hl])\d+(?:\$p|[hl])"  # a mode other than the second screen
@@ -110,7 +109,7 @@ class Canvas:
         clock: Seconds, never going back.
         split: What is drawn at once may be sent in several parts, so that telling the terminal
             to show it at once makes no sense.
-        shortcuts: Ways to say a run of equal cells that the terminal knows.
+        erasing: Cells that are erased take on the colour behind the text.
     """
 
     def __init__(
@@ -118,19 +117,17 @@ class Canvas:
         clock: Callable[[], float] = time.monotonic,
         *,
         split: bool = False,
-        shortcuts: Shortcuts = NO_SHORTCUTS,
+        erasing: bool = False,
     ) -> None:
         self._clock = clock
         self._split = split
-        self._shortcuts = shortcuts
+        self._pen = Pen(erasing=erasing)
         self._lines: dict[int, _Line] = {}
         self._asked: dict[int, None] = {}
         self._due: dict[int, None] = {}
         """Numbers of the lines that differ, in the order in which they are sent; those that the
         user asked for come before."""
         self._wanted_at: tuple[int, int] | None = None
-        self._at: tuple[int, int] | None = None
-        """Where the cursor stands; None: not known."""
 
     @property
     def behind(self) -> bool:
@@ -143,7 +140,7 @@ class Canvas:
         self._lines.clear()
         self._asked.clear()
         self._due.clear()
-        self._at = self._wanted_at = None
+        self._pen.at = self._wanted_at = None
 
     def put_off(self) -> None:
         """The user asks for something new: what he asked for before has lost its precedence."""
@@ -172,14 +169,12 @@ class Canvas:
     def _passed_on(self, data: str) -> str:
         """Output of which it is not known what it makes of the screen: it goes on behind all
         that was drawn before, unless it leads to another screen."""
-        if _OTHER_SCREEN in data:
-            self.forget()
-            return data
-        before = self.portion(math.inf)
-        where = self._at
+        if _OTHER_SCREEN not in data:
+            self._write_due(math.inf)
+        self._pen.reset()
+        before = self._pen.take()
         self.forget()
-        loose = _ESCAPE.sub("", _PLACE.sub("\0", data)).split("\0", maxsplit=1)[0]
-        return f"{before}\x1b[{where[0]};{where[1]}H{data}" if loose and where else before + data
+        return before + data
 
     def _put(self, piece: _Piece, asked: bool) -> None:
         self._wanted_at = (piece.y, piece.x + len(piece.cells))
@@ -207,21 +202,21 @@ class Canvas:
             octets: When it has become so long, it ends. It gets longer by a few cells, or by a
                 line whose characters must be written together.
         """
-        pen = Pen(self._at, self._shortcuts)
+        self._write_due(octets)
+        return self._pen.take()
+
+    def _write_due(self, octets: float) -> None:
         for lines in (self._asked, self._due):
             for y in list(lines):
-                if not self._write_line(pen, y, octets):
-                    self._at = pen.at
-                    return pen.lifted()
+                if not self._write_line(y, octets):
+                    return
                 del lines[y]
         if self._wanted_at is not None:
-            pen.go(*self._wanted_at)
-        self._at = pen.at
-        return pen.lifted()
+            self._pen.go(*self._wanted_at)
 
-    def _write_line(self, pen: Pen, y: int, octets: float) -> bool:
+    def _write_line(self, y: int, octets: float) -> bool:
         """Write what differs in a line; returns whether there was room for all of it."""
-        line = self._lines[y]
+        line, pen = self._lines[y], self._pen
         for start, end in line.differing():
             at = start
             run = [cell for cell in line.wanted[start:end] if cell is not None]  # none is

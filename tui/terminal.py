@@ -25,6 +25,8 @@ REMOTE_FPS: Final = 10
 SLOW_FPS: Final = 4
 """Frames a second at most: nobody reads faster, and a slow link carries no more."""
 
+_TRUE_COLOUR: Final = ("truecolor", "24bit")
+
 
 class NoTerminal(Exception):
     """There is no terminal to read keys from. ``str()`` is one line."""
@@ -47,6 +49,9 @@ def prepare_environment(*, slow_link: bool = False) -> None:
     if remote or slow_link:
         os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
         os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+    if slow_link and os.environ.get("COLORTERM", "").lower() in _TRUE_COLOUR:
+        # Half of what is sent says colours, and one of 256 takes half as long to say.
+        os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", "256")
 
 
 def draw_on_terminal() -> None:

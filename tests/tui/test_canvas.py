@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -8,7 +12,6 @@ from hypothesis import strategies as st
 
 from tests.tui.terminal_screen import Screen
 from tui.canvas import GAP, TRUSTED_S, Canvas
-from tui.pen import NO_SHORTCUTS, Shortcuts
 
 
 class Clock:
@@ -18,7 +21,6 @@ class Clock:
         return self.now_s
 
 
-SHORTCUTS = st.builds(Shortcuts, st.booleans(), st.booleans())
 SIGNS = st.sampled_from(["a", "b", " ", "─", "漢", "e\u0301", " " * 12, "─" * 9, "x" * 15])
 RUNS = st.tuples(
     st.sampled_from(["", "1", "4;31", "31;40", "38;2;1;2;3", "0;44"]),
@@ -47,11 +49,13 @@ def halves_no_wide_sign(screen: Screen) -> bool:
     )
 
 
-@given(WRITES, SHORTCUTS, st.lists(st.one_of(st.integers(1, 60), st.just(math.inf)), max_size=9))
+@given(
+    WRITES, st.booleans(), st.lists(st.one_of(st.integers(1, 60), st.just(math.inf)), max_size=9)
+)
 def test_in_the_end_the_screen_is_the_same(
-    writes: list[str], shortcuts: Shortcuts, portions: list[float]
+    writes: list[str], erasing: bool, portions: list[float]
 ) -> None:
-    whole, saved, canvas = Screen(), Screen(), Canvas(Clock(), shortcuts=shortcuts)
+    whole, saved, canvas = Screen(), Screen(), Canvas(Clock(), erasing=erasing)
     room = iter(portions)
     for data in writes:
         whole.write(data)
@@ -138,12 +142,33 @@ def test_a_portion_is_as_long_as_there_is_room() -> None:
     assert max(map(len, parts)) < 130
 
 
-def test_runs_are_said_shortly_where_the_terminal_knows_how() -> None:
-    line = "\x1b[1;1H\x1b[44m" + "─" * 50 + " " * 40 + "end\x1b[0m"
-    said = everything(Canvas(Clock(), shortcuts=Shortcuts(erase=True, repeat=True)), line)
-    assert said == "\x1b[1;1H\x1b[44m─\x1b[49b\x1b[40X\x1b[40Cend\x1b[m"
-    plain = everything(Canvas(Clock(), shortcuts=NO_SHORTCUTS), line)
-    assert plain == "\x1b[1;1H\x1b[44m" + "─" * 50 + " " * 40 + "end\x1b[m"
+def test_blanks_are_erased_where_that_leaves_the_colour() -> None:
+    line = "\x1b[1;1H\x1b[44mbegin" + " " * 40 + "end\x1b[0m"
+    said = everything(Canvas(Clock(), erasing=True), line)
+    assert said == "\x1b[1;1H\x1b[44mbegin\x1b[40X\x1b[40Cend"
+    plain = everything(Canvas(Clock()), line)
+    assert plain == "\x1b[1;1H\x1b[44mbegin" + " " * 40 + "end"
+
+
+def test_what_is_erased_is_not_underlined() -> None:
+    line = "\x1b[1;1H\x1b[4m" + " " * 40 + "\x1b[0m"
+    assert everything(Canvas(Clock(), erasing=True), line) == line.removesuffix("\x1b[0m")
+
+
+@pytest.mark.parametrize(("terminal", "does"), [("linux", True), ("dumb", False), ("none", False)])
+def test_terminals_say_whether_they_erase_in_colour(terminal: str, does: bool) -> None:
+    if does and shutil.which("infocmp") is None:
+        pytest.skip("no descriptions of terminals here")
+    # In a process of its own: a description is read once.
+    code = "from tui.pen import erases_in_colour; print(erases_in_colour())"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TERM": terminal},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.strip() == str(does)
 
 
 def test_a_line_with_wide_signs_is_written_whole() -> None:
@@ -187,3 +212,5 @@ def test_on_another_screen_nothing_is_left_of_the_one_before() -> None:
     canvas.draw("\x1b[1;1Hmuch that was not sent")
     assert canvas.draw("\x1b[?1049l") == "\x1b[?1049l"
     assert not canvas.behind
+    everything(canvas, "\x1b[1;1H\x1b[31mred")
+    assert canvas.draw("\x1b[?1049l") == "\x1b[m\x1b[?1049l"

@@ -16,7 +16,6 @@ from tui.application import TunnelscopeApp
 from tui.canvas import Canvas
 from tui.engine_bridge import EngineBridge
 from tui.link_budget import ASKED_S, BURST, DEBT_S, FIRST_S, LinkBudget
-from tui.pen import Shortcuts
 from tui.screens.main import MainScreen
 from widgets import line_list
 from widgets.line_list import LineList
@@ -129,7 +128,7 @@ async def busy(
         title="eth0  port 3128",
         period_s=NEVER_S,
         budget=budget,
-        canvas=Canvas(split=slow, shortcuts=Shortcuts(slow, slow)),
+        canvas=Canvas(split=slow, erasing=slow),
     )
     sent = []
 

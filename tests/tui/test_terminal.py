@@ -38,6 +38,18 @@ def test_slow_link_draws_rarely() -> None:
     assert settings() == ["4", "none", "0"]
 
 
+def test_slow_link_has_fewer_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEXTUAL_COLOR_SYSTEM", raising=False)
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    prepare_environment()
+    assert "TEXTUAL_COLOR_SYSTEM" not in os.environ
+    prepare_environment(slow_link=True)
+    assert os.environ.pop("TEXTUAL_COLOR_SYSTEM") == "256"
+    monkeypatch.setenv("COLORTERM", "")  # 16 colours, maybe: not more than it has
+    prepare_environment(slow_link=True)
+    assert "TEXTUAL_COLOR_SYSTEM" not in os.environ
+
+
 def test_what_the_user_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXTUAL_FPS", "60")
     prepare_environment(slow_link=True)
