@@ -10,6 +10,7 @@ proxies send. Needs root, iproute2, nftables, squid, curl, openssl, tcpdump.
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -22,8 +23,12 @@ from types import TracebackType
 from tools.servers import ORIGINS
 from tools.wire import Wire
 
-CLIENT, ROUTER, PROXY, ORIGIN = (f"ts{os.getpid()}{end}" for end in ("c", "r", "p", "o"))
+# Names of our own: a lab that was killed has left its namespaces.
+_NAME = f"ts{secrets.token_hex(3)}"
+CLIENT, ROUTER, PROXY, ORIGIN = (f"{_NAME}{end}" for end in ("c", "r", "p", "o"))
 ROOT = Path(__file__).resolve().parent.parent
+_START_S = 60.0
+"""A guard against hanging: a server that does not listen by then never will."""
 
 _SQUID = """
 http_port 80
@@ -124,7 +129,9 @@ class Lab:
         """Start ``python -m ARGUMENTS`` in a namespace."""
         return self.start(namespace, sys.executable, "-m", *arguments)
 
-    def curl(self, port: int, *arguments: str, proxy: int | None = 80, wait: bool = True) -> None:
+    def curl(
+        self, port: int, *arguments: str, proxy: int | None = 80, wait: bool = True
+    ) -> subprocess.Popen[bytes]:
         """Run curl from the client's ``port``, by default through the proxy."""
         through = ["--proxy", f"http://10.10.10.1:{proxy}"] if proxy else []
         process = self.start(
@@ -134,6 +141,7 @@ class Lab:
         )  # fmt: skip
         if wait:
             process.wait()
+        return process
 
     def send(self, port: int, data: bytes, *, proxy: int = 80, wait_s: float = 3.0) -> None:
         """Write bytes to the proxy from the client's ``port``, read for a while, hang up."""
@@ -187,12 +195,21 @@ class Lab:
         """Start squid, or another after the last one was ended."""
         # -N in a namespace of its own: the process is squid itself, ready to be stopped.
         self.squid = self.start(PROXY, "squid", "-N", "-f", str(self.directory / "squid.conf"))
-        for _ in range(200):
-            listening = run("ip", "netns", "exec", PROXY, "ss", "-Hltn", "sport = :3128")
-            if listening:
-                return
+        self.await_server(PROXY, 3128)
+
+    def await_server(self, namespace: str, port: int, kind: str = "t") -> None:
+        """Wait until somebody listens on a port: ``kind`` is "t" for TCP, "u" for UDP.
+
+        Raises:
+            RuntimeError: Nobody does; the message is what the servers said.
+        """
+        give_up = time.monotonic() + _START_S
+        while not run("ip", "netns", "exec", namespace, "ss", f"-Hl{kind}n", f"sport = :{port}"):
+            if time.monotonic() > give_up:
+                logs = [self.directory / name for name in ("errors.log", "squid.log")]
+                said = "\n".join(log.read_text("utf-8", "replace") for log in logs if log.exists())
+                raise RuntimeError(f"nobody listens on {port}: {said[-2000:]}")
             time.sleep(0.05)
-        raise RuntimeError((self.directory / "squid.log").read_text()[-2000:])
 
     def _connect(self) -> None:
         for namespace in (CLIENT, ROUTER, PROXY, ORIGIN):
@@ -200,7 +217,8 @@ class Lab:
             run("ip", "-n", namespace, "link", "set", "lo", "up")
             for key in ("all", "default"):
                 path = f"net.ipv6.conf.{key}.disable_ipv6=1"
-                run("ip", "netns", "exec", namespace, "sysctl", "-qw", path)
+                # A kernel without IPv6 has no such setting.
+                run("ip", "netns", "exec", namespace, "sysctl", "-qw", path, check=False)
         self.access.start()
         self.internet.start()
         run("ip", "-n", ROUTER, "link", "add", "inside", "type", "veth",
@@ -268,8 +286,11 @@ class Lab:
         # squid's own style sheet would be a third of every error page.
         (self.directory / "empty.css").touch()
         (self.directory / "squid.log").touch()
+        for name in ("hosts", "passwd", "squid.conf", "empty.css"):
+            (self.directory / name).chmod(0o644)  # squid is not root, whatever the umask
         (self.directory / "squid.log").chmod(0o666)
         self.python(PROXY, "tools.servers", "--dns")
         self.python(ORIGIN, "tools.servers", str(self.directory))
         self.start_squid()
-        time.sleep(1.0)
+        self.await_server(PROXY, 53, "u")
+        self.await_server(ORIGIN, 80)  # the last one that is started there

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-import signal
+import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tools.lab import PROXY, Lab, run
-from tools.make_demos import nft
+from tests.live.scenarios import Network
+from tests.rights import NET_ADMIN, NET_RAW, SYS_ADMIN, is_root, lacking
+from tools.lab import PROXY, Lab
 
 NEEDED = ("ip", "nft", "squid", "tinyproxy", "curl", "openssl", "tmux", "tshark", "ss", "sysctl")
+PASSWORDS = Path("/usr/lib/squid/basic_ncsa_auth")
+"""squid's helper, where Debian has it."""
 
 _TINYPROXY = """
 Port 8888
 Listen 10.10.10.1
-Timeout 60
+Timeout 600
 MaxClients 20
 DisableViaHeader No
 FilterURLs No
@@ -29,26 +32,41 @@ ConnectPort 443
 LogFile "{directory}/tinyproxy.log"
 """
 
+_TRY = """
+ip link set lo up
+ip link add one type veth peer name two
+ip tuntap add dev three mode tap
+echo 'table ip lab { chain forward { type filter hook forward priority 0; }; }' | nft -f -
+sysctl -qw net.ipv4.ip_forward=1
+"""
+"""What the lab does with a namespace, line by line."""
+
 
 def why_not() -> str:
     """Why these tests cannot run here; empty where they can."""
-    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+    if not sys.platform.startswith("linux") or not is_root():
         return "live tests need root on Linux"
     missing = [name for name in NEEDED if shutil.which(name) is None]
+    missing += lacking(NET_ADMIN, NET_RAW, SYS_ADMIN)
+    missing += [str(path) for path in (PASSWORDS, Path("/dev/net/tun")) if not path.exists()]
+    missing += [] if os.access("/etc", os.W_OK) else ["a writable /etc"]
     if missing:
         return f"live tests need {', '.join(missing)}"
-    if not Path("/dev/net/tun").exists():
-        return "live tests need /dev/net/tun"
+    name = f"{PROXY}x"
     try:
-        run("ip", "netns", "add", f"ts{os.getpid()}x")
-        run("ip", "netns", "del", f"ts{os.getpid()}x")
-    except Exception:
-        return "live tests need network namespaces"
+        for command in (f"ip netns add {name}", *_TRY.strip().split("\n")):
+            inside = [] if "netns" in command else ["ip", "netns", "exec", name]
+            subprocess.run([*inside, "sh", "-c", command], check=True, capture_output=True)
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode("utf-8", "replace").strip()
+        return f"live tests need what `{command}` does: {said}"
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
     return ""
 
 
 @pytest.fixture(scope="session")
-def whole_lab() -> Iterator[Lab]:
+def whole_network() -> Iterator[Network]:
     reason = why_not()
     if reason:
         pytest.skip(reason)
@@ -58,25 +76,21 @@ def whole_lab() -> Iterator[Lab]:
         # tinyproxy asks the resolver, squid its own file.
         hosts = Path("/etc/netns") / PROXY / "hosts"
         hosts.parent.mkdir(parents=True, exist_ok=True)
-        hosts.write_text((lab.directory / "hosts").read_text())
+        shutil.copy(lab.directory / "hosts", hosts)
         try:
-            lab.start(PROXY, "tinyproxy", "-d", "-c", str(lab.directory / "tinyproxy.conf"))
-            for _ in range(100):
-                if run("ip", "netns", "exec", PROXY, "ss", "-Hltn", "sport = :8888"):
-                    break
-                time.sleep(0.05)
-            yield lab
+            conf = str(lab.directory / "tinyproxy.conf")
+            tinyproxy = lab.start(PROXY, "tinyproxy", "-d", "-c", conf)
+            lab.await_server(PROXY, 8888)
+            yield Network(lab, tinyproxy)
         finally:
             hosts.unlink()
             hosts.parent.rmdir()
+            with contextlib.suppress(OSError):  # somebody else's are there
+                hosts.parent.parent.rmdir()
 
 
 @pytest.fixture
-def lab(whole_lab: Lab) -> Iterator[Lab]:
+def network(whole_network: Network) -> Iterator[Network]:
     """The network, whole and idle before and after."""
-    yield whole_lab
-    whole_lab.access.fault = whole_lab.internet.fault = None
-    nft(whole_lab)
-    if whole_lab.squid is not None:
-        whole_lab.squid.send_signal(signal.SIGCONT)
-    whole_lab.end_clients()
+    yield whole_network
+    whole_network.heal()

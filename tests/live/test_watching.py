@@ -6,166 +6,134 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.live.scenarios import SCENARIOS, Scenario
-from tools.lab import CLIENT, ROOT, Lab, run
+from tests.live.scenarios import CISCO, SCENARIOS, Network, Scenario
+from tests.live.terminal import TOOL, Terminal, environment, opened
+from tests.patience import GIVE_UP_S, or_else, until
+from tools.lab import ROOT, run
 
-TOOL = ("ip", "netns", "exec", CLIENT, sys.executable, "-m", "tui")
 PORTS = {scenario.name: 41_000 + at for at, scenario in enumerate(SCENARIOS)}
-
-
-def listening() -> int:
-    """Packet sockets open in the client's namespace (packet(7))."""
-    text = run("ip", "netns", "exec", CLIENT, "cat", "/proc/net/packet")
-    return len(text.splitlines()) - 1
-
-
-def until(holds: Callable[[], object], seconds: float, what: Callable[[], str]) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():
-            return
-        time.sleep(0.1)
-    assert holds(), what()
-
-
-# check -i
+HEALTHY = sum(scenario.verdicts == ("ok",) for scenario in SCENARIOS)
 
 
 @contextmanager
-def checking(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def checking(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """``check -i eth0`` in the client's namespace, ready to see packets."""
     process = subprocess.Popen(
         [*TOOL, "check", "-i", "eth0", *arguments],
-        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
+        cwd=ROOT, env=environment(home), text=True, encoding="utf-8",
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stderr is not None
     try:
-        assert "listening on eth0" in process.stderr.readline()
+        with or_else(process.kill):
+            assert "listening on eth0" in process.stderr.readline()
         yield process
     finally:
         process.kill()
         process.communicate()
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Ask it to stop as Ctrl+C does."""
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    return process.returncode, out, err
+@dataclass(frozen=True)
+class Watched:
+    """What was seen of all scenarios, which happened at the same time."""
+
+    screens: dict[str, str]
+    """Of each scenario: the screen when it had the words that were waited for, or at last."""
+    waiting: set[str]
+    """Scenarios whose client still waited then."""
+    header: str
+    """The last screen."""
+    code: int
+    flows: list[dict[str, Any]]
+    """The report of ``check``."""
+    ports: str
+    """TCP ports in the file that the screen wrote, as tshark reads it."""
 
 
-def test_check_stops_by_itself_and_counts_what_it_saw(lab: Lab) -> None:
-    with checking("--format", "json", "-c", "5", "tcp port 80") as process:
-        lab.curl(41_500, "-I", "https://tools.cisco.com/")
-        out, err = process.communicate(timeout=20)
-    report = json.loads(out)
-    assert report["source"]["packets"] == 5, err
-    assert report["source"]["lost"] == {"kernel": 0, "queue": 0}
-
-
-# The screen
-
-
-class Terminal:
-    """A screen in tmux, in the client's namespace."""
-
-    def __init__(self, directory: Path, *arguments: str, size: tuple[int, int] = (120, 36)) -> None:
-        self._socket = str(directory / "tmux")
-        self._errors = directory / "errors"
-        command = " ".join([*TOOL, *arguments])
-        self._tmux(
-            "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "-c", str(ROOT),
-            f"{command} 2>{self._errors}",
-        )  # fmt: skip
-        self.pid = int(self._tmux("display-message", "-p", "#{pane_pid}"))
-
-    def _tmux(self, *arguments: str) -> str:
-        environment = {**os.environ, "TERM": "xterm-256color"}
-        done = subprocess.run(
-            ["tmux", "-S", self._socket, "-f", "/dev/null", *arguments],
-            capture_output=True, text=True, env=environment, timeout=20,
-        )  # fmt: skip
-        return done.stdout
-
-    def text(self) -> str:
-        """What is on the screen, and what was said on stderr."""
-        said = self._errors.read_text() if self._errors.exists() else ""
-        return self._tmux("capture-pane", "-p") + said
-
-    def keys(self, *names: str) -> None:
-        self._tmux("send-keys", *names)
-
-    def shows(self, *words: str, within_s: float = 15) -> None:
-        until(lambda: all(word in self.text() for word in words), within_s,
-              lambda: f"{words} not in:\n{self.text()}")  # fmt: skip
-
-    def gone(self) -> bool:
-        return not self._tmux("list-sessions")
-
-    def close(self) -> None:
-        """End the server this terminal started, and so whatever runs in it."""
-        self._tmux("kill-server")
-
-
-@pytest.fixture
-def terminal(lab: Lab, tmp_path: Path) -> Iterator[Terminal]:
-    opened = Terminal(tmp_path, "-i", "eth0", "-w", str(tmp_path / "kept.pcapng"))
+@pytest.fixture(scope="module")
+def watched(whole_network: Network, tmp_path_factory: pytest.TempPathFactory) -> Watched:
+    home = tmp_path_factory.mktemp("watched")
+    kept = home / "kept.pcapng"
+    screens, waiting = {}, set()
     try:
-        opened.shows("eth0", "0 tunnels")
-        until(listening, 10, opened.text)
-        yield opened
+        with opened("-w", str(kept)) as terminal, checking(home, "--format", "json") as check:
+            clients = {one.name: one.happen(whole_network, PORTS[one.name]) for one in SCENARIOS}
+            for one in SCENARIOS:
+                screens[one.name] = _seen(terminal, one)
+                waiting |= {one.name} if clients[one.name].poll() is None else set()
+            header = terminal.text()
+            time.sleep(1)  # the other one's clock may be behind the screen's
+            check.send_signal(signal.SIGINT)
+            out, _ = check.communicate(timeout=GIVE_UP_S)
+            terminal.keys("q")
+            until(terminal.gone, terminal.text)
     finally:
-        opened.close()
+        whole_network.heal()
+    ports = run("tshark", "-n", "-r", str(kept), "-T", "fields", "-e", "tcp.port")
+    return Watched(screens, waiting, header, check.returncode, json.loads(out)["flows"], ports)
+
+
+def _seen(terminal: Terminal, scenario: Scenario) -> str:
+    """Look at a scenario alone, until it is named."""
+    terminal.shows_only(PORTS[scenario.name])
+    try:
+        return terminal.shows("1 of ", str(PORTS[scenario.name]), scenario.title)
+    except AssertionError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_what_happens_is_named_on_the_screen_and_by_check(
-    lab: Lab, terminal: Terminal, tmp_path: Path, scenario: Scenario
+    watched: Watched, scenario: Scenario
 ) -> None:
     port = PORTS[scenario.name]
-    with checking("--format", "json") as process:
-        scenario.happen(lab, port)
-        grave = [] if scenario.verdicts == ("ok",) else ["1 failing"]
-        terminal.shows(str(port), scenario.title, *grave, within_s=2 * scenario.within_s)
-        time.sleep(1.5)  # its clock may be behind the screen's
-        code, out, err = ended(process)
-    flows = [flow for flow in json.loads(out)["flows"] if flow["client"].endswith(f":{port}")]
-    assert [flow["verdict"] in scenario.verdicts for flow in flows] == [True], (flows, err)
-    assert code == (0 if scenario.verdicts == ("ok",) else 1)
-    terminal.keys("q")
-    until(terminal.gone, 10, terminal.text)
-    fields = ["-T", "fields", "-e", "tcp.port"]
-    assert str(port) in run("tshark", "-n", "-r", str(tmp_path / "kept.pcapng"), *fields)
+    assert f":{port}" in watched.screens[scenario.name]
+    assert scenario.title in watched.screens[scenario.name]
+    assert (scenario.name in watched.waiting) is scenario.waits
+    flows = [flow for flow in watched.flows if flow["client"].endswith(f":{port}")]
+    assert [flow["verdict"] in scenario.verdicts for flow in flows] == [True], flows
+    assert str(port) in watched.ports
+
+
+def test_all_of_them_are_counted(watched: Watched) -> None:
+    assert f"{len(SCENARIOS)} tunnels" in watched.header
+    assert f"{HEALTHY} ok" in watched.header
+    assert f"{len(SCENARIOS) - HEALTHY} failing" in watched.header
+    assert len(watched.flows) == len(SCENARIOS)
+    assert watched.code == 1
+
+
+def test_check_stops_by_itself_and_counts_what_it_saw(network: Network, tmp_path: Path) -> None:
+    with checking(tmp_path, "--format", "json", "-c", "5", "tcp port 41500") as process:
+        network.lab.curl(41_500, "-I", CISCO)
+        out, err = process.communicate(timeout=GIVE_UP_S)
+    report = json.loads(out)
+    assert report["source"]["packets"] == 5, err
+    assert report["source"]["lost"] == {"kernel": 0, "queue": 0}
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_what_was_captured_survives(
-    lab: Lab, terminal: Terminal, tmp_path: Path, number: signal.Signals
+    network: Network, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Whatever ends the program: every packet up to the last second is in the file."""
-    lab.curl(41_600 + number, "-I", "https://tools.cisco.com/")
-    terminal.shows("1 tunnel")
-    time.sleep(1.2)
-    (child,) = _children(terminal.pid)
-    os.kill(child, number)
-    until(terminal.gone, 10, terminal.text)
-    rows = run(
-        "tshark", "-n", "-r", str(tmp_path / "kept.pcapng"), "-Y", "tcp.flags.fin == 1",
-        "-T", "fields", "-e", "tcp.port",
-    )  # fmt: skip
-    assert str(41_600 + number) in rows
-
-
-def _children(pid: int) -> list[int]:
-    """Python below the shell that tmux started: ip(8) replaces itself by what it runs."""
-    found = run("ps", "-o", "pid=,args=", "--ppid", str(pid)).splitlines()
-    return [int(line.split()[0]) for line in found if " -m tui" in line] or [pid]
+    """Whatever ends the program: every packet that it has shown is in the file."""
+    kept = tmp_path / "kept.pcapng"
+    port = 41_600 + number
+    # Of connections that were cut before, the kernel still sends what is left.
+    with opened("-w", str(kept), f"tcp port {port}") as terminal:
+        network.lab.curl(port, "-I", CISCO)
+        terminal.shows("1 tunnel", "FIN ✓")
+        os.kill(terminal.pid, number)
+        until(terminal.gone, terminal.text)
+    fields = ["-Y", "tcp.flags.fin == 1", "-T", "fields", "-e", "tcp.port"]
+    assert str(port) in run("tshark", "-n", "-r", str(kept), *fields)
