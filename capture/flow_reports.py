@@ -22,7 +22,8 @@ from capture.report.table import TableRow, table_row
 from capture.tracking.tracker import Tracker
 
 BATCH: Final = 2048
-_FIRST_CLOSE: Final = "client_fin"
+FIRST_CLOSE: Final = "client_fin"
+"""Who ended a settled flow."""
 
 
 class FlowReports(Sequence[FlowReport]):
@@ -120,6 +121,6 @@ def settled_rows(tracker: Tracker, flows: Ints) -> Iterator[TableRow]:
         yield TableRow(
             0, text(client), text(proxy), request.authority or request.target, "tunnel",
             response.status, response.reason, summary.hello.sni,
-            version_name(summary.server.version), "ok", "", _FIRST_CLOSE, first,
+            version_name(summary.server.version), "ok", "", FIRST_CLOSE, first,
             max(0, last - first) / 1e9, packets, sent, received, 0, rtt / 1e6, delay / 1e6,
         )  # fmt: skip

@@ -11,12 +11,10 @@ from typing import Final
 
 import numpy as np
 
-from capture.facts import CaptureFacts, Endpoint
-from capture.flow_reports import settled_rows
+from capture.facts import Endpoint
 from capture.frames import Ints
-from capture.judging import Judgement
-from capture.judging.cards import Card, card
-from capture.report.to_csv import line_of
+from capture.judging.cards import Card
+from capture.shards.settled import settled_cards, settled_lines
 from capture.tracking.settle import choose_witnesses
 from capture.tracking.tracker import Tracker
 
@@ -25,8 +23,6 @@ LINGER_NS: Final = 60_000_000_000
 
 AT_ONCE: Final = 1000
 """Flows worth the trouble of moving the others up."""
-
-OK: Final = Judgement("ok", (), ())
 
 
 class Finished:
@@ -68,7 +64,7 @@ class Finished:
         numbers = columns.first_no[flows].astype(np.int64)
         self.count += len(flows)
         self.numbers.append(numbers)
-        self.texts.append("\n".join([line_of(row, timed) for row in settled_rows(tracker, flows)]))
+        self.texts.append("\n".join(settled_lines(tracker, flows, timed)))
         first = flows[np.unique(columns.proxy[flows], return_index=True)[1]]
         self.proxies.update(map(tracker.proxy, first.tolist()))
         self._choose(tracker, flows)
@@ -83,8 +79,7 @@ class Finished:
         kept = set(choose_witnesses(every))
         self._told = [item for item in every if item[0] in kept]
         added = [flow for number, flow in new.items() if number in kept]
-        # Of a settled flow no record is kept, so nothing of the capture tells on its card.
-        cards = [card(item, OK, CaptureFacts()) for item in tracker.facts_of(added)]
+        cards = [*settled_cards(tracker, added)]
         cards += [item for item in self.witnesses if item.number in kept]
         self.witnesses = sorted(cards, key=lambda item: item.number)
 

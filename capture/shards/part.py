@@ -17,7 +17,6 @@ from capture.decode.columns import IcmpError
 from capture.decode.decoder import Decoder, give_back_memory
 from capture.decode.share import Share
 from capture.facts import CaptureFacts
-from capture.flow_reports import settled_rows
 from capture.frames import FrameBlock, Ints, SourceInfo
 from capture.judging import Catalogue, Judgement, judge
 from capture.judging.cards import Card, card
@@ -29,7 +28,8 @@ from capture.report.build import flow_report
 from capture.report.model import Finding, Report, SourceReport
 from capture.report.table import Table, TableRow, table_row
 from capture.report.to_csv import line_of
-from capture.shards.finished import OK, Finished, chosen
+from capture.shards.finished import Finished, chosen
+from capture.shards.settled import settled_cards, settled_lines
 from capture.tracking.payloads import File
 from capture.tracking.table import UNKNOWN, distinct
 from capture.tracking.tracker import MANY_FLOWS, MAX_STRAY_ICMP
@@ -142,7 +142,7 @@ class Part(Analysis):
         capture = merged(show(Seen(own, self.tracker.silent())))
         judged = list(self._judge_all(capture))
         settled = self.tracker.settled_flows()
-        lines = [line_of(row, timed) for row in settled_rows(self.tracker, settled)]
+        lines = [*settled_lines(self.tracker, settled, timed)]
         findings = self._relate_to(show, judged, capture)
         lines += [line_of(item.row, timed) for item in judged]
         numbers = [
@@ -178,8 +178,8 @@ class Part(Analysis):
     ) -> tuple[Finding, ...]:
         """Judge the flows again in the light of all; findings about the capture."""
         settled = self.tracker.settled_flows()
-        told = self.tracker.facts_of(self.tracker.witnesses())
-        witnesses = [*self._finished.witnesses, *[card(item, OK, capture) for item in told]]
+        told = settled_cards(self.tracker, self.tracker.witnesses())
+        witnesses = [*self._finished.witnesses, *told]
         cards = [*[item.card for item in judged], *chosen(witnesses)]
         hands: list[Hand] = show(
             Hand(list(zip(*cards, strict=True)), len(judged), len(settled) + self._finished.count)

@@ -106,7 +106,8 @@ def _unset(positions: Ints, lane: Ints, keys: Ints, column: Ints) -> Ints:
         return positions
     lanes = lane[positions]
     first = first_of(positions, lanes, int(lanes.max()) + 1, UNKNOWN)
-    return first[first != UNKNOWN]
+    found: Ints = first[first != UNKNOWN]
+    return found
 
 
 def _set_first(a: Analysed, positions: Ints, keys: Ints, times: Ints, numbers: Ints) -> None:

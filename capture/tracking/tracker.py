@@ -147,6 +147,11 @@ class Tracker:
         value = int(self.table.flows.proxy[flow])
         return Endpoint(self.address_text(value >> 16), value & 0xFFFF)
 
+    def client(self, flow: int) -> Endpoint:
+        """The client's end of a flow."""
+        value = int(self.table.flows.client[flow])
+        return Endpoint(self.address_text(value >> 16), value & 0xFFFF)
+
     def endpoint_text(self, value: int) -> str:
         """An endpoint of the columns, printable."""
         host = self._hosts.get(value >> 16)
