@@ -5,6 +5,7 @@ The screen asks a few times a second; nothing is ever posted from the engine's t
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from tui.naming import Naming
 
 __all__ = ["EngineBridge", "EngineLike", "FrameStore"]
+
+SWITCH_S: Final = 0.001
+"""How long a thread that computes keeps another one waiting. A key passes from thread to thread
+several times until its answer is on the terminal, and Python's own 5 ms each time are felt."""
 
 JOIN_S: Final = 2.0
 """How long leaving waits for the engine; its thread is a daemon, so it is never longer."""
@@ -117,6 +122,7 @@ class EngineBridge:
 
     def start(self) -> None:
         """Make the engine and let it read."""
+        sys.setswitchinterval(SWITCH_S)
         self._engine = self._make_engine()
         self._engine.start()
 

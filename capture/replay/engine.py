@@ -19,7 +19,7 @@ from capture.replay.player import Player
 from capture.replay.recorder import Recorder
 from capture.snapshot import Snapshot
 
-PATIENCE: Final = 1.0
+PATIENCE: Final = 2.0
 """While playing, the thread rests at least this many times as long as the last state took:
 the keys are answered by another thread, and Python runs one of them at a time."""
 
