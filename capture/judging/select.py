@@ -211,6 +211,8 @@ def _silent(flow: FlowFacts, capture: CaptureFacts, known: bool) -> bool:
         # that speaks first (SSH, SMTP) shares the address, not the port.
         return bool(client.bytes) or not proxy.bytes
     port = flow.proxy.port
+    if _cut_connect(flow) and port in CANDIDATE_PORTS:
+        return True
     if capture.text and not spoken and not answer:
         return port in PROXY_PORTS
     if port in PROXY_PORTS and spoken == "tls":
@@ -222,6 +224,13 @@ def _silent(flow: FlowFacts, capture: CaptureFacts, known: bool) -> bool:
             (port in SHARED_PORTS or port == WEB_PORT) and _plausible(flow, capture)
         )
     return port in PROXY_PORTS
+
+
+def _cut_connect(flow: FlowFacts) -> bool:
+    """A snapshot length that left a few bytes of payload: they are CONNECT's."""
+    head = flow.first_bytes[CLIENT]
+    cut = flow.sides[CLIENT].cut_by_snaplen > 0
+    return cut and len(head) >= 2 and b"CONNECT ".startswith(head.upper())
 
 
 def _only_handshake(flow: FlowFacts, capture: CaptureFacts, known: bool) -> bool:

@@ -41,6 +41,9 @@ not like what it saw; one that stays longer opened the connection in advance."""
 SPLIT_HELLO: Final = 1200
 """A ClientHello longer than this may need two packets, which some boxes cannot handle."""
 
+UNDATED_S: Final = 366 * 86_400
+"""Times in 1970 are those of a text without dates, or of a clock that was never set."""
+
 QUIET_ALERTS: Final = frozenset({0, 90, 100})
 """close_notify, user_canceled, no_renegotiation: no failure."""
 
@@ -164,9 +167,9 @@ def _answered_by(scene: Scene, alert: Alert) -> bool:
 
 def _expired(certificate: Certificate, scene: Scene) -> bool:
     """The certificate's dates exclude the time of the capture."""
-    if not scene.quality.timed:
-        return False
     now = scene.flow.first.time_ns / 1e9
+    if not scene.quality.timed or now < UNDATED_S:
+        return False
     after, before = certificate.not_after, certificate.not_before
     return (after is not None and after.timestamp() < now) or (
         before is not None and before.timestamp() > now

@@ -24,6 +24,7 @@ from tests.capture.judging.build import (
     TLS12,
     Story,
     capture,
+    certificate,
     healthy,
     opened,
     response,
@@ -97,6 +98,14 @@ class TestReset:
         strange = self.side(rst_ttl=240, rst_window=0, rst_options=0, rst_seq_offset=7)
         assert origin(strange).between is Confidence.LIKELY
         assert "TTL is 240" in origin(strange).text
+
+
+def test_a_capture_without_dates_says_nothing_of_a_certificates_age() -> None:
+    story = opened().client_hello().server_flight(TLS12, shown=certificate(days=-3))
+    flow = story.alert(CLIENT, 48).close("client_fin").facts()
+    for start, verdict in ((flow.first.time_ns, "tls_cert_expired"), (0, "tls_untrusted_ca")):
+        moved = replace(flow, first=Mark(flow.first.number, start))
+        assert judge(moved, capture(flow), CATALOGUE).verdict == verdict
 
 
 class TestIdle:

@@ -69,12 +69,16 @@ PROXIED: dict[str, tuple[Story, dict[str, Any]]] = {
     "text capture of port 3128": (Story(proxy=SQUID).connect().set(
         CLIENT, bytes=900).set(PROXY, bytes=900), {"text": True}),
     "a lone 200 that only CONNECT gets": (Story().connect().answer(), {}),
+    "two bytes of CONNECT, the rest cut off": (bare("http-part", b"CO", 130).set(
+        CLIENT, cut_by_snaplen=3).set(PROXY, bytes=39), {}),
 }  # fmt: skip
 
 OTHER: dict[str, tuple[Story, dict[str, Any]]] = {
     "web server": (origin_form(), {}),
     "web server's error": (origin_form(status=404), {}),
     "origin-form answered by a known proxy (its own page)": (origin_form(PROXY_END), KNOWN),
+    "two bytes of another method, the rest cut off": (bare("http-part", b"GE", 130).set(
+        CLIENT, cut_by_snaplen=3).set(PROXY, bytes=39), {}),
     "absolute URI to the host itself": (absolute(target="http://93.184.216.34/"), {}),
     "absolute URI to the host DNS names": (absolute(), NAMED),
     "absolute URI to a public address, no trace of a proxy": (absolute(), {}),
