@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from capture.snapshot import Capturing, Snapshot
 
 PATIENCE = 4
-"""A snapshot may be made again after this many times the time it took to make."""
+LIVE_PATIENCE = 2
+"""A snapshot may be made again after this many times the time it took to make. That is the time
+this thread computed: on a busy machine all that it does takes longer in the same measure."""
 
 
 def analyse(
@@ -162,6 +164,7 @@ class Engine(threading.Thread):
     def _read(self, analysis: Analysis, take: Callable[[FrameBlock], None]) -> None:
         due = time.monotonic()
         keeper = collector.Keeper(due) if analysis.live else None
+        patience = LIVE_PATIENCE if analysis.live else PATIENCE
         for block in self._source.blocks():
             if self._stop_asked.is_set():
                 return
@@ -172,11 +175,12 @@ class Engine(threading.Thread):
                 analysis.clear()
                 due = now
             if now >= due:
+                began = time.thread_time()
                 self._publish(analysis)
-                spent = time.monotonic() - now
+                spent = time.thread_time() - began
                 if keeper is not None:
                     keeper.tend(now)
-                due = time.monotonic() + max(self._period_s, PATIENCE * spent)
+                due = time.monotonic() + max(self._period_s, patience * spent)
 
     def _publish(
         self, analysis: Analysis | None, *, finished: bool = False, error: str | None = None
