@@ -38,8 +38,10 @@ async def at_rest(app: App[Any], also: Callable[[], str] = lambda: "") -> None:
 
 def going_on(app: App[Any]) -> str:
     """What an application is busy with; empty when it rests, or ends."""
-    if app._exit or app._exception is not None or not app.is_running:
+    if app._exit or app._exception is not None:
         return ""
+    if not app.is_running or not app.screen_stack:
+        return "it starts"
     for pump in _pumps(app):
         if not _waits(pump):
             return f"{pump!r} has messages"

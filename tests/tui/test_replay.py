@@ -77,9 +77,9 @@ def bridges() -> Iterator[list[EngineBridge]]:
 async def watching(
     bridges: list[EngineBridge], path: Path = TOUR, size: tuple[int, int] = (120, 36)
 ) -> AsyncIterator[Viewer]:
-    bridge = open_bridge(FileFeed(str(path), name="demo"), Setup(AnalysisOptions(), None, 0.02))
+    bridge = open_bridge(FileFeed(str(path), name="demo"), Setup(AnalysisOptions(), None, 0.05))
     bridges.append(bridge)
-    app = TunnelscopeApp(bridge, title="demo", period_s=0.02)
+    app = TunnelscopeApp(bridge, title="demo", period_s=0.05)
     async with app.run_test(size=size) as pilot:
         viewer = Viewer(app, pilot)
         await viewer.until(lambda: viewer.screen._snapshot and viewer.screen._snapshot.clock)

@@ -21,8 +21,11 @@ def pressing(*keys: str) -> Callable[[Pilot[Any]], Any]:
     """Wait until the capture is shown, then press keys."""
 
     async def steps(pilot: Pilot[Any]) -> None:
-        packets = pilot.app.query_one(PacketList)
-        await at_rest(pilot.app, lambda: "" if packets.row_count() else "nothing is shown")
+        def awaited() -> str:
+            shown = any(packets.row_count() for packets in pilot.app.query(PacketList))
+            return "" if shown else "no packet is shown"
+
+        await at_rest(pilot.app, awaited)
         for key in keys:
             await pilot.press(key)
             await at_rest(pilot.app)
