@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import errno
-import math
 import threading
 import time
 from collections.abc import Iterator
 from typing import Final
-
-import numpy as np
 
 from capture.frames import (
     FrameBlock,
@@ -17,21 +14,19 @@ from capture.frames import (
     SourceInfo,
     UnreadableInput,
     no_frames,
-    rows_of,
 )
 from capture.live.bpf import FilterError
 from capture.live.crates import Crates
 from capture.live.interfaces import RateMeter
+from capture.live.kept import KeptCapture
 from capture.live.memory import queue_bytes
 from capture.live.merge import WINDOW_NS, Merger
 from capture.live.packet_file import PacketFile
 from capture.live.privileges import NotPermitted, User, advice, give_up_root, user_to_become
-from capture.live.rates import Rates
 from capture.live.ring import RETIRE_MS, Cut, frames
 from capture.live.settings import CaptureSettings
 from capture.live.sniffer import Listener, Sniffer, open_listener
 from capture.protocols.text import printable
-from capture.snapshot import Capturing
 from capture.writing.files import UnwritableFile
 
 IDLE_S: Final = 0.1
@@ -49,7 +44,7 @@ _CRATES_AT_ONCE: Final = 4
 _ALL: Final = 1 << 30
 
 
-class LiveSource:
+class LiveSource(KeptCapture):
     """Frames of one or several interfaces as they come.
 
     Opens the sockets, gives root up where that was asked for, makes the packet file, and
@@ -66,20 +61,14 @@ class LiveSource:
     """
 
     def __init__(self, settings: CaptureSettings) -> None:
-        self.settings = settings
-        self.info = SourceInfo(", ".join(map(printable, settings.interfaces)), "live")
+        names = ", ".join(map(printable, settings.interfaces))
+        super().__init__(settings, SourceInfo(names, "live"))
         self.info.lost_kernel = self.info.lost_queue = 0
         self._arrived = threading.Event()
-        self._stop_asked = threading.Event()
         self._sniffers: list[Sniffer] = []
         self._cuts: list[Cut] = []
-        self._trouble = ""
         self._closed = False
-        self._rates = Rates()
         self._meter = RateMeter()
-        self._unfiltered: float | None = None
-        self._packets = 0
-        self._octets = 0
         self._last_ns = 0
         self._look_at = self._meter_at = 0.0
         self._still = False
@@ -94,10 +83,8 @@ class LiveSource:
         except BaseException:
             self._stop_sniffers()
             raise
-        self.store = self._file.store
         self._merger = Merger() if len(self._sniffers) > 1 else None
-        duration = settings.stop.duration_s
-        self._end_at = math.inf if duration is None else time.monotonic() + duration
+        self._begin()
 
     def _open(self, settings: CaptureSettings) -> None:
         names = tuple(dict.fromkeys(settings.interfaces))
@@ -180,32 +167,16 @@ class LiveSource:
             yield from self._taken(merged)
 
     def _taken(self, block: FrameBlock) -> Iterator[FrameBlock]:
-        """Keep and count a block, as much of it as the stop conditions let in."""
-        left = self.settings.stop.packets
-        if left is not None and len(block) > left - self._packets:
-            block = rows_of(block, slice(0, left - self._packets))
-        if not len(block):
-            return
-        block.first_number = self._packets + 1
-        block.position = self._file.append(block)
-        if self._file.full:
-            kept = np.flatnonzero(block.position >= 0)
-            block = rows_of(block, slice(0, int(kept[-1]) + 1 if len(kept) else 0))
-            if not len(block):
-                return
-        octets = int(block.wirelen.sum())
-        self._packets += len(block)
-        self._octets += int(block.caplen.sum())
-        self._rates.add(len(block), octets)
-        self._last_ns = self.info.clock_ns = int(block.time_ns[-1])
-        yield block
+        """Keep a block, and tell the time by it."""
+        kept = self._keep(block)
+        if kept is not None:
+            self._last_ns = self.info.clock_ns = int(kept.time_ns[-1])
+            yield kept
 
     def _over(self) -> bool:
-        most = self.settings.stop.packets
         return (
             self._stop_asked.is_set()
-            or self._file.full
-            or (most is not None and self._packets >= most)
+            or self._full()
             or time.monotonic() >= self._end_at
             or not any(sniffer.alive for sniffer in self._sniffers)
         )
@@ -249,27 +220,8 @@ class LiveSource:
 
     # -- from other threads -----------------------------------------------------------
 
-    def capturing(self) -> Capturing:
-        """State at this moment; safe to call from another thread."""
-        return Capturing(
-            interfaces=self.settings.interfaces,
-            filter=self.settings.filter,
-            clock_ns=self.info.clock_ns or 0,
-            packets_per_s=self._rates.packets_per_s,
-            bytes_per_s=self._rates.bytes_per_s,
-            unfiltered_per_s=self._unfiltered,
-            file=self._file.path,
-            file_bytes=self._file.bytes,
-            trouble="; ".join(filter(None, (self._trouble, self._file.trouble))),
-        )
-
-    def progress(self) -> tuple[int, int | None]:
-        """See ``capture.frames.Source``."""
-        return self._octets, None
-
     def stop(self) -> None:
-        """Ask ``blocks`` to end; what was captured until now is still given."""
-        self._stop_asked.set()
+        super().stop()
         self._arrived.set()
 
     def close(self) -> None:

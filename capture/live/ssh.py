@@ -13,15 +13,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import numpy as np
-
-from capture.frames import FileSource, FrameBlock, SourceInfo, UnreadableInput, no_frames, rows_of
+from capture.frames import FileSource, FrameBlock, SourceInfo, UnreadableInput, no_frames
 from capture.live import remote
+from capture.live.kept import KeptCapture
 from capture.live.packet_file import PacketFile
-from capture.live.rates import Rates
 from capture.live.settings import CaptureSettings
 from capture.protocols.text import printable
-from capture.snapshot import Capturing
 from capture.sources.opening import open_from
 from capture.sources.recorded import RecordedSource
 from capture.sources.streams import FileStream
@@ -172,7 +169,7 @@ class Connection:
         return "the connection was closed" if code in (None, 0) else f"ssh ended with code {code}"
 
 
-class SshSource:
+class SshSource(KeptCapture):
     """Frames that tcpdump captures on another machine, as they come.
 
     Opening waits for ssh, which may ask for a password on the terminal, and for tcpdump's
@@ -190,9 +187,9 @@ class SshSource:
     def __init__(self, settings: CaptureSettings, program: Sequence[str] = ("ssh",)) -> None:
         if settings.ssh is None or settings.ssh.startswith("-"):
             raise UnreadableInput("no destination for ssh")
-        self.settings = settings
+        info = SourceInfo(printable(f"{settings.ssh} {settings.interfaces[0]}"), "live")
+        super().__init__(settings, info)
         self._host = printable(settings.ssh.rpartition("@")[2])
-        self.info = SourceInfo(printable(f"{settings.ssh} {settings.interfaces[0]}"), "live")
         command = (*program, *_OPTIONS, "--", settings.ssh, "exec /bin/sh")
         self._connection = Connection(command, remote.script(settings))
         try:
@@ -204,15 +201,8 @@ class SshSource:
         except BaseException:
             self._connection.close()
             raise
-        self.store = self._file.store
-        self._rates = Rates()
-        self._packets = 0
-        self._octets = 0
-        self._trouble = ""
-        self._stop_asked = threading.Event()
         self._over_at = math.inf
-        duration = settings.stop.duration_s
-        self._end_at = math.inf if duration is None else time.monotonic() + duration
+        self._begin()
         self._ask_at = time.monotonic() + _ASK_S
 
     def _open(self) -> FileSource:
@@ -269,7 +259,9 @@ class SshSource:
         """See ``capture.frames.Source``."""
         for block in self._inner.blocks():
             if len(block):
-                yield from self._taken(block)
+                kept = self._keep(block)
+                if kept is not None:
+                    yield kept
             else:
                 self._file.flush()
                 block.first_number = self._packets + 1
@@ -284,25 +276,6 @@ class SshSource:
         self._connection.part()
         self._connection.wait(_PART_S)
         self._count_losses()
-
-    def _taken(self, block: FrameBlock) -> Iterator[FrameBlock]:
-        """Keep and count a block, as much of it as the stop conditions let in."""
-        most = self.settings.stop.packets
-        if most is not None and len(block) > most - self._packets:
-            block = rows_of(block, slice(0, most - self._packets))
-        block.first_number = self._packets + 1
-        block.position = self._file.append(block)
-        if self._file.full:
-            block = rows_of(block, slice(0, int(np.count_nonzero(block.position >= 0))))
-        if len(block):
-            self._packets += len(block)
-            self._octets += int(block.caplen.sum())
-            self._rates.add(len(block), int(block.wirelen.sum()))
-            yield block
-
-    def _full(self) -> bool:
-        most = self.settings.stop.packets
-        return self._file.full or (most is not None and self._packets >= most)
 
     def _look(self) -> None:
         """Now and then: losses, rates, and whether it is time to go."""
@@ -332,29 +305,6 @@ class SshSource:
             why = self._connection.last_words()
             self._trouble = f"the capture on {self._host} has ended: {why}"
             self.info.warn("capture-ended", self._trouble)
-
-    # -- from other threads -----------------------------------------------------------
-
-    def capturing(self) -> Capturing:
-        """State at this moment; safe to call from another thread."""
-        return Capturing(
-            interfaces=self.settings.interfaces,
-            filter=self.settings.filter,
-            clock_ns=self.info.clock_ns or 0,
-            packets_per_s=self._rates.packets_per_s,
-            bytes_per_s=self._rates.bytes_per_s,
-            file=self._file.path,
-            file_bytes=self._file.bytes,
-            trouble="; ".join(filter(None, (self._trouble, self._file.trouble))),
-        )
-
-    def progress(self) -> tuple[int, int | None]:
-        """See ``capture.frames.Source``."""
-        return self._octets, None
-
-    def stop(self) -> None:
-        """Ask ``blocks`` to end; what was captured until now is still given."""
-        self._stop_asked.set()
 
     def close(self) -> None:
         """Leave no process on either side, and complete the packet file; idempotent."""
