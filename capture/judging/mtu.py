@@ -42,7 +42,10 @@ def too_big(error: IcmpError) -> bool:
 def unheard(scene: Scene, sender: int) -> bool:
     """Not even ``sender``'s acknowledgements, which are small, reach the other side: it sends
     again and again what the capture shows acknowledged."""
-    return scene.flow.sides[1 - sender].spurious_retransmissions >= scene.limits.mtu_hole_tries
+    peer, tries = scene.flow.sides[1 - sender], scene.limits.mtu_hole_tries
+    if peer.run is None or not peer.run.acked or peer.run.sent < tries:
+        return False
+    return peer.spurious_retransmissions >= tries
 
 
 def lost_at_sender(scene: Scene, sender: int) -> RetransmitRun | None:

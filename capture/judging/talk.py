@@ -6,6 +6,7 @@ its middle, or that the last record of a download was a full one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from capture.facts import CLIENT, PROXY, Mark, Record
@@ -97,6 +98,24 @@ def only_tickets(scene: Scene) -> bool:
         and r.length not in ALERT_13
     ]
     return not after or (len(after) == 2 and after[0] == after[1])
+
+
+def spoke(scene: Scene, finished: Record, said: Sequence[Record]) -> bool:
+    """Whether what the client sealed after its Finished was more than a goodbye (TLS 1.3).
+
+    A short message (``GET / HTTP/1.0`` alone, a mail client's command) is as long as an alert
+    of some stack. But all alerts of one stack have one length, and none is answered.
+    """
+    if len({record.length for record in said}) > 1:
+        return True
+    if not said or said[0].length not in ALERT_13:
+        return bool(said)
+    heard = [r for r in scene.tls_side(PROXY).records
+             if r.type == DATA_RECORD and r.length > SMALL_TALK]  # fmt: skip
+    before = [r for r in heard if finished.mark.number < r.mark.number <= said[0].mark.number]
+    answers = [r for r in heard if r.mark.number > said[0].mark.number]
+    # Tickets may come late; what comes behind them, or differs in length, is an answer.
+    return bool(answers) and (bool(before) or len({record.length for record in answers}) > 1)
 
 
 def unanswered(scene: Scene) -> Mark | None:

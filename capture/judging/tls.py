@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from capture.facts import CLIENT, PROXY, SENDERS, Alert, Mark
-from capture.judging import mtu
+from capture.judging import mtu, talk
 from capture.judging.hit import (
     CERTAIN,
     INFO,
@@ -439,8 +439,7 @@ def _departure(scene: Scene) -> tuple[str, str, Mark | None] | None:
             words = f"#{sealed[0].mark.number} the client sent one encrypted record of "
             words += f"{sealed[0].length} bytes, the size of an alert, and no Finished"
             return "tls-encrypted-alert", words, sealed[0].mark
-        rest = [record for record in sealed[1:] if record.length not in ALERT_13]
-        if sealed[0].length not in FINISHED_13 or rest:
+        if sealed[0].length not in FINISHED_13 or talk.spoke(scene, sealed[0], sealed[1:]):
             return None
         words = "the client finished the handshake and sent no data"
         return "tls-left-after-handshake", words, sealed[-1].mark

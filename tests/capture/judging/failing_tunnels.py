@@ -109,6 +109,9 @@ TLS = (
 MTU = (
     Scenario("upload vanishes", lambda: answered_meanwhile(tunnel().fetch().repeat(CLIENT, 1448)),
              "mtu_blackhole", ("mtu-black-hole",)),
+    Scenario("a download vanishes, and each packet of the client was captured twice",
+             lambda: deaf(download()).set(CLIENT, run=None), "mtu_blackhole",
+             ("mtu-black-hole",)),
     Scenario("upload vanishes, path silent", lambda: tunnel().fetch().repeat(CLIENT, 1448),
              "mtu_blackhole", ("mtu-black-hole",)),
     Scenario("large CONNECT vanishes", lambda: Story().connect().ask().answer(

@@ -31,6 +31,7 @@ from tests.capture.judging.stories import (
     shut,
     slow,
     ssh,
+    terse,
     to_ssh,
     to_tls,
     warned,
@@ -98,6 +99,10 @@ HEALTHY = (
     Scenario("SYN-ACK not captured, nor what followed", lambda: Story().syn().set(
              challenge_ack=True).close("proxy_fin").set(CLIENT, stream_bytes=800, acked_unseen=1),
              "ok"),
+    Scenario("a request as short as an alert, answered", lambda: terse(answered=True)
+             .close("client_fin"), "ok"),
+    Scenario("a request as short as another stack's alert", lambda: terse().goodbye()
+             .close("client_fin"), "ok"),
     Scenario("plain request answered", lambda: get().answer(200, "OK"), "plain_http"),
     Scenario("plain redirect of the server",
              lambda: get().answer(302, "Found", headers=(("location", "https://www.example.com/"),

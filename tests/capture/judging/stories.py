@@ -203,9 +203,19 @@ def reply_lost() -> Story:
 
 def deaf(story: Story, times: int = 4) -> Story:
     """The client repeats what the proxy acknowledged; the proxy repeats a full-size segment."""
+    run = RetransmitRun(1, 517, 569, times + 1, (story.last,), True, False)
     return story.repeat(PROXY, 1448).set(PROXY, largest_acked=39).set(
-        CLIENT, spurious_retransmissions=times
+        CLIENT, spurious_retransmissions=times, run=run
     )  # fmt: skip
+
+
+def terse(*, answered: bool = False) -> Story:
+    """A request of 18 bytes: as long as an alert that Java pads."""
+    story = tunnel().tickets()
+    story.record(CLIENT, 23, 35)
+    if answered:
+        story.record(PROXY, 23, 336)
+    return story
 
 
 def challenged() -> Story:
