@@ -36,7 +36,7 @@ class Shot:
     keys: Sequence[str] = ()
     """Pressed then, one after the other; ``"text:…"`` is typed."""
     size: tuple[int, int] = WIDE
-    theme: str = "textual-dark"
+    theme: str = "dark"
     demo: str = ""
     """Name of the demo; empty: the usual one."""
 
@@ -45,7 +45,7 @@ SHOTS: Final = (
     Shot("failing", "mtu_blackhole"),
     Shot("healthy", "ok"),
     Shot("small", "acl_denied", size=SMALL),
-    Shot("light", "acl_denied", theme="textual-light"),
+    Shot("light", "acl_denied", theme="light"),
     Shot("replay", "transfer_stalled", ("p", "comma", "comma", "(", "(", "(")),
     Shot("filter", "acl_denied", ("f", "text:http.response.code >= 400 and target contains ")),
     Shot("packet", "acl_denied", ("3", "down", "down", "down", "enter")),

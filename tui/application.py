@@ -27,7 +27,7 @@ from tui.link_budget import LinkBudget
 from tui.paced_driver import paced
 from tui.screens.base import PaneScreen
 from tui.screens.main import MainScreen
-from tui.themes import OWN_THEMES
+from tui.themes import DARK, OWN_THEMES
 
 if TYPE_CHECKING:
     from capture.live.settings import CaptureSettings
@@ -70,7 +70,7 @@ class TunnelscopeApp(App[int]):
         *,
         title: str,
         ascii_only: bool = False,
-        theme: str = "textual-dark",
+        theme: str = DARK.name,
         period_s: float = 0.25,
         budget: LinkBudget | None = None,
         canvas: Canvas | None = None,

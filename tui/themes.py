@@ -9,6 +9,44 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 __all__ = ["OWN_THEMES", "THEME_NAMES", "UnknownTheme", "choose_theme"]
 
+# Textual's own dark and light, but for what is too faint on them: text on the cursor of the one,
+# and nearly every colour on the grey of the other.
+DARK: Final = Theme(
+    name="dark",
+    primary="#0178D4",
+    secondary="#004578",
+    accent="#FFA62B",
+    success="#4EBF71",
+    warning="#FFA62B",
+    error="#E8607A",
+    foreground="#E0E0E0",
+    background="#121212",
+    surface="#1E1E1E",
+    dark=True,
+    variables={
+        "block-cursor-background": "#0A62AC",
+    },
+)
+LIGHT: Final = Theme(
+    name="light",
+    primary="#0A5CA8",
+    secondary="#3C5A78",
+    accent="#0A5CA8",
+    success="#12702F",
+    warning="#8A5300",
+    error="#B3123A",
+    foreground="#16191D",
+    background="#FFFFFF",
+    surface="#F3F5F8",
+    panel="#E6EBF0",
+    dark=False,
+    variables={
+        "block-cursor-blurred-background": "#D6E5F3",
+        "border-blurred": "#8A939C",
+        "footer-key-foreground": "#0A5CA8",
+        "text-muted": "#545D66",
+    },
+)
 HIGH_CONTRAST: Final = Theme(
     name="high-contrast",
     primary="#00FFFF",
@@ -50,6 +88,7 @@ COLOUR_BLIND_DARK: Final = Theme(
     surface="#171C22",
     panel="#1F262E",
     dark=True,
+    variables={"block-cursor-blurred-background": "#1D3340"},
 )
 COLOUR_BLIND_LIGHT: Final = Theme(
     name="colour-blind-light",
@@ -64,19 +103,18 @@ COLOUR_BLIND_LIGHT: Final = Theme(
     surface="#F4F6F8",
     panel="#E6EBF0",
     dark=False,
+    variables={"block-cursor-blurred-background": "#D3E3EE", "text-muted": "#4F575E"},
 )
-OWN_THEMES: Final = (HIGH_CONTRAST, COLOUR_BLIND_DARK, COLOUR_BLIND_LIGHT)
+OWN_THEMES: Final = (DARK, LIGHT, HIGH_CONTRAST, COLOUR_BLIND_DARK, COLOUR_BLIND_LIGHT)
 """Those that Textual does not have."""
 
 _SHORT: Final = {
-    "dark": "textual-dark",
-    "light": "textual-light",
     "ansi": "ansi-dark",
     "contrast": "high-contrast",
     "colour-blind": "colour-blind-dark",
     "color-blind": "colour-blind-dark",
 }
-THEME_NAMES: Final = (*_SHORT, *(theme.name for theme in OWN_THEMES), *BUILTIN_THEMES)
+THEME_NAMES: Final = (*(theme.name for theme in OWN_THEMES), *_SHORT, *BUILTIN_THEMES)
 """What ``--theme`` understands."""
 
 LIGHT_BACKGROUNDS: Final = ("7", "15")
@@ -108,7 +146,7 @@ def choose_theme(name: str | None) -> str:
     if "NO_COLOR" in os.environ or not _many_colours():
         # The terminal's own sixteen: whatever its owner made of them is readable to them.
         return "ansi-light" if light else "ansi-dark"
-    return "textual-light" if light else "textual-dark"
+    return LIGHT.name if light else DARK.name
 
 
 def _many_colours() -> bool:
@@ -123,5 +161,9 @@ def _explain(name: str) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(name, THEME_NAMES, n=3, cutoff=0.4)
-    hint = f"did you mean {', '.join(near)}?" if near else f"try {', '.join(_SHORT)}"
+    hint = (
+        f"did you mean {', '.join(near)}?"
+        if near
+        else f"try {', '.join(THEME_NAMES[: len(OWN_THEMES)])}"
+    )
     return f"no theme {name!r}: {hint}"

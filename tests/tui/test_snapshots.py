@@ -39,7 +39,7 @@ def test_failing_tunnel(snap_compare: SnapCompare, size: tuple[int, int]) -> Non
 
 
 def test_healthy_tunnel_on_a_light_screen(snap_compare: SnapCompare) -> None:
-    app = loaded_app(theme="textual-light")
+    app = loaded_app(theme="light")
     assert snap_compare(app, terminal_size=(160, 40), run_before=pressing("j"))
 
 

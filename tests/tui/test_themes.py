@@ -18,7 +18,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "got"),
-    [("dark", "textual-dark"), ("light", "textual-light"), ("ansi", "ansi-dark"),
+    [("dark", "dark"), ("light", "light"), ("textual-dark", "textual-dark"), ("ansi", "ansi-dark"),
      ("contrast", "high-contrast"), ("colour-blind", "colour-blind-dark"), ("nord", "nord")],
 )  # fmt: skip
 def test_names(asked: str, got: str) -> None:
@@ -35,15 +35,15 @@ def test_unknown_name_is_told_with_near_ones() -> None:
 @pytest.mark.parametrize(
     ("environment", "got"),
     [
-        ({}, "textual-dark"),
-        ({"COLORFGBG": "0;15"}, "textual-light"),
-        ({"COLORFGBG": "15;0"}, "textual-dark"),
+        ({}, "dark"),
+        ({"COLORFGBG": "0;15"}, "light"),
+        ({"COLORFGBG": "15;0"}, "dark"),
         ({"NO_COLOR": "1"}, "ansi-dark"),
         ({"TERM": "xterm"}, "ansi-dark"),
         ({"TERM": "linux", "COLORFGBG": "0;7"}, "ansi-light"),
-        ({"TERM": "xterm", "COLORTERM": "truecolor"}, "textual-dark"),
+        ({"TERM": "xterm", "COLORTERM": "truecolor"}, "dark"),
         ({"TEXTUAL_THEME": "dracula"}, "dracula"),
-        ({"TEXTUAL_THEME": "no such"}, "textual-dark"),
+        ({"TEXTUAL_THEME": "no such"}, "dark"),
     ],
 )
 def test_the_terminal_decides_when_nobody_asked(
@@ -62,6 +62,28 @@ def test_own_themes_are_legible(theme: Theme) -> None:
             assert ground is not None
             assert colour is not None
             assert contrast(colour, ground) >= 4.5
+
+
+@pytest.mark.parametrize("keys", [(), ("4",), ("r",), ("question_mark",), ("f", "x", "space")])
+@pytest.mark.parametrize("theme", OWN_THEMES, ids=lambda theme: theme.name)
+async def test_what_is_drawn_is_legible(theme: Theme, keys: tuple[str, ...]) -> None:
+    """On the cursor, in the hints and in lines to be filled in, too; what lies behind a dialog
+    is meant to stand back."""
+    async with using(loaded_app(theme=theme.name), (120, 36)) as user:
+        await user.press(*keys)
+        screen = user.app.screen
+        front = screen.query_one("#help").region if keys == ("question_mark",) else screen.region
+        for y, strip in enumerate(screen._compositor.render_strips(user.app.size)):
+            if not front.y <= y < front.bottom:
+                continue
+            for segment in strip.crop(front.x, front.right):
+                style = segment.style
+                if style is None or not any(map(str.isalnum, segment.text)):
+                    continue
+                ends = [end for end in (style.color, style.bgcolor) if end is not None]
+                colours = [Color.from_rich_color(end).hex for end in ends]
+                assert len(colours) == 2
+                assert contrast(*colours) >= 4.5, (segment.text, *colours)
 
 
 def contrast(one: str, other: str) -> float:

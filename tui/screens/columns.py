@@ -30,7 +30,9 @@ class ColumnScreen(ModalScreen[None]):
             height: 20;
             max-height: 100%;
             border: heavy $border;
+            border-title-color: $foreground;
             border-title-style: bold;
+            border-subtitle-color: $foreground;
         }
     }
     .-ascii ColumnScreen #columns { border: ascii $border; }

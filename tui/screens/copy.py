@@ -34,7 +34,9 @@ class CopyScreen(ModalScreen[str | None]):
             height: auto;
             max-height: 100%;
             border: heavy $border;
+            border-title-color: $foreground;
             border-title-style: bold;
+            border-subtitle-color: $foreground;
             background: $surface;
             text-overflow: ellipsis;
             text-wrap: nowrap;

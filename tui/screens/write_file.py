@@ -89,7 +89,9 @@ class WriteScreen(ModalScreen[str | None]):
             height: auto;
             max-height: 100%;
             border: heavy $border;
+            border-title-color: $foreground;
             border-title-style: bold;
+            border-subtitle-color: $foreground;
             background: $surface;
             padding: 0 1;
             & > Input { border: none; height: 1; padding: 0; background: $boost; }
