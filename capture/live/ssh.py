@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -44,6 +45,11 @@ _PART_S: Final = 2.0
 _LEAVE_S: Final = 1.0
 _SHOW_AFTER_S: Final = 0.3
 _SAID_LINES: Final = 50
+_MAY_BE_LAST: Final = re.compile(
+    r"(?:ssh|tcpdump|sudo|\S*sh): |kex_|Connection |Host key |Received disconnect|Disconnected"
+    r"|.*Permission denied \("
+)
+"""How the last words of ssh and of the other machine begin."""
 _LINE: Final = 4096
 _LONGEST: Final = 300
 
@@ -75,6 +81,7 @@ class Connection:
         """What ssh and tcpdump said on stderr, safe to print; the newest last."""
         self.dropped: dict[str, int] = {}
         """Packets lost on the other machine, by who lost them; empty: not known."""
+        self._connecting = True
         self._unshown: deque[tuple[float, str]] = deque(maxlen=_SAID_LINES)
         self._listener = threading.Thread(target=self._listen, name="ssh-stderr", daemon=True)
         self._listener.start()
@@ -111,14 +118,23 @@ class Connection:
             return
         self.dropped.update(remote.dropped(text))
         self.said.append(text)
-        if not text.startswith("tunnelscope: "):
+        if text.startswith("tunnelscope: "):
+            return
+        if self._connecting and not _MAY_BE_LAST.match(text):
+            # At once: a banner belongs before the question for a password.
+            print(text, file=sys.stderr, flush=True)
+        else:
             self._unshown.append((time.monotonic(), text))
 
-    def show_news(self) -> None:
-        """Print what was said a moment ago on stderr, such as a banner or "try again".
+    def connected(self) -> None:
+        """From now on, what is said is not shown: a screen may be there."""
+        self._connecting = False
 
-        What was said last is held back a little: it may be the reason why ssh ends, which is
-        told in another way.
+    def show_news(self) -> None:
+        """Print what was said a moment ago on stderr.
+
+        What may be the reason why ssh ends is held back a little: if it is, it is told in
+        another way.
         """
         while self._unshown and time.monotonic() - self._unshown[0][0] > _SHOW_AFTER_S:
             print(self._unshown.popleft()[1], file=sys.stderr)
@@ -237,6 +253,7 @@ class SshSource(KeptCapture):
             if not stream.readinto(memoryview(byte)):
                 break
             seen += byte
+        self._connection.connected()
         while not stream.ready(_POLL_S):
             self._connection.show_news()
 

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -330,3 +331,33 @@ def test_strangers_are_not_let_in(tmp_path: Path) -> None:
         (tmp_path / "authorized").write_text("")
         with pytest.raises(UnreadableInput, match=r"127\.0\.0\.1: .*Permission denied"):
             SshSource(CaptureSettings(("lo",), ssh=server.destination), program=server.client)
+
+
+def test_a_banner_is_shown_before_the_question_that_follows(
+    far: Far, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh, "_SHOW_AFTER_S", GIVE_UP_S)
+    go_on = far.directory / "asked"
+    far.put(
+        "ssh",
+        "echo 'Authorised use only.' >&2",
+        "echo 'ssh: connect to host far: this may be its last word' >&2",
+        f"while [ ! -e {go_on} ]; do sleep 0.02; done",
+        'exec "$0.far"',
+    )
+    said = ""
+
+    def answer() -> None:
+        def heard() -> bool:
+            nonlocal said
+            said += capsys.readouterr().err
+            return "Authorised" in said
+
+        until(heard)
+        go_on.touch()
+
+    asked = threading.Thread(target=answer)
+    asked.start()
+    far.open().close()
+    asked.join()
+    assert said == "Authorised use only.\n"
