@@ -30,7 +30,7 @@ FRESH: Final = 32
 """Of so many open flows that wait, the latest, how long they have waited is told to the
 moment. Of the others it is told as a live capture tells it: as of when it began to matter."""
 
-AT_ONCE_S: Final = 0.2
+AT_ONCE_S: Final = 0.1
 """Time after which flows of which more packets follow are left for the next look."""
 
 BATCH: Final = 64

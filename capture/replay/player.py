@@ -24,7 +24,7 @@ class Player:
     """
 
     def __init__(self, past: Past, end: Moment) -> None:
-        self.clock = Clock(past.times)
+        self.clock = Clock(past.times, past.rests)
         self._past = past
         self._end = self._moment = end
         self._shown = self.clock.at, self.clock.now_ns
