@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from itertools import zip_longest
 from typing import Final
 
 from capture.comparing.compare import CompareRow, Comparison, Gravity
@@ -110,7 +111,7 @@ class CompareView(LineList):
         return name, (width - name - 5) // 2
 
     def _lay_out(self) -> None:
-        _, room = self._widths
+        names, room = self._widths
         lines: list[tuple[int, str, str, str]] = []
         step = ""
         for place, row in enumerate(self._comparison.rows):
@@ -119,12 +120,10 @@ class CompareView(LineList):
             if row.step != step:
                 step = row.step
                 lines.append((-1, step, "", ""))
+            name = wrap(self.clean(row.name), names - 1)[:MAX_PARTS]
             left, right = (wrap(self.clean(text), room)[:MAX_PARTS] for text in row[2:4])
-            for number in range(max(len(left), len(right))):
-                name = self.clean(row.name) if not number else ""
-                ours = left[number] if number < len(left) else ""
-                theirs = right[number] if number < len(right) else ""
-                lines.append((place, name, ours, theirs))
+            for parts in zip_longest(name, left, right, fillvalue=""):
+                lines.append((place, *parts))
         self._lines = tuple(lines)
         self.rows_changed(at_once=True)
         self.clear_strips()
@@ -156,8 +155,9 @@ class CompareView(LineList):
         gravity = self._comparison.rows[place].gravity
         part, (names, room) = _PARTS[gravity], self._widths
         first = place == self._comparison.first
-        sign = self._sign(gravity) if name else " "
-        yield f"{self.glyphs.cursor if first and name else ' '}{sign} ", part or "dim"
+        begins = not row or self._lines[row - 1][0] != place
+        sign = self._sign(gravity) if begins else " "
+        yield f"{self.glyphs.cursor if first and begins else ' '}{sign} ", part or "dim"
         yield f"{fit(name, names - 1, self.glyphs.ellipsis)} ", part or "dim"
         yield f"{fit(left, room, self.glyphs.ellipsis)}  ", part
         yield fit(right, room, self.glyphs.ellipsis), part

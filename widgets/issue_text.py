@@ -282,7 +282,7 @@ def _has_error(flow: FlowReport) -> bool:
 _WAITS: Final = {
     "SYN": "TCP handshake",
     "200": "Request to reply",
-    "TLS": "ClientHello to ServerHello",
+    "TLS": "ClientHello to answer",
 }
 """Steps whose time says how the network or a peer did."""
 
@@ -336,8 +336,8 @@ def _table(text: PanelText, rows: Sequence[tuple[str, str]]) -> None:
     width = min(text.width - 2, 40)
     for name, value in rows:
         value = text.clean(value)
-        left = fit(text.clean(name), width - cell_len(value), text.glyphs.ellipsis)
-        text.lines.append(PanelLine(((" ", ""), (left, ""), (value, "strong"))))
+        left = fit(text.clean(name), width - cell_len(value) - 1, text.glyphs.ellipsis)
+        text.lines.append(PanelLine(((" ", ""), (f"{left} ", ""), (value, "strong"))))
 
 
 def compact_lines(

@@ -42,6 +42,19 @@ async def test_long_values_are_broken(width: int) -> None:
         assert not steers(stage.lines())
 
 
+async def test_names_are_whole() -> None:
+    """Two that differ in their last word must not look the same; one sign for all their lines."""
+    names = ("largest segment of the client", "largest segment of the proxy")
+    rows = tuple(CompareRow("data", name, "1", "2", Gravity.NOTABLE) for name in names)
+    async with staged(CompareView(glyphs=ASCII), 80, 20) as stage:
+        stage.widget.show(Comparison(rows), TITLES)
+        await stage.settle()
+        lines = [line[3:22].strip() for line in stage.lines()]
+        words = " ".join(lines)
+        assert all(name in words for name in names)
+        assert sum(line[:3].strip(">! ") != line[:3].strip() for line in stage.lines()) == 2
+
+
 async def test_differences_only_and_from_one_to_the_next() -> None:
     async with staged(CompareView(), 80, 20) as stage:
         view = stage.widget
