@@ -65,6 +65,8 @@ class Card(NamedTuple):
     """The client sent requests in the tunnel."""
     idle: str
     """How long it was idle before it was closed for that; empty if it was not."""
+    left_ns: int
+    """When the client closed the tunnel, being the first to do so; 0 if it did not."""
     one_way: bool
     cut: int
     """Data packets that the snapshot length cut."""
@@ -120,6 +122,7 @@ def card(flow: FlowFacts, judgement: Judgement, capture: CaptureFacts) -> Card:
         only_left=left and not any(i.verdict and i.rule not in LEFT for i in findings),
         used=used,
         idle=_idle(flow, judgement),
+        left_ns=_left(flow),
         one_way=flow.one_way,
         cut=sum([side.cut_by_snaplen for side in flow.sides]),
         backwards=flow.time_backwards,
@@ -137,6 +140,13 @@ def target(flow: FlowFacts) -> str:
 def _answered(flow: FlowFacts) -> int:
     marks = [item.response_mark for item in flow.exchanges if item.response_mark is not None]
     return marks[-1].time_ns if marks else flow.last.time_ns
+
+
+def _left(flow: FlowFacts) -> int:
+    if flow.tunnel is None or not flow.closes:
+        return 0
+    name, mark = flow.closes[0]
+    return mark.time_ns if name.startswith("client") else 0
 
 
 def _idle(flow: FlowFacts, judgement: Judgement) -> str:

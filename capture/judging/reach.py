@@ -130,7 +130,8 @@ def challenged(scene: Scene) -> Hit | None:
     flow = scene.flow
     if not flow.challenge_ack or flow.syn_ack is not None or scene.stage != "syn":
         return None
-    if scene.client.stream_bytes or scene.client.fin or scene.proxy.fin:
+    client = scene.client
+    if client.stream_bytes or client.acked_beyond or client.fin or scene.proxy.fin:
         return None  # they were connected: the capture lost the handshake
     return Hit(
         "tcp-challenge",

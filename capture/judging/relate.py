@@ -14,15 +14,7 @@ from dataclasses import replace
 from capture.facts import CaptureFacts, FlowFacts
 from capture.judging.cards import LEFT, Card, card
 from capture.judging.catalogue import Catalogue
-from capture.judging.hit import (
-    CERTAIN,
-    INFO,
-    LIKELY,
-    PROBLEM,
-    WARNING,
-    Hit,
-    sentence,
-)
+from capture.judging.hit import CERTAIN, INFO, LIKELY, POSSIBLE, PROBLEM, WARNING, Hit, sentence
 from capture.judging.judge import Judgement, bare
 from capture.judging.scene import SECOND, Scene
 from capture.judging.select import LITERAL
@@ -35,6 +27,12 @@ RETRY_NS = 5 * SECOND
 LOOP_NS = 10 * SECOND
 LOOP = 3
 """This many refusals of credentials for one client and target within ``LOOP_NS``."""
+
+TOGETHER_NS = 50_000_000
+"""A client that ends closes its connections within this time (measured: Chromium, 1 ms)."""
+
+GIVEN_UP = "transfer-stall"
+"""The rule that takes a client's leaving for its giving up."""
 
 NEAR = 32
 """Connections to the same target before and after one that may have been used beside it."""
@@ -134,6 +132,8 @@ class _Book:
             return self.name_filter(at, item)
         if item.verdict == "tls_untrusted_ca":
             return self.spare(at, item)
+        if item.verdict == "transfer_stalled":
+            return self.left_together(at, item)
         return item
 
     def _hit(self, at: int, hit: Hit) -> Finding:
@@ -317,6 +317,44 @@ class _Book:
             _numbers(mine.tunnel, used.tunnel),
         )
         kept = [f for f in item.findings if f.rule not in LEFT]
+        verdict = "auth_ok" if mine.challenged else "ok"
+        return replace(item, verdict=verdict, findings=(self._hit(at, hit), *kept))
+
+    # -- connections closed together -----------------------------------------------------
+
+    def left_together(self, at: int, item: Judgement) -> Judgement:
+        """Given up, it seems, while data were awaited; but the client closed a healthy tunnel
+        in the same moment: it ended, and all its connections with it."""
+        mine = self.cards[at]
+        doubt = next((f for f in item.findings if f.verdict == "transfer_stalled"), None)
+        if doubt is None or doubt.confidence is not POSSIBLE or doubt.rule != GIVEN_UP:
+            return item
+        if not mine.left_ns:
+            return item
+        other = next(
+            (
+                card
+                for card in self.cards
+                if card.left_ns and abs(card.left_ns - mine.left_ns) <= TOGETHER_NS
+                and card.client_host == mine.client_host
+                and card.verdict == "ok" and card.number != mine.number
+            ),
+            None,
+        )  # fmt: skip
+        if other is None:
+            return item
+        hit = Hit(
+            "left-together",
+            INFO,
+            LIKELY,
+            sentence(
+                doubt.observation.rstrip("."),
+                f"in the same moment the client closed a tunnel to {other.target}, from "
+                f"{other.client}",
+            ),
+            _numbers(mine.tunnel, other.tunnel),
+        )
+        kept = [f for f in item.findings if f is not doubt]
         verdict = "auth_ok" if mine.challenged else "ok"
         return replace(item, verdict=verdict, findings=(self._hit(at, hit), *kept))
 

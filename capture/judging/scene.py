@@ -49,6 +49,9 @@ TLS_PORTS: Final = frozenset({"443", "8443", "465", "563", "636", "853", "989", 
                               "993", "995", "5223", "5671", "8883"})  # fmt: skip
 """Ports whose tunnels are expected to speak TLS, where contents were not captured."""
 
+MOST_LOST: Final = 16 * 1024 * 1024
+"""Bytes a capture may have lost before a RST; one farther off is made up."""
+
 FULL_SIZE: Final = 0.9
 """Share of the MSS from which on a segment counts as full-size (options take the rest)."""
 
@@ -280,7 +283,11 @@ class Scene:
     def stream_gap(self, sender: int) -> bool:
         """Bytes of the sender's stream are missing in the capture: borders are guesses."""
         side = self.flow.sides[sender]
-        return self.quality.gaps[sender] or bool(side.holes) or self.quality.cut[sender]
+        # A RST that answers a segment stands where its sender was: behind bytes (and perhaps a
+        # FIN) that it had sent, whether they were captured or not.
+        beyond = 1 < (side.rst_seq_offset or 0) < MOST_LOST
+        gap = self.quality.gaps[sender] or bool(side.holes) or self.quality.cut[sender]
+        return gap or beyond
 
     def opening_seen(self, sender: int) -> bool:
         """The sender's first captured bytes are the first that it sent."""

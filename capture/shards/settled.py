@@ -86,6 +86,7 @@ def settled_cards(tracker: Tracker, flows: list[int]) -> Iterator[Card]:
             only_left=False,
             used=False,
             idle="",
+            left_ns=int(sides.fin_ns[2 * flow]),
             one_way=False,
             cut=0,
             backwards=0,

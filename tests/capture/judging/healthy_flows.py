@@ -103,6 +103,11 @@ HEALTHY = (
              .close("client_fin"), "ok"),
     Scenario("a request as short as another stack's alert", lambda: terse().goodbye()
              .close("client_fin"), "ok"),
+    Scenario("a request that was not captured, as the RST's place shows", lambda: tunnel()
+             .tickets().close("client_rst").set(CLIENT, rst_seq_offset=189), "ok"),
+    Scenario("a request as short as an alert, the answer not captured", lambda: terse()
+             .set(PROXY, acked_unseen=1, stream_bytes=9000).close("client_fin"), "ok",
+             ("capture-gap",)),
     Scenario("plain request answered", lambda: get().answer(200, "OK"), "plain_http"),
     Scenario("plain redirect of the server",
              lambda: get().answer(302, "Found", headers=(("location", "https://www.example.com/"),

@@ -61,6 +61,11 @@ class TestQuality:
     def test_data_captured_after_its_acknowledgement_is_no_gap(self) -> None:
         assert scene(healthy().set(PROXY, acked_unseen=1)).quality.absent(PROXY)
 
+    def test_nor_is_it_where_some_was_sent_again(self) -> None:
+        side = {"acked_unseen": 1, "bytes": 9000, "stream_bytes": 7000}
+        assert scene(healthy().set(PROXY, **side)).quality.absent(PROXY)
+        assert not scene(healthy().set(PROXY, **side, lost_segments=1)).quality.absent(PROXY)
+
     def test_a_lack_at_the_end_is_a_gap_unless_it_is_the_fin(self) -> None:
         ended = healthy().set(PROXY, acked_unseen=1, acked_beyond=1)
         cut = healthy().set(PROXY, acked_unseen=1, acked_beyond=189)

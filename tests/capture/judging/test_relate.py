@@ -154,3 +154,38 @@ def test_a_client_that_left_alone_may_have_rejected_the_certificate() -> None:
         opened().client_hello().server_flight().wait(9).close("client_fin"),
     ):
         assert rules(judged(spare(), other)[0]) == ["tls-left-after-handshake"]
+
+
+def given_up(at: float = 0.0) -> Story:
+    """A download, and a client that leaves after 30 s."""
+    story = tunnel(at=at, number=600, client=Endpoint("10.40.40.1", 40002)).fetch(200_000)
+    return story.wait(30.0).goodbye().close("client_fin").close("proxy_fin")
+
+
+def leaving_with(story: Story, close: str = "client_fin", **how: Endpoint) -> Story:
+    """A tunnel in use that ends when ``story`` does."""
+    end_ns = next(mark.time_ns for name, mark in story.closes if name == "client_fin")
+    other = tunnel(at=29, **how).fetch()
+    return other.wait((end_ns - other.now) / 1e9).close(close)
+
+
+def test_a_client_that_drops_all_its_connections_gave_up_no_transfer() -> None:
+    assert judged(given_up())[0].verdict == "transfer_stalled"
+    left, other = judged(given_up(), leaving_with(given_up()))
+    assert left.verdict == other.verdict == "ok"
+    assert rules(left) == ["left-together"]
+    assert left.findings[0].severity is Severity.INFO
+
+
+def test_a_client_that_leaves_one_tunnel_alone_gave_it_up() -> None:
+    for other in (
+        leaving_with(given_up(), client=OTHER_CLIENT),
+        leaving_with(given_up(), "proxy_fin"),
+        healthy(at=20),
+    ):
+        assert judged(given_up(), other)[0].verdict == "transfer_stalled"
+
+
+def test_a_transfer_that_stopped_within_a_record_was_given_up() -> None:
+    stalled = given_up().set(missing=(0, 900))
+    assert judged(stalled, leaving_with(stalled))[0].verdict == "transfer_stalled"

@@ -18,8 +18,8 @@ CATALOGUE = Catalogue.load()
 NEEDS_CONTEXT = {
     "acl-address", "acl-source", "auth-retried", "auth-retry", "capture-clock", "capture-drops",
     "capture-fragments", "capture-not-understood", "capture-one-way-all", "capture-snaplen",
-    "icmp-without-flow", "idle-repeated", "name-resolved-by-client", "proxy-name-unresolved",
-    "tcp-source-filtered", "tls-name-filtered", "tls-same-issuer",
+    "icmp-without-flow", "idle-repeated", "left-together", "name-resolved-by-client",
+    "proxy-name-unresolved", "tcp-source-filtered", "tls-name-filtered", "tls-same-issuer",
     "tls-spare", "wpad-unresolved",
 }  # fmt: skip
 """Rules that need several flows or the capture; tested with ``relate`` and ``whole``."""
