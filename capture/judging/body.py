@@ -22,6 +22,8 @@ def body_cut(scene: Scene) -> Hit | None:
         rule, verdict = "body-cut", "tunnel_closed_early"
     elif name == "proxy_rst":
         rule, verdict = "body-reset", "transfer_reset"
+    elif scene.client.zero_window_open:
+        return None  # the client does not take more: a player that pauses
     elif scene.waited_for(last, limits.transfer_gave_up_s if name else limits.transfer_stalled_s):
         rule, verdict = "body-stall", "transfer_stalled"
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from capture.facts import CLIENT, PROXY
+from capture.facts import CLIENT, PROXY, Mark
 from capture.judging.hit import (
     CERTAIN,
     INFO,
@@ -18,7 +18,7 @@ from capture.judging.hit import (
 )
 from capture.judging.reset import origin
 from capture.judging.scene import SECOND, Scene
-from capture.units import duration, plural
+from capture.units import duration, octets, plural
 
 IMPATIENT_S: Final = 1.0
 """A client that leaves sooner cancelled by itself: browsers race connections."""
@@ -71,6 +71,9 @@ def _closed(scene: Scene) -> Hit:
     seen = f"#{end.number if end else 0} {'RST' if reset else 'FIN'} without a byte of a reply"
     signs = origin(scene.proxy).text if reset else ""
     rule = "connect-reset" if reset and quick else "connect-closed"
+    lacking = scene.proxy.stream_bytes - scene.proxy.bytes
+    if lacking > 0:
+        return _reply_missing(scene, end, lacking)
     if unfinished := _unfinished(scene):
         rule = "request-unfinished"
     return Hit(
@@ -86,6 +89,22 @@ def _closed(scene: Scene) -> Hit:
         packets(scene.asked, end),
         "connect_no_reply",
         values={"delay": after or "an unknown time"},
+    )
+
+
+def _reply_missing(scene: Scene, end: Mark | None, lacking: int) -> Hit:
+    """The proxy's close stands behind bytes that never came by."""
+    return Hit(
+        "reply-missing",
+        WARNING,
+        POSSIBLE,
+        sentence(
+            scene.request_text,
+            f"#{end.number if end else 0} the proxy closed behind {octets(lacking)} that are "
+            "not in the capture and that nobody acknowledged",
+        ),
+        packets(scene.asked, end),
+        "connect_no_reply",
     )
 
 

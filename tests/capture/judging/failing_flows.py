@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from capture.facts import CLIENT
+from capture.facts import CLIENT, PROXY
 from capture.protocols.events import Challenge, Credentials
 from tests.capture.judging.build import (
     Story,
@@ -104,6 +104,8 @@ REQUESTS = (
     Scenario("never acknowledged, every packet captured twice",
              lambda: unacked().set(syn_ack_count=2).set(CLIENT, duplicates=5),
              "connect_no_reply", ("connect-not-acked",), 5.0),
+    Scenario("FIN behind a reply that never came by", lambda: Story().connect().ask().set(
+             PROXY, stream_bytes=3347).close("proxy_fin"), "connect_no_reply", ("reply-missing",)),
     Scenario("half a head, FIN", lambda: half_reply().close("proxy_fin"), "connect_no_reply",
              ("connect-half-reply",)),
     Scenario("half a head, silence", half_reply, "connect_no_reply", ("connect-half-reply",), 9.0),

@@ -108,6 +108,9 @@ HEALTHY = (
     Scenario("a request as short as an alert, the answer not captured", lambda: terse()
              .set(PROXY, acked_unseen=1, stream_bytes=9000).close("client_fin"), "ok",
              ("capture-gap",)),
+    Scenario("a player that pauses, its window shut", lambda: shut(get().answer(200, "OK",
+             expected=9_000_000, received=400_000, complete=False), CLIENT, 30), "plain_http",
+             after=30.0),
     Scenario("plain request answered", lambda: get().answer(200, "OK"), "plain_http"),
     Scenario("plain redirect of the server",
              lambda: get().answer(302, "Found", headers=(("location", "https://www.example.com/"),

@@ -6,6 +6,7 @@ from capture.facts import CaptureFacts, Endpoint, FlowFacts
 from capture.judging import Catalogue, Judgement, judge, relate
 from capture.report.model import Severity
 from tests.capture.judging.build import (
+    CLIENT_END,
     TLS12,
     Story,
     capture,
@@ -162,10 +163,10 @@ def given_up(at: float = 0.0) -> Story:
     return story.wait(30.0).goodbye().close("client_fin").close("proxy_fin")
 
 
-def leaving_with(story: Story, close: str = "client_fin", **how: Endpoint) -> Story:
+def leaving_with(story: Story, close: str = "client_fin", client: Endpoint = CLIENT_END) -> Story:
     """A tunnel in use that ends when ``story`` does."""
     end_ns = next(mark.time_ns for name, mark in story.closes if name == "client_fin")
-    other = tunnel(at=29, **how).fetch()
+    other = tunnel(at=29, client=client).fetch()
     return other.wait((end_ns - other.now) / 1e9).close(close)
 
 
