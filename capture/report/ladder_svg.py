@@ -1,12 +1,14 @@
 """A ladder as an inline SVG: no script, no font, no outside resource.
 
-It is drawn 460 units wide, so that its letters stay legible when a phone shrinks it. Colours are
-CSS variables of the page that holds it (``--fg --dim --bad --line``) and follow light and dark.
+It is as wide as its texts ask for, at most 460 units, so that a phone need not shrink it much; what
+still does not fit is reached by scrolling it. Colours are CSS variables of the page that holds it
+(``--fg --dim --bad --line``) and follow light and dark.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
@@ -14,17 +16,23 @@ from capture.facts import CLIENT
 from capture.report.rungs import Rung
 from capture.units import milliseconds
 
-WIDTH: Final = 460
 _LEFT: Final = 84
-_RIGHT: Final = 448
+_MARGIN: Final = 12
 _TOP: Final = 34
 _PITCH: Final = 30
-_LETTERS: Final = 47
-"""Monospaced letters of 12 units that fit between the two lines."""
+_LETTER: Final = 7.4
+"""Units that a monospaced letter of 12 units takes at most."""
+_FEWEST, _MOST = 24, 47
+"""Letters that there is room for between the two lines."""
 _END_LETTERS: Final = 26
+_GROWN: Final = 1.3
+"""CSS pixels of a unit where there is room."""
+_WIDE: Final = 400
+"""A drawing wider than that keeps letters of 9.6 px on a phone, and is scrolled there."""
 
 STYLE: Final = """
-svg.ladder{display:block;width:100%;max-width:38rem;height:auto;margin:.75rem 0}
+.ladder{overflow-x:auto;margin:.75rem 0}.ladder svg{display:block;max-width:100%;height:auto}
+.ladder svg.wide{min-width:23rem}
 .ladder text{font:12px ui-monospace,monospace;fill:var(--fg)}
 .ladder .t{fill:var(--dim);text-anchor:end}.ladder .m{text-anchor:middle}
 .ladder .e{text-anchor:end}.ladder .life{stroke:var(--line)}
@@ -47,23 +55,26 @@ def ladder_svg(rungs: Sequence[Rung], client: str, proxy: str) -> str:
     """
     if not rungs:
         return ""
-    height = _TOP + _PITCH * len(rungs)
-    return (
-        f'<svg class="ladder" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="{escape(_spoken(rungs))}">\n' + "".join(_parts(rungs, client, proxy, height))
-    ) + "</svg>\n"
+    texts = [_cut(("\u2717 " if rung.failing else "") + rung.text, _MOST) for rung in rungs]
+    ends = _cut(client, _END_LETTERS), _cut(proxy, _END_LETTERS)
+    letters = max(_FEWEST, len(ends[0]) + len(ends[1]) + 1, *map(len, texts))
+    right = _LEFT + math.ceil(min(letters, _MOST) * _LETTER) + 16
+    width, height = right + _MARGIN, _TOP + _PITCH * len(rungs)
+    wide = ' class="wide"' if width > _WIDE else ""
+    parts = [
+        f'<div class="ladder"><svg{wide} width="{width * _GROWN:.0f}" '
+        f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(_spoken(rungs))}">\n',
+        f'<text x="{_LEFT - 8}" y="14">{escape(ends[0])}</text>\n',
+        f'<text class="e" x="{right + 8}" y="14">{escape(ends[1])}</text>\n',
+    ]
+    for x in (_LEFT, right):
+        parts.append(f'<line class="life" x1="{x}" y1="20" x2="{x}" y2="{height - 4}"/>\n')
+    for index, (rung, text) in enumerate(zip(rungs, texts, strict=True)):
+        parts.append(_rung(rung, text, _TOP + _PITCH * index + 10, right))
+    return "".join(parts) + "</svg></div>\n"
 
 
-def _parts(rungs: Sequence[Rung], client: str, proxy: str, height: int) -> Iterator[str]:
-    yield f'<text x="{_LEFT - 8}" y="14">{escape(_cut(client, _END_LETTERS))}</text>\n'
-    yield f'<text class="e" x="{_RIGHT + 8}" y="14">{escape(_cut(proxy, _END_LETTERS))}</text>\n'
-    for x in (_LEFT, _RIGHT):
-        yield f'<line class="life" x1="{x}" y1="20" x2="{x}" y2="{height - 4}"/>\n'
-    for index, rung in enumerate(rungs):
-        yield _rung(rung, _TOP + _PITCH * index + 10)
-
-
-def _rung(rung: Rung, y: int) -> str:
+def _rung(rung: Rung, text: str, y: int, right: int) -> str:
     classes = ["bad"] if rung.failing else []
     if not rung.seen:
         classes.append("gone")
@@ -74,11 +85,9 @@ def _rung(rung: Rung, y: int) -> str:
     if rung.time_s is not None:
         time = milliseconds(rung.time_s * 1e3)
         parts.append(f'<text class="t" x="{_LEFT - 8}" y="{y + 4}">{escape(time)}</text>')
-    middle = (_LEFT + _RIGHT) // 2
-    text = escape(_cut(("\u2717 " if rung.failing else "") + rung.text, _LETTERS))
-    parts.append(f'<text class="m" x="{middle}" y="{y - 4}">{text}</text>')
+    parts.append(f'<text class="m" x="{(_LEFT + right) // 2}" y="{y - 4}">{escape(text)}</text>')
     if rung.sender is not None:
-        start, end = (_LEFT, _RIGHT) if rung.sender == CLIENT else (_RIGHT, _LEFT)
+        start, end = (_LEFT, right) if rung.sender == CLIENT else (right, _LEFT)
         back = -7 if end > start else 7
         parts.append(f'<path class="arrow" d="M{start} {y}H{end + back}"/>')
         parts.append(f'<path class="head" d="M{end} {y}l{back} -4v8z"/>')

@@ -67,7 +67,7 @@ def test_light_dark_and_phone() -> None:
 def test_each_failing_flow_has_its_ladder() -> None:
     parsed, source = page(mixed())
     assert "svg" in parsed.tags
-    assert source.count('<svg class="ladder"') == source.count('id="flow-')
+    assert source.count('<div class="ladder"><svg ') == source.count('id="flow-')
     assert 'class="bad"' in source
 
 

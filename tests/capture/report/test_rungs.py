@@ -111,4 +111,14 @@ def test_no_text_escapes_the_drawing(texts: list[str]) -> None:
     assert bool(drawn) == bool(texts)
     if drawn:
         root = ElementTree.fromstring(drawn)
-        assert len(root.findall("g")) == len(texts)
+        assert len(root.findall("svg/g")) == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("texts", "width", "scrolled"),
+    [(["SYN", "403"], 290, False), (["x" * 32], 349, False), (["x" * 80, "y"], 460, True)],
+)
+def test_a_drawing_is_as_wide_as_its_texts(texts: list[str], width: int, scrolled: bool) -> None:
+    drawn = ladder_svg([Rung(text, CLIENT) for text in texts], "10.0.0.1:40000", "p:80")
+    assert f'viewBox="0 0 {width} ' in drawn
+    assert ('class="wide"' in drawn) == scrolled
