@@ -367,12 +367,12 @@ class FlowTable:
         return int(self.flows.syn_seq[flow]), int(self.flows.client[flow])
 
     def _late_syn(self, flow: int, segments: Segments, index: int) -> bool:
-        """Whether a SYN belongs to a flow of which so far only its SYN-ACK was captured
-        (mirror ports swap packets that are microseconds apart)."""
+        """Whether a SYN belongs to a flow of which so far only its SYN-ACK or the RST that
+        refuses it was captured (mirror ports swap packets that are microseconds apart)."""
         reply = 2 * flow + 1
         return bool(
             self.sides.packets[reply - 1] == 0
-            and self.sides.first_flags[reply] & (SYN | ACK) == SYN | ACK
+            and _is_reply(self.sides.first_flags[reply])
             and self.sides.last_ack[reply] == (int(segments.seq[index]) + 1) & 0xFFFFFFFF
         )
 
@@ -457,12 +457,15 @@ def distinct(values: Ints) -> Ints:
     return values[np.concatenate(([True], values[1:] != values[:-1]))] if len(values) else values
 
 
+def _is_reply(flags: int) -> bool:
+    """What answers a SYN: SYN-ACK, or RST with ACK (RFC 9293 section 3.5)."""
+    return bool(flags & ACK and flags & (SYN | RST))
+
+
 def _answers(segments: Segments, reply: int, syn: int) -> bool:
-    """Whether one segment is the SYN-ACK to a SYN that the capture holds after it."""
-    return bool(
-        segments.flags[reply] & (SYN | ACK) == SYN | ACK
-        and segments.ack[reply] == (segments.seq[syn] + 1) & 0xFFFFFFFF
-    )
+    """Whether one segment answers a SYN that the capture holds after it."""
+    acked = segments.ack[reply] == (segments.seq[syn] + 1) & 0xFFFFFFFF
+    return bool(acked) and _is_reply(segments.flags[reply])
 
 
 def _is_server(sport: Ints, dport: Ints) -> NDArray[np.bool_]:

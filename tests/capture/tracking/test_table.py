@@ -86,6 +86,17 @@ def test_a_syn_behind_its_answer(size: int) -> None:
     assert flow.sides[0].stream_bytes == 10
 
 
+@pytest.mark.parametrize("size", [1, 2, 100])
+@pytest.mark.parametrize(("ack", "flows"), [(1, 1), (77, 2)])
+def test_a_syn_behind_its_refusal(ack: int, flows: int, size: int) -> None:
+    built = story(f"0 p RA 0 {ack}\n0.01 c S 0 0\n")
+    seen = track(built.frames, every(size, built.frames))
+    found = seen.all_facts()
+    assert len(found) == flows
+    assert found[-1].syn is not None
+    assert (found[-1].sides[1].rst is not None) == (flows == 1)
+
+
 @pytest.mark.parametrize("size", [1, 100])
 def test_a_syn_in_the_middle_begins_anew(size: int) -> None:
     """A flow of which no SYN was captured ends where the client begins another."""
