@@ -32,10 +32,15 @@ def take_back() -> None:
     gc.unfreeze()
 
 
-ASIDE_S: Final = 1.0
-"""How often a capture that goes on sets aside what it has come to know."""
+ASIDE_S: Final = 5.0
+"""How often a capture that goes on sets aside what it has come to know. Of what a screen draws,
+which is full of cycles, little is as old."""
+MANY: Final = 300_000
+GROWTH: Final = 1.3
+"""When so many objects are set aside, at least, and so many times those that were left at the last
+look at them all, cycles among them are looked for, ..."""
 ALL_S: Final = 600.0
-"""How often everything is walked all the same: screens that were closed are cycles."""
+"""... and after this time all the same: screens that were closed are cycles."""
 
 
 class Keeper:
@@ -49,6 +54,7 @@ class Keeper:
     def __init__(self, now: float) -> None:
         self._aside_at = now + ASIDE_S
         self._all_at = now + ALL_S
+        self._many = MANY
 
     def tend(self, now: float) -> None:
         """To be called now and then.
@@ -61,10 +67,11 @@ class Keeper:
         self._aside_at = now + ASIDE_S
         if not any(gc.get_count()[1:]):
             return  # nothing has outlived a look since: an idle capture sleeps
-        if now >= self._all_at:
-            self._all_at = now + ALL_S
+        everything = now >= self._all_at or gc.get_freeze_count() > self._many
+        if everything:
             take_back()
-            gc.collect()
-        else:
-            gc.collect(0)  # young cycles would stay for long otherwise
+        gc.collect()  # but for what is set aside
         set_aside()
+        if everything:
+            self._all_at = now + ALL_S
+            self._many = max(MANY, round(gc.get_freeze_count() * GROWTH))

@@ -8,6 +8,7 @@ directions, whatever its header says of a body (RFC 9110 section 9.3.6).
 from __future__ import annotations
 
 import re
+import weakref
 from collections import deque
 from typing import Final, Generic
 
@@ -46,10 +47,12 @@ class HttpConversation(Generic[M]):
     both senders and give it, and all that follows, to the next protocol.
     """
 
-    __slots__ = ("_first", "_framers", "_last", "_waiting", "opening", "tunnel")
+    __slots__ = ("__weakref__", "_first", "_framers", "_last", "_waiting", "opening", "tunnel")
 
     def __init__(self) -> None:
-        self._framers = (Framer(self, CLIENT), Framer(self, PROXY))
+        # Not in a circle: it goes with its last user, though the collector works rarely.
+        itself = weakref.proxy(self)
+        self._framers = (Framer(itself, CLIENT), Framer(itself, PROXY))
         self._first: list[HttpExchange[M]] = []
         self._last: deque[HttpExchange[M]] | None = None
         self._waiting: deque[HttpExchange[M]] = deque(maxlen=MAX_PENDING)

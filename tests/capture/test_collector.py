@@ -85,6 +85,29 @@ def test_cycles_do_not_stay_for_ever() -> None:
         gc.enable()
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="its collector works in small steps")
+def test_cycles_are_looked_for_when_much_has_been_set_aside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        gc.freeze()
+        monkeypatch.setattr(collector, "MANY", gc.get_freeze_count() + 1000)
+        keeper, now = collector.Keeper(0.0), 0.0
+        kept = [Cycle() for _ in range(1000)]
+        for left in (1000, 0):
+            grow_old()
+            now += collector.ASIDE_S
+            keeper.tend(now)
+            gc.unfreeze()
+            assert cycles() == left
+            gc.freeze()
+            kept.clear()
+    finally:
+        gc.enable()
+
+
 def test_an_idle_capture_is_left_alone() -> None:
     gc.collect()
     frozen = gc.get_freeze_count()

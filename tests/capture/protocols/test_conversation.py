@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import gzip
+import weakref
 import zlib
 from itertools import pairwise
 from typing import Any
@@ -385,3 +387,17 @@ def test_nothing_that_comes_raises(steps: list[tuple[int, str, bytes]]) -> None:
         if http.tunnel:
             http.leftover(CLIENT)
             http.leftover(PROXY)
+
+
+def test_it_goes_with_its_last_user() -> None:
+    """While files are read the collector is off."""
+    talk = Talk(0)
+    talk.client(CONNECT)
+    talk.proxy(OK)
+    gone = weakref.ref(talk.http)
+    gc.disable()
+    try:
+        del talk
+        assert gone() is None
+    finally:
+        gc.enable()
