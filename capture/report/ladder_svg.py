@@ -27,8 +27,9 @@ _FEWEST, _MOST = 24, 47
 _END_LETTERS: Final = 26
 _GROWN: Final = 1.3
 """CSS pixels of a unit where there is room."""
-_WIDE: Final = 400
-"""A drawing wider than that keeps letters of 9.6 px on a phone, and is scrolled there."""
+_WIDE: Final = 430
+"""A drawing wider than that keeps letters of 9.6 px on a phone, and is scrolled there; others
+shrink to 9 px at most."""
 
 STYLE: Final = """
 .ladder{overflow-x:auto;margin:.75rem 0}.ladder svg{display:block;max-width:100%;height:auto}

@@ -65,7 +65,8 @@ li.missing,li.pending{color:var(--dim)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line);white-space:nowrap}
 td.n,th.n{text-align:right}
-@media(max-width:30rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}body{padding:.6rem}}
+@media(max-width:30rem){dl{gap:.1rem .6rem}body{padding:.6rem}
+section.flow{padding:.6rem;border-left-width:.25rem}}
 @media print{section.flow{break-inside:avoid}}
 """
 
