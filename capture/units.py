@@ -51,6 +51,7 @@ def plural(number: int, noun: str) -> str:
 
 def duration(seconds: float) -> str:
     """``83 µs``, ``19.7 ms``, ``1.25 s``, ``12.3 s``, ``4 min 10 s``, ``3 d 4 h``."""
+    seconds = float(seconds)  # what words are chosen is no decision of whoever asks for them
     sign = "-" if seconds < 0 else ""
     value = abs(seconds)
     if value < 0.999_5e-3:

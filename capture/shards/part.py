@@ -5,10 +5,10 @@ A single process that makes a table is the only part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from capture.analysis import Analysis
 from capture.decode.columns import IcmpError
 from capture.decode.decoder import Decoder, give_back_memory
 from capture.decode.share import Share
-from capture.facts import CaptureFacts
+from capture.facts import CaptureFacts, FlowFacts
 from capture.frames import FrameBlock, Ints, SourceInfo
 from capture.judging import Catalogue, Judgement, judge
 from capture.judging.cards import Card, card
@@ -26,16 +26,14 @@ from capture.judging.whole import judge_cards
 from capture.options import AnalysisOptions
 from capture.report.build import flow_report
 from capture.report.model import Finding, Report, SourceReport
-from capture.report.table import Table, TableRow, table_row
+from capture.report.table import Table, table_row
 from capture.report.to_csv import line_of
+from capture.shards.alike import Alike, Line
 from capture.shards.finished import Finished, chosen
 from capture.shards.settled import settled_cards, settled_lines
 from capture.tracking.payloads import File
 from capture.tracking.table import UNKNOWN, distinct
 from capture.tracking.tracker import MANY_FLOWS, MAX_STRAY_ICMP
-
-AT_ONCE: Final = 256
-"""Flows whose facts are gathered at once."""
 
 T = TypeVar("T")
 
@@ -140,7 +138,7 @@ class Part(Analysis):
         own = self._capture(final=True)
         own = replace(own, tcp_flows=own.tcp_flows + self._finished.count)
         capture = merged(show(Seen(own, self.tracker.silent())))
-        judged = list(self._judge_all(capture))
+        judged = self._judge_all(capture)
         settled = self.tracker.settled_flows()
         lines = [*settled_lines(self.tracker, settled, timed)]
         findings = self._relate_to(show, judged, capture)
@@ -153,28 +151,27 @@ class Part(Analysis):
         return Rows(
             numbers=np.concatenate(numbers).astype(np.int64),
             texts=[*self._finished.texts, *(["\n".join(lines)] if lines else [])],
-            gravest=max([item.gravest for item in judged], default=-1),
+            gravest=max([_gravest(item.judgement) for item in judged], default=-1),
             other_flows=own.tcp_flows - self._finished.count - len(lines),
             findings=findings,
             source=self._source(),
             not_understood=capture.not_understood,
         )
 
-    def _judge_all(self, capture: CaptureFacts) -> Iterator[_Line]:
+    def _judge_all(self, capture: CaptureFacts) -> list[Line]:
         """Judge the flows that are not settled; nothing is kept of them but what a line needs."""
-        due = self._due(capture, final=True)
-        for start in range(0, len(due), AT_ONCE):
-            batch = due[start : start + AT_ONCE]
-            for facts in self.tracker.facts_of(batch):
-                if not is_proxied(facts, capture):
-                    continue
-                judgement = judge(facts, capture, self.catalogue, texts=False)
-                report = flow_report(facts, judgement, capture, 0, steps=False, bare=True)
-                yield _Line(card(facts, judgement, capture), judgement, table_row(report))
-            self.tracker.release(batch)
+
+        def judged(facts: FlowFacts) -> Line | None:
+            if not is_proxied(facts, capture):
+                return None
+            judgement = judge(facts, capture, self.catalogue, texts=False)
+            report = flow_report(facts, judgement, capture, 0, steps=False, bare=True)
+            return Line(card(facts, judgement, capture), judgement, table_row(report))
+
+        return Alike(self.tracker, capture, judged).lines(self._due(capture, final=True))
 
     def _relate_to(
-        self, show: Show, judged: list[_Line], capture: CaptureFacts
+        self, show: Show, judged: list[Line], capture: CaptureFacts
     ) -> tuple[Finding, ...]:
         """Judge the flows again in the light of all; findings about the capture."""
         settled = self.tracker.settled_flows()
@@ -189,32 +186,22 @@ class Part(Analysis):
         capture = replace(capture, settled=flows - len(deck))
         own = {at: (None, judged[place].judgement) for at, place in places.items()}
         for at, judgement in relate_cards(deck, own, capture, self.catalogue).items():
-            judged[places[at]].judge_again(judgement)
+            judged[places[at]] = _judged_again(judged[places[at]], judgement)
         return judge_cards(deck, capture, self.catalogue) if self._index == 0 else ()
 
 
-class _Line:
-    """A judged flow."""
+def _judged_again(line: Line, judgement: Judgement) -> Line:
+    """A line in the light of what the others said."""
+    if judgement is line.judgement:
+        return line
+    rules = " ".join([item.rule for item in judgement.findings])
+    row = line.row._replace(verdict=judgement.verdict, rules=rules)
+    return Line(line.card, judgement, row)
 
-    __slots__ = ("card", "judgement", "row")
 
-    def __init__(self, card: Card, judgement: Judgement, row: TableRow) -> None:
-        self.card = card
-        self.judgement = judgement
-        self.row = row
-
-    def judge_again(self, judgement: Judgement) -> None:
-        """Take over what the others said."""
-        if judgement is not self.judgement:
-            self.judgement = judgement
-            rules = " ".join([item.rule for item in judgement.findings])
-            self.row = self.row._replace(verdict=judgement.verdict, rules=rules)
-
-    @property
-    def gravest(self) -> int:
-        """Rank of the gravest finding; -1 without one."""
-        findings = self.judgement.findings
-        return findings[0].severity.rank if findings else -1
+def _gravest(judgement: Judgement) -> int:
+    """Rank of the gravest finding; -1 without one."""
+    return judgement.findings[0].severity.rank if judgement.findings else -1
 
 
 def alone(value: T) -> list[T]:

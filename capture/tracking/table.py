@@ -88,6 +88,11 @@ class Columns:
         for name, dtype, _ in spec:
             setattr(self, name, np.zeros(0, dtype))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple([name for name, _, _ in self._spec])
+
     def __getattr__(self, name: str) -> NDArray[Any]:  # for type checkers: set in __init__
         raise AttributeError(name)
 

@@ -119,6 +119,16 @@ class Tracker:
                     conversation.finish(side, rows.sides[side].next_seq)
         return conversation
 
+    def conversation(self, flow: int) -> Conversation | None:
+        """What was parsed of a flow as it came, told of all that its sides sent."""
+        talk = self.payload.conversations.get(flow)
+        if talk is not None:
+            sides = self.table.sides
+            for side in (CLIENT, PROXY):
+                if sides.mode[2 * flow + side] == TALK:
+                    talk.finish(side, int(sides.next_seq[2 * flow + side]))
+        return talk
+
     def release(self, flows: Sequence[int]) -> None:
         """Let go of what was said on these flows: their facts were asked for the last time."""
         for flow in flows:

@@ -1,0 +1,234 @@
+"""Judges flows that are alike once.
+
+The first flow of a form (``forms``) is judged with traced times (``traced``): what the rules
+decided by them is known then. Every other flow of the form for whose times they would have decided
+the same gets the same judgement, without facts of its own. Rules need not know of this.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.facts import CaptureFacts, FlowFacts, Mark
+from capture.frames import Ints
+from capture.judging import Judgement
+from capture.judging.cards import Card
+from capture.record import record
+from capture.report.table import TableRow
+from capture.shards.forms import Forms
+from capture.shards.skeleton import Skeletons
+from capture.shards.traced import Trace, Untraceable
+from capture.tracking.tracker import Tracker
+
+CHUNK: Final = 8192
+"""Flows whose forms are looked at at once."""
+FEW: Final = 8
+"""Fewer flows than this are judged one by one: that takes no longer."""
+BATCH: Final = 256
+"""Flows whose facts are gathered at once."""
+
+_ROW_TIMES: Final = ("start_ns", "duration_s", "rtt_ms", "connect_delay_ms")
+_CARD_TIMES: Final = ("first_ns", "last_ns", "answered_ns")
+
+
+@record
+class Line:
+    """A judged flow: its row of the table, and what others must know of it."""
+
+    card: Card
+    judgement: Judgement
+    row: TableRow
+
+
+Judge = Callable[[FlowFacts], Line | None]
+"""Judges a flow by itself; None for one that is not to a proxy."""
+
+
+class Alike:
+    """Judges flows.
+
+    Args:
+        tracker: Has them; what is kept of a flow is let go once it is judged.
+        capture: The capture.
+        judge: Judges one.
+    """
+
+    def __init__(self, tracker: Tracker, capture: CaptureFacts, judge: Judge) -> None:
+        self._tracker = tracker
+        self._judge = judge
+        self._shared = not (capture.untimed or capture.text)
+        """Whether packets differ in nothing but their place and time."""
+        self._skeletons = Skeletons()
+        self._known: dict[Hashable, list[_Judged]] = defaultdict(list)
+
+    def lines(self, flows: Sequence[int]) -> list[Line]:
+        """The lines of those of the flows that are to a proxy, in the order given."""
+        found: dict[int, Line | None] = {}
+        for start in range(0, len(flows), CHUNK):
+            chunk = np.array(flows[start : start + CHUNK], np.int64)
+            if self._shared:
+                self._together(chunk, found)
+            rest = [flow for flow in chunk.tolist() if flow not in found]
+            for at in range(0, len(rest), BATCH):
+                batch = rest[at : at + BATCH]
+                for flow, facts in zip(batch, self._tracker.facts_of(batch), strict=True):
+                    found[flow] = self._judge(facts)
+                self._tracker.release(batch)
+            self._tracker.release(chunk.tolist())
+        return [line for flow in flows if (line := found[flow]) is not None]
+
+    def _together(self, flows: Ints, found: dict[int, Line | None]) -> None:
+        """Judge those of the flows that have many like them."""
+        forms = Forms(self._tracker, flows, self._skeletons)
+        alike: dict[Hashable, list[int]] = defaultdict(list)
+        for at, key in enumerate(forms.keys):
+            if key is not None:
+                alike[key].append(at)
+        for key, places in alike.items():
+            rest = np.array(places)
+            known = self._known[key] if key in self._known or len(rest) >= FEW else []
+            for judged in known:
+                rest = self._give(judged, forms, flows, rest, found)
+            while len(rest) >= FEW:
+                first = int(rest[0])
+                try:
+                    judged = _Judged(self._tracker, self._judge, int(flows[first]), forms, first)
+                except Untraceable:
+                    break
+                known.append(judged)
+                rest = self._give(judged, forms, flows, rest, found)
+
+    def _give(
+        self,
+        judged: _Judged,
+        forms: Forms,
+        flows: Ints,
+        rest: Ints,
+        found: dict[int, Line | None],
+    ) -> Ints:
+        """Give a judgement to those to whom it belongs; returns the others."""
+        same = judged.fits(forms, rest)
+        mine = rest[same]
+        found.update(zip(flows[mine].tolist(), judged.lines(forms, flows, mine), strict=True))
+        return rest[~same]
+
+
+class _Judged:
+    """A flow that was judged for all that are alike.
+
+    Args:
+        tracker: Has the flow.
+        judge: Judges it.
+        flow: The flow.
+        forms: Its form is among these.
+        at: There.
+
+    Raises:
+        Untraceable: It does not speak for others.
+    """
+
+    def __init__(self, tracker: Tracker, judge: Judge, flow: int, forms: Forms, at: int) -> None:
+        self._tracker = tracker
+        self._trace = Trace()
+        self._host = forms.hosts[at]
+        numbers = forms.numbers[at].tolist()
+        self._place = {number: place for place, number in enumerate(numbers) if number}
+        times = forms.times[at].tolist()
+        facts = self._traced(tracker.facts(flow), times)
+        if facts.rtt_ns is not None and facts.ack is not None and facts.syn is not None:
+            facts = replace(facts, rtt_ns=facts.ack.time_ns - facts.syn.time_ns)
+        self._line = judge(facts)
+
+    def _traced(self, value: Any, times: list[int]) -> Any:
+        """A value with the times of all packets in it traced."""
+        if isinstance(value, Mark):
+            place = self._place.get(value.number)
+            if place is None or times[place] != value.time_ns:
+                raise Untraceable
+            return Mark(value.number, self._trace.time(value.time_ns, place))
+        if isinstance(value, tuple):
+            items = [self._traced(item, times) for item in value]
+            return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+        if is_dataclass(value) and not isinstance(value, type):
+            return replace(
+                value,
+                **{
+                    item.name: self._traced(getattr(value, item.name), times)
+                    for item in fields(value)
+                },
+            )
+        return value
+
+    def fits(self, forms: Forms, which: Ints) -> NDArray[np.bool_]:
+        """To which flows of the form the judgement belongs."""
+        return self._trace.holds(forms.times[which])
+
+    def lines(self, forms: Forms, flows: Ints, which: Ints) -> list[Line | None]:
+        """The lines of flows to which the judgement belongs."""
+        if self._line is None:
+            return [None] * len(which)
+        times, numbers = forms.times[which], forms.numbers[which]
+        card, row, judgement = self._line.card, self._line.row, self._line.judgement
+        tunnel = numbers[:, self._place[card.tunnel] if card.tunnel else 0]
+        return [
+            Line(
+                self._card(flow, host, first_no, tunnel_no, card_times),
+                judgement,
+                self._row(flow, host, row_times),
+            )
+            for flow, host, first_no, tunnel_no, card_times, row_times in zip(
+                flows[which].tolist(),
+                [forms.hosts[at] for at in which.tolist()],
+                numbers[:, self._place[card.number]].tolist(),
+                tunnel.tolist(),
+                self._columns(card, _CARD_TIMES, times),
+                self._columns(row, _ROW_TIMES, times),
+                strict=True,
+            )
+        ]
+
+    @staticmethod
+    def _columns(of: Any, names: tuple[str, ...], times: Ints) -> list[tuple[Any, ...]]:
+        """Some fields of a row or a card, for each flow."""
+        return list(zip(*[Trace.values(getattr(of, name), times) for name in names], strict=True))
+
+    def _card(self, flow: int, host: str, number: int, tunnel: int, times: tuple[Any, ...]) -> Card:
+        assert self._line is not None
+        card, client = self._line.card, self._tracker.client(flow)
+        first_ns, last_ns, answered_ns = times
+        return card._replace(
+            number=number,
+            first_ns=first_ns,
+            last_ns=last_ns,
+            client=str(client),
+            client_host=client.host,
+            target=self._named(card.target, host),
+            asked=tuple([self._named(name, host) for name in card.asked]),
+            tunnel=tunnel,
+            answered_ns=answered_ns,
+            sni=self._named(card.sni, host),
+        )
+
+    def _row(self, flow: int, host: str, times: tuple[Any, ...]) -> TableRow:
+        assert self._line is not None
+        row, table = self._line.row, self._tracker.table.flows
+        start_ns, duration_s, rtt_ms, delay_ms = times
+        return row._replace(
+            client=self._tracker.endpoint_text(int(table.client[flow])),
+            target=row.target and self._named(row.target, host),
+            sni=row.sni and self._named(row.sni, host),
+            start_ns=start_ns,
+            duration_s=duration_s,
+            rtt_ms=rtt_ms,
+            connect_delay_ms=delay_ms,
+        )
+
+    def _named(self, text: str, host: str) -> str:
+        """A text of the judged flow with another flow's host."""
+        return text.replace(self._host, host) if self._host else text

@@ -1,0 +1,182 @@
+"""Numbers that remember how they came about, and what was decided by them.
+
+A function is run once with times that are traced. Every comparison of such a time is noted, with
+how it came out. For other times of which all these comparisons come out the same, the function
+would have gone the same way: its result is the same, but for the times in it, and these are worked
+out for many at once by ``Trace.values``.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.frames import Ints
+
+Code: TypeAlias = tuple[Any, ...]
+"""How a number comes about: the name of an operator and the codes of what it takes, or
+``("time", place)``, or ``("number", value)``."""
+
+
+class Untraceable(Exception):
+    """Something was done with a time that cannot be done with many at once."""
+
+
+class Trace:
+    """What was decided in one run."""
+
+    def __init__(self) -> None:
+        self._decided: dict[Code, bool] = {}
+
+    def time(self, value: int, place: int) -> int:
+        """A time that is traced.
+
+        Args:
+            value: What it is in this run.
+            place: Its place among the times: a column of what ``holds`` and ``values`` are given.
+        """
+        return _Whole(value, ("time", place), self)
+
+    def decide(self, code: Code, outcome: bool) -> bool:
+        """Note what came of a comparison."""
+        self._decided[code] = outcome
+        return outcome
+
+    def holds(self, times: Ints) -> NDArray[np.bool_]:
+        """For which of many times every comparison comes out as in this run.
+
+        Args:
+            times: One row a run, shape ``(n, places)``.
+        """
+        found = np.ones(len(times), np.bool_)
+        known: dict[Code, Any] = {}
+        for code, outcome in self._decided.items():
+            found &= _worked_out(code, times, known) == outcome
+        return found
+
+    @staticmethod
+    def values(result: Any, times: Ints) -> list[Any]:
+        """What a result of this run is for many times; see ``holds``."""
+        if not isinstance(result, _Whole | _Real):
+            return [result] * len(times)
+        values: list[Any] = _worked_out(result.code, times, {}).tolist()
+        return values
+
+
+class _Whole(int):
+    """A traced integer."""
+
+    code: Code
+    trace: Trace
+
+    def __new__(cls, value: int, code: Code, trace: Trace) -> _Whole:
+        self = super().__new__(cls, value)
+        self.code, self.trace = code, trace
+        return self
+
+    def __hash__(self) -> int:
+        raise Untraceable
+
+
+class _Real(float):
+    """A traced float. ``float()`` makes a plain one of it, for texts."""
+
+    code: Code
+    trace: Trace
+
+    def __new__(cls, value: float, code: Code, trace: Trace) -> _Real:
+        self = super().__new__(cls, value)
+        self.code, self.trace = code, trace
+        return self
+
+    def __hash__(self) -> int:
+        raise Untraceable
+
+
+def _worked_out(code: Code, times: Ints, known: dict[Code, Any]) -> Any:
+    """The value of a code for each row of times, or for all."""
+    kind = code[0]
+    if kind == "number":
+        return code[1]
+    if kind == "time":
+        return times[:, code[1]]
+    value = known.get(code)
+    if value is None:
+        taken = [_worked_out(part, times, known) for part in code[1:]]
+        value = known[code] = _OPERATORS[kind](*taken)
+    return value
+
+
+_ARITHMETIC: Final = ("add", "sub", "mul", "truediv", "floordiv", "neg", "abs")
+_COMPARING: Final = ("lt", "le", "gt", "ge", "eq", "ne")
+_OPERATORS: Final[dict[str, Callable[..., Any]]] = {
+    name: getattr(operator, name) for name in (*_ARITHMETIC, *_COMPARING)
+}
+_REFUSED: Final = (
+    "mod", "rmod", "divmod", "rdivmod", "pow", "rpow", "lshift", "rshift", "and", "or", "xor",
+    "int", "round", "trunc", "floor", "ceil",
+)  # fmt: skip
+
+
+def _code_of(value: Any) -> Code:
+    return value.code if isinstance(value, _Whole | _Real) else ("number", value)
+
+
+def _plain(value: Any) -> Any:
+    """The number without its trace."""
+    if isinstance(value, _Whole):
+        return int.__index__(value)
+    return float.__float__(value) if isinstance(value, _Real) else value
+
+
+def _calculates(name: str, *, turned: bool = False) -> Callable[..., Any]:
+    """A method that traces an operation; ``turned``: with the operands exchanged."""
+    work_out = _OPERATORS[name]
+
+    def method(self: Any, *others: Any) -> Any:
+        if not all(isinstance(other, int | float) for other in others):
+            return NotImplemented
+        operands = (*others, self) if turned else (self, *others)
+        value = work_out(*map(_plain, operands))
+        code = (name, *map(_code_of, operands))
+        kind = _Real if isinstance(value, float) else _Whole
+        return kind(value, code, self.trace)
+
+    return method
+
+
+def _compares(name: str) -> Callable[..., Any]:
+    """A method that notes what came of a comparison."""
+    work_out = _OPERATORS[name]
+
+    def method(self: Any, other: Any) -> Any:
+        if not isinstance(other, int | float):
+            return NotImplemented
+        outcome = bool(work_out(_plain(self), _plain(other)))
+        return self.trace.decide((name, self.code, _code_of(other)), outcome)
+
+    return method
+
+
+def _refuses(self: Any, *_: Any) -> Any:
+    raise Untraceable
+
+
+def _is_true(self: Any) -> bool:
+    return bool(self != 0)
+
+
+for _kind in (_Whole, _Real):
+    for _name in _ARITHMETIC:
+        setattr(_kind, f"__{_name}__", _calculates(_name))
+    for _name in ("add", "sub", "mul", "truediv", "floordiv"):
+        setattr(_kind, f"__r{_name}__", _calculates(_name, turned=True))
+    for _name in _COMPARING:
+        setattr(_kind, f"__{_name}__", _compares(_name))
+    for _name in _REFUSED:
+        setattr(_kind, f"__{_name}__", _refuses)
+    setattr(_kind, "__bool__", _is_true)  # noqa: B010

@@ -1,0 +1,110 @@
+"""Flows that are alike get the judgement that each would have got by itself."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capture import engine
+from capture.judging import Catalogue
+from capture.options import AnalysisOptions
+from capture.report.model import Report
+from capture.report.render import render
+from capture.shards import alike, tabulate
+from capture.shards.traced import Untraceable
+from capture.sources import open_source
+from tests.capture.tracking.building import captures, frames_in
+
+OPTIONS = AnalysisOptions(keep_steps=False, keep_texts=False)
+APART_NS = 3_000_000_000_000
+PACES = (1.0, 1.0, 1.001, 0.04, 0.6, 2.5, 30.0)
+"""How many times as long a conversation takes: on either side of what rules compare with."""
+
+
+@pytest.fixture(scope="module")
+def paced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All Ethernet captures one after the other, at several paces, each by other clients."""
+    path = tmp_path_factory.mktemp("alike") / "paced.pcap"
+    now = 1_700_000_000_000_000_000
+    with path.open("wb") as stream:
+        stream.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1))
+        for turn, pace in enumerate(PACES):
+            for item in captures():
+                frames = [frame for frame in frames_in(item) if frame.linktype == 1]
+                if not frames:
+                    continue
+                first = min(frame.time_ns for frame in frames)
+                for frame in frames:
+                    at = now + round((frame.time_ns - first) * pace)
+                    # Other hosts, too, of names as long.
+                    data = frame.data.replace(bytes([10, 40, 40]), bytes([10, 40, 40 + turn]), 4)
+                    data = data.replace(b"example", b"exampl%d" % turn)
+                    size = len(data)
+                    stream.write(struct.pack("<IIII", at // 10**9, at % 10**9, size,
+                                             frame.wirelen or size))  # fmt: skip
+                    stream.write(data)
+                now += APART_NS
+    return path
+
+
+def shared(path: Path) -> Report:
+    source = open_source(str(path))
+    try:
+        return tabulate(source, OPTIONS, Catalogue.load())
+    finally:
+        source.close()
+
+
+def table(report: Report) -> list[str]:
+    return "".join(render("csv", [report])).splitlines()
+
+
+@pytest.mark.parametrize("chunk", [alike.CHUNK, 40])
+def test_all_captures(paced: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "FEW", 1)
+    monkeypatch.setattr(alike, "CHUNK", chunk)
+    given, judged = 0, 0
+    lines, init = alike._Judged.lines, alike._Judged.__init__
+
+    def note_lines(self: Any, *taken: Any) -> Any:
+        nonlocal given
+        found = lines(self, *taken)
+        given += len(found)
+        return found
+
+    def note_judged(self: Any, *taken: Any) -> None:
+        nonlocal judged
+        judged += 1
+        init(self, *taken)
+
+    monkeypatch.setattr(alike._Judged, "lines", note_lines)
+    monkeypatch.setattr(alike._Judged, "__init__", note_judged)
+    report = shared(paced)
+    alone = engine.analyse(open_source(str(paced)), OPTIONS)
+    assert table(report) == table(alone)
+    assert report.findings == alone.findings
+    assert report.gravest == alone.gravest
+    assert given > judged + 100
+
+
+def test_few_flows_are_judged_one_by_one(paced: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(alike, "FEW", 1 << 20)
+    monkeypatch.setattr(alike._Judged, "__init__", never)
+    assert table(shared(paced)) == table(engine.analyse(open_source(str(paced)), OPTIONS))
+
+
+def test_what_cannot_be_traced_is_judged_one_by_one(
+    paced: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise Untraceable
+
+    monkeypatch.setattr(alike, "FEW", 1)
+    monkeypatch.setattr(alike._Judged, "_traced", never)
+    assert table(shared(paced)) == table(engine.analyse(open_source(str(paced)), OPTIONS))
