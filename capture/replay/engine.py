@@ -57,7 +57,7 @@ class ReplayEngine(Engine):
     def begin(self, analysis: Analysis) -> Callable[[FrameBlock], None]:
         if analysis.live or self.store is None:
             return super().begin(analysis)
-        self._recorder = Recorder(analysis)
+        self._recorder = Recorder(analysis, store=self.store)
         return self._recorder.take
 
     def ended(self) -> None:

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from capture.analysis import Analysis
 from capture.frames import FrameBlock, Ints, rows_of
+from capture.keeping.store import FrameGone, PacketStore
+from capture.tracking.payloads import File
 from capture.tracking.rewind import SavedFlows, SavedTalk, save_flows
 
 PACKETS: Final = 16_384
@@ -54,10 +57,14 @@ class Recorder:
     Args:
         analysis: Has taken no block yet.
         packets: Packets from one checkpoint to the next.
+        store: Where the blocks lie, if they do: payload that is kept is left there.
     """
 
-    def __init__(self, analysis: Analysis, packets: int = PACKETS) -> None:
+    def __init__(
+        self, analysis: Analysis, packets: int = PACKETS, store: PacketStore | None = None
+    ) -> None:
         self.analysis = analysis
+        self._file = File(partial(_read, store)) if store is not None else None
         self.borders: list[int] = []
         """Packets before each block."""
         self.checkpoints: list[Checkpoint] = []
@@ -77,7 +84,21 @@ class Recorder:
         for piece in pieces(block, self._packets):
             self._make_checkpoint(piece)
             self.borders.append(self.analysis.packets)
+            self._show(piece)
             self.analysis.take(piece)
+            if self._file is not None:
+                self._file.hide()  # the source may use the block's room again
+
+    def _show(self, block: FrameBlock) -> None:
+        """Let payload be left where it lies, if the block lies there as it is."""
+        file = self._file
+        if file is None:
+            return
+        bases = block.position - block.offset
+        as_it_is = len(bases) > 0 and bases[0] >= 0 and bool((bases == bases[0]).all())
+        if as_it_is:
+            file.show(int(bases[0]), block.data)
+        self.analysis.tracker.payload.openings.file = file if as_it_is else None
 
     def _make_checkpoint(self, following: FrameBlock) -> None:
         """Make a checkpoint where it is time for one."""
@@ -125,6 +146,14 @@ class Recorder:
             checkpoint.saved += [saved for saved in rest if len(saved.flows)]
         self.checkpoints = kept
         self._held = sum(saved.nbytes for item in kept for saved in item.saved)
+
+
+def _read(store: PacketStore, length: int, position: int) -> bytes:
+    """Bytes of the store; none where it has lost them."""
+    try:
+        return store.span(position, length)
+    except FrameGone:
+        return b""
 
 
 def pieces(block: FrameBlock, packets: int) -> Iterator[FrameBlock]:

@@ -5,8 +5,11 @@ A single process that makes a table is the only part.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -115,7 +118,7 @@ class Part(Analysis):
 
     def leave_in(self, fd: int) -> None:
         """The blocks are parts of a plain file: payload that is kept may stay there."""
-        self.tracker.payload.openings.file = File(fd)
+        self.tracker.payload.openings.file = File(partial(os.pread, fd))
 
     def take(self, block: FrameBlock) -> None:
         """Analyse the next block."""

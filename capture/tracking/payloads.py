@@ -6,15 +6,19 @@ segments take next to no memory, of which most are dropped unread.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capture.frames import Bytes, Ints
+
+LOOSE: Final = 4
+HEADERS: Final = 80
+"""A stretch of the file is read at once unless it is so many times larger than the segments that
+are wanted of it, each with its headers."""
 
 
 class Payloads(Protocol):
@@ -58,14 +62,14 @@ class Copied:
 
 
 class File:
-    """A plain file that stays open, of which a part is in memory.
+    """A file that can be read again, of which a part is in memory.
 
     Args:
-        fd: Its descriptor.
+        far: Reads so many bytes from a position on; fewer, or none, where they are gone.
     """
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self, far: Callable[[int, int], bytes]) -> None:
+        self._far = far
         self.base = 0
         """Where the part begins in the file."""
         self._end = 0
@@ -82,9 +86,16 @@ class File:
 
     def read(self, at: Ints, size: Ints) -> list[bytes]:
         """Bytes at several places; what the file does not hold any more is missing."""
-        fd, base, end, view, far = self._fd, self.base, self._end, self._view, os.pread
+        if not len(at):
+            return []
+        base, view, far = self.base, self._view, self._far
+        first, last = int(at.min()), int((at + size).max())
+        apart = last <= base or first >= self._end
+        if apart and last - first <= LOOSE * (int(size.sum()) + HEADERS * len(at)):
+            base, view = first, memoryview(far(last - first, first))
+        end = base + len(view)
         return [
-            view[i - base : i - base + n].tobytes() if base <= i < end else far(fd, n, i)
+            view[i - base : i - base + n].tobytes() if base <= i < end else far(n, i)
             for i, n in zip(at.tolist(), size.tolist(), strict=True)
         ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ def file(tmp_path: Path) -> Iterator[File]:
     path = tmp_path / "file"
     path.write_bytes(b"before" + DATA)
     fd = os.open(path, os.O_RDONLY)
-    yield File(fd)
+    yield File(partial(os.pread, fd))
     os.close(fd)
 
 
@@ -51,6 +52,21 @@ def test_what_is_shown_is_read_from_memory(file: File) -> None:
     assert seen[2:] == EXPECTED[2:]
     file.hide()
     assert all_of(spots(file)) == EXPECTED
+
+
+def test_what_lies_close_together_is_read_at_once(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 1000
+    reads: list[tuple[int, int]] = []
+
+    def far(length: int, position: int) -> bytes:
+        reads.append((length, position))
+        return data[position : position + length]
+
+    close, loose = np.arange(1000, 9000, 100), np.array([1000, 200_000])
+    for at in (close, loose):
+        found = File(far).read(at, np.full(len(at), 40))
+        assert found == [data[i : i + 40] for i in at.tolist()]
+    assert reads == [(7940, 1000), (40, 1000), (40, 200_000)]
 
 
 def test_lots_are_joined(file: File) -> None:
