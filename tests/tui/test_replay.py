@@ -17,6 +17,7 @@ from tui.application import TunnelscopeApp
 from tui.engine_bridge import EngineBridge
 from tui.feeds import FileFeed
 from tui.sessions import Setup, open_bridge
+from widgets import line_list
 from widgets.replay_bar import ReplayBar
 
 TOUR = demo_path()
@@ -233,7 +234,10 @@ async def test_speed_is_shown_and_silences_are_skipped(bridges: list[EngineBridg
         assert viewer.said() == "long silences are skipped"
 
 
-async def test_who_scrolls_the_packets_is_left_alone(bridges: list[EngineBridge]) -> None:
+async def test_who_scrolls_the_packets_is_left_alone(
+    bridges: list[EngineBridge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_list, "GROWTH_PERIOD_S", 3600.0)  # a command does not wait for it
     async with watching(bridges) as viewer:
         await viewer.do("a")
         await viewer.go("#60")

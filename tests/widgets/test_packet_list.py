@@ -147,6 +147,22 @@ async def test_messages() -> None:
         ]  # fmt: skip
 
 
+async def test_the_tail_can_be_shown_before_the_scroll_bar_follows() -> None:
+    rows = million().rows
+    async with staged(PacketList(), 80, 12) as stage:
+        packets = stage.widget
+        packets.following = True
+        packets.show(PacketView(rows[:100]))
+        packets.show(PacketView(rows[:200]))
+        assert packets.selected_number == 100
+        packets.catch_up()
+        assert packets.selected_number == 200
+        packets.following = False
+        packets.show(PacketView(rows[:300]))
+        packets.catch_up()
+        assert packets.selected_number == 200
+
+
 async def test_follows_the_tail_until_the_user_scrolls() -> None:
     rows = million().rows
     async with staged(PacketList(), 80, 12) as stage:
