@@ -12,7 +12,7 @@ from widgets.line_list import LineList
 
 __all__ = ["CompareView"]
 
-NAME: Final = 20
+NAME: Final = 28
 """Cells of the names; less where the screen is narrow."""
 MAX_PARTS: Final = 6
 """Lines that a long value takes; what is beyond is cut."""
