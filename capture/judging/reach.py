@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from capture.decode.columns import IcmpError
-from capture.facts import CLIENT, Mark
+from capture.facts import CLIENT, PROXY, SENDERS, Mark
 from capture.judging.hit import (
     CERTAIN,
     INFO,
@@ -18,7 +18,7 @@ from capture.judging.hit import (
 )
 from capture.judging.scene import Scene
 from capture.protocols.icmp_names import icmp_name
-from capture.units import duration, plural
+from capture.units import duration, octets, plural
 
 CLOSED_AT_ONCE_S: Final = 3.0
 """A connection closed within this time of the handshake was not closed for idleness."""
@@ -84,6 +84,44 @@ def icmp_answer(scene: Scene) -> Hit | None:
             values={"router": router, "detail": icmp_words(error)},
         )
     return None
+
+
+def rejected_midway(scene: Scene) -> Hit | None:
+    """A router or host rejects packets of the established connection, and they stay lost."""
+    flow = scene.flow
+    for error in flow.icmp if flow.syn_ack is not None or flow.mid_stream else ():
+        sender = CLIENT if error.sport == flow.client.port else PROXY
+        side, other = flow.sides[sender], flow.sides[1 - sender]
+        lost = side.unacked > 0 or (side.fin is not None and not side.fin_acked)
+        heard = other.last_payload is not None and other.last_payload.number > error.number
+        if not _answer_kind(error) or not lost or heard or scene.quality.one_way:
+            continue
+        router = scene.address(error.sender)
+        return Hit(
+            "path-rejected",
+            PROBLEM,
+            CERTAIN,
+            sentence(
+                f"#{error.number} {icmp_words(error)}, from {router}, for a packet of the "
+                f"{SENDERS[sender]}",
+                f"{octets(side.unacked)} of the {SENDERS[sender]} stayed without an answer"
+                if side.unacked
+                else "its FIN was never acknowledged",
+                scene.ending_text,
+            ),
+            tuple(sorted({*packets(side.unacked_since), error.number})),
+            _broken_off(scene),
+            values={"router": router, "detail": icmp_words(error)},
+        )
+    return None
+
+
+def _broken_off(scene: Scene) -> str:
+    """The verdict of a connection that broke down where it stood."""
+    if scene.flow.tunnel is None:
+        return "connect_no_reply"
+    hello = scene.tls.server_hello if scene.tls else None
+    return "tls_stall" if scene.speaks_tls and hello is None else "transfer_stalled"
 
 
 def refused(scene: Scene) -> Hit | None:

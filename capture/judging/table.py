@@ -38,6 +38,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("syn", reach.no_answer),
     Rule("open", reach.half_open),
     Rule("open", reach.closed_at_once),
+    Rule("asked tunnel", reach.rejected_midway),
     # size-dependent loss explains most of what follows
     Rule("asked answered tunnel outer", mtu.black_hole),
     Rule("tunnel", mtu.reset_by_size),

@@ -48,7 +48,10 @@ def _judged(scene: Scene) -> bool:
 
 
 def _progress(scene: Scene) -> str:
-    up, down = scene.flow.tunnel_bytes
+    up, down = (
+        max(0, total - sum(hole.right - hole.left for hole in side.holes))
+        for total, side in zip(scene.flow.tunnel_bytes, scene.flow.sides, strict=True)
+    )
     return f"{size(up)} to the proxy and {size(down)} to the client went through the tunnel"
 
 

@@ -31,6 +31,7 @@ from tests.capture.judging.stories import (
     mute_ssh,
     plain_inside,
     probed,
+    rejected,
     shut,
     small_flight,
     swallowed,
@@ -170,6 +171,10 @@ TRANSFER = (
              "transfer_stalled", ("path-dead",)),
     Scenario("a download by a proxy with lazy timers stops", lambda: download().wait(4.71).close(
              "proxy_fin"), "tunnel_closed_early", ("idle-timeout",)),
+    Scenario("a firewall rejects an open connection", lambda: rejected(tunnel().fetch()),
+             "transfer_stalled", ("path-rejected",)),
+    Scenario("a firewall rejects the hello", lambda: rejected(opened().client_hello(acked=False)),
+             "tls_stall", ("path-rejected",)),
     Scenario("path dies in an upload", lambda: tunnel().fetch().set(CLIENT, largest_acked=1448)
              .repeat(CLIENT, 1448), "transfer_stalled", ("path-dead",)),
     Scenario("path gone after a silence", lambda: tunnel().fetch().wait(1900).set(

@@ -111,6 +111,8 @@ HEALTHY = (
     Scenario("a player that pauses, its window shut", lambda: shut(get().answer(200, "OK",
              expected=9_000_000, received=400_000, complete=False), CLIENT, 30), "plain_http",
              after=30.0),
+    Scenario("rejected once, by a route that flapped, then all went well", lambda: healthy().set(
+             icmp=(icmp(3, 1),)), "ok"),
     Scenario("plain request answered", lambda: get().answer(200, "OK"), "plain_http"),
     Scenario("plain redirect of the server",
              lambda: get().answer(302, "Found", headers=(("location", "https://www.example.com/"),

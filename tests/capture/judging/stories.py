@@ -209,6 +209,13 @@ def deaf(story: Story, times: int = 4) -> Story:
     )  # fmt: skip
 
 
+def rejected(story: Story) -> Story:
+    """A router tells the client that its last packet was not let through."""
+    error = icmp(3, 13)._replace(number=story.number)
+    story.packet(CLIENT)
+    return story.set(CLIENT, unacked=97, unacked_since=story.last).set(icmp=(error,))
+
+
 def terse(*, answered: bool = False) -> Story:
     """A request of 18 bytes: as long as an alert that Java pads."""
     story = tunnel().tickets()
