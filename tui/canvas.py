@@ -170,7 +170,7 @@ class Canvas:
         """Output of which it is not known what it makes of the screen: it goes on behind all
         that was drawn before, unless it leads to another screen."""
         if _OTHER_SCREEN not in data:
-            self._write_due(math.inf)
+            self._write_due(math.inf, math.inf)
         self._pen.reset()
         before = self._pen.take()
         self.forget()
@@ -195,20 +195,21 @@ class Canvas:
         elif piece.y not in self._asked:
             self._due[piece.y] = None
 
-    def portion(self, octets: float) -> str:
+    def portion(self, octets: float, asked: float | None = None) -> str:
         """What is to be written next.
 
         Args:
             octets: When it has become so long, it ends. It gets longer by a few cells, or by a
                 line whose characters must be written together.
+            asked: The same for what the user asked for; None: no other length.
         """
-        self._write_due(octets)
+        self._write_due(octets, octets if asked is None else asked)
         return self._pen.take()
 
-    def _write_due(self, octets: float) -> None:
-        for lines in (self._asked, self._due):
+    def _write_due(self, octets: float, asked: float) -> None:
+        for lines, most in ((self._asked, asked), (self._due, octets)):
             for y in list(lines):
-                if not self._write_line(y, octets):
+                if not self._write_line(y, most):
                     return
                 del lines[y]
         if self._wanted_at is not None:

@@ -19,7 +19,10 @@ DEBT_S: Final = 0.5
 FIRST_S: Final = 2.0
 """The first screens are free: until then there is nothing to be seen."""
 ASKED_S: Final = 0.4
-"""What is drawn so soon after a key is the answer to it."""
+"""What is drawn so soon after a key is the answer to it, ..."""
+UNASKED_S: Final = 0.2
+"""... and so soon after an update came by itself, it is that, unless there was a key. Whatever
+else is drawn was asked for, maybe a while ago: a screen can take its time to be made."""
 LEAST_S: Final = 0.1
 """What is saved up in so short a time is not worth sending by itself."""
 
@@ -30,8 +33,8 @@ class LinkBudget:
     Args:
         bytes_per_s: Written at most in any second, but for the first ones; None: no limit.
         clock: Seconds, never going back.
-        strict: What the user asks for by a key has to wait, too; else it is drawn at once,
-            whatever it costs.
+        strict: What the user asks for has to wait, too; else it is drawn at once, whatever it
+            costs.
         patience_s: How long the next update waits at most until everything is on the screen.
     """
 
@@ -54,7 +57,7 @@ class LinkBudget:
         self._at = clock()
         self._free_until = math.inf
         self._behind_since = math.inf
-        self._asked_at = -math.inf
+        self._asked_at = self._unasked_at = -math.inf
 
     def spend(self, octets: int) -> None:
         """Note that so many bytes were written."""
@@ -69,8 +72,8 @@ class LinkBudget:
             self._left = max(self._left - octets, debt)
 
     def room(self) -> float:
-        """How many bytes may be written now; less than one: none."""
-        if self._rate is None or (self.asked and not self.strict):
+        """How many bytes may be written now of what may have to wait; less than one: none."""
+        if self._rate is None:
             return math.inf
         self._flow_in(self._rate)
         return math.inf if self._at < self._free_until else self._left
@@ -85,10 +88,15 @@ class LinkBudget:
         """Note that the user pressed a key; safe from any thread."""
         self._asked_at = self._clock()
 
+    def unasked(self) -> None:
+        """Note that something is about to be drawn that nobody asked for."""
+        self._unasked_at = self._clock()
+
     @property
     def asked(self) -> bool:
         """Whether what is drawn now was asked for."""
-        return self._clock() - self._asked_at < ASKED_S
+        now = self._clock()
+        return now - self._asked_at < ASKED_S or now - self._unasked_at >= UNASKED_S
 
     def keep_up(self, behind: bool) -> None:
         """Note whether something waits to be written."""

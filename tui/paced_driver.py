@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Final
 
 from textual import events
@@ -61,8 +62,8 @@ def paced(base: type[Driver], budget: LinkBudget, canvas: Canvas) -> type[Driver
                 self._timer.cancel()
                 self._timer = None
             room = budget.room()
-            if room >= 1:
-                self._put(canvas.portion(room))
+            if room >= 1 or not budget.strict:
+                self._put(canvas.portion(room, asked=room if budget.strict else math.inf))
             budget.keep_up(canvas.behind)
             if canvas.behind:
                 self._wait(budget.wait_s())

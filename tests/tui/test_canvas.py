@@ -131,6 +131,16 @@ def test_what_was_asked_for_goes_first_and_the_oldest_next() -> None:
     assert "second" in canvas.portion(1)
 
 
+def test_what_was_asked_for_may_have_more_room() -> None:
+    canvas = Canvas(Clock())
+    canvas.draw("\x1b[1;1Hby itself\x1b[2;1Has well")
+    canvas.draw("\x1b[3;1Hasked for\x1b[4;1Hthis too", asked=True)
+    screen = Screen()
+    screen.write(canvas.portion(-5, asked=math.inf))
+    assert screen.text().split("\n") == ["asked for", "this too"]
+    assert canvas.behind
+
+
 def test_a_portion_is_as_long_as_there_is_room() -> None:
     canvas = Canvas(Clock())
     row = "".join(f"\x1b[3{n % 8}mword{n}\x1b[0m" for n in range(20))

@@ -15,7 +15,7 @@ from tui.app import BYTES_PER_S, PERIOD_S, SLOW_BYTES_PER_S, SLOW_PERIOD_S
 from tui.application import TunnelscopeApp
 from tui.canvas import Canvas
 from tui.engine_bridge import EngineBridge
-from tui.link_budget import ASKED_S, BURST, DEBT_S, FIRST_S, LinkBudget
+from tui.link_budget import ASKED_S, BURST, DEBT_S, FIRST_S, UNASKED_S, LinkBudget
 from tui.screens.main import MainScreen
 from widgets import line_list
 from widgets.line_list import LineList
@@ -68,19 +68,30 @@ def test_no_second_carries_more(wishes: list[tuple[float, int]]) -> None:
         assert sum(n for at_s, n in written if end_s - 1 < at_s <= end_s) <= 1000
 
 
-def test_what_was_asked_for_need_not_wait() -> None:
+def test_a_debt_is_soon_forgotten() -> None:
     clock = Clock()
     budget = begun(LinkBudget(1000, clock), clock)
     budget.spend(10_000)
     assert budget.room() < 0
-    budget.ask()
-    assert budget.asked
-    assert budget.room() == math.inf
-    clock.now_s += ASKED_S + 0.01
-    assert budget.room() < 0
     clock.now_s += DEBT_S
     assert budget.room() >= 0  # what comes by itself does not wait for long
     assert budget.spent == 1_010_000
+
+
+def test_what_is_drawn_was_asked_for_unless_it_came_by_itself() -> None:
+    clock = Clock()
+    budget = LinkBudget(1000, clock)
+    assert budget.asked
+    budget.unasked()
+    assert not budget.asked
+    budget.ask()
+    assert budget.asked
+    clock.now_s += ASKED_S + 0.01
+    assert budget.asked  # the answer may take its time
+    budget.unasked()
+    assert not budget.asked
+    clock.now_s += UNASKED_S
+    assert budget.asked
 
 
 def test_updates_wait_until_all_is_on_the_screen_but_not_for_ever() -> None:

@@ -193,6 +193,9 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
             if (reading := self._bridge.reading()) is not None:
                 self._header.show(reading)
         elif not self.holds(snapshot):
+            shown = self._snapshot
+            if shown is not None and shown.finished == snapshot.finished and self.is_current:
+                self._budget.unasked()  # but for the first of all, and the end of a file
             self.take(snapshot)
 
     def take(self, snapshot: Snapshot) -> None:
