@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.scenarios import Network
-from tests.rights import NET_ADMIN, NET_RAW, SYS_ADMIN, is_root, lacking
+from tests.rights import NET_ADMIN, NET_RAW, SYS_ADMIN, is_root, lacking, may_become_nobody
 from tools.lab import PROXY, Lab
 
 NEEDED = ("ip", "nft", "squid", "tinyproxy", "curl", "openssl", "tmux", "tshark", "ss", "sysctl")
@@ -47,6 +47,7 @@ def why_not() -> str:
     if not sys.platform.startswith("linux") or not is_root():
         return "live tests need root on Linux"
     missing = [name for name in NEEDED if shutil.which(name) is None]
+    missing += [] if may_become_nobody() else ["a root that may become others"]
     missing += lacking(NET_ADMIN, NET_RAW, SYS_ADMIN)
     missing += [str(path) for path in (PASSWORDS, Path("/dev/net/tun")) if not path.exists()]
     missing += [] if os.access("/etc", os.W_OK) else ["a writable /etc"]

@@ -20,7 +20,7 @@ from capture.live.source import LAG_NS, LiveSource
 from capture.sources import open_source
 from tests.capture.live.namespaces import Wire, inside, ip, needs_root, tcp_frame
 from tests.patience import GIVE_UP_S, until
-from tests.rights import SYS_NICE, lacking
+from tests.rights import may_go_first
 
 pytestmark = needs_root
 
@@ -393,10 +393,9 @@ def test_misuse_is_one_line(wire: Wire, settings: CaptureSettings, why: str) -> 
     assert len(os.listdir("/proc/self/fd")) <= descriptors + 1
 
 
+@pytest.mark.skipif(not may_go_first(), reason="needs the right to raise a priority")
 def test_the_sniffer_goes_first_where_that_is_allowed(wire: Wire) -> None:
     usual = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    if missing := lacking(SYS_NICE):
-        pytest.skip(f"needs {missing[0]}")
     with watching(wire, CaptureSettings(("in",))) as watcher:
         thread = watcher.source._sniffers[0]._async.thread
         assert os.getpriority(os.PRIO_PROCESS, thread.native_id) == -10
