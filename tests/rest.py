@@ -82,7 +82,5 @@ def _pumps(app: App[Any]) -> Iterator[MessagePump]:
 
 def _waits(pump: MessagePump) -> bool:
     """Whether a pump waits for its next message, and so has done all it had to."""
-    queue = pump._message_queue
-    return pump._closed or (
-        pump.is_running and queue.empty() and len(queue.ready_event._waiters) > 0
-    )
+    queue: Any = pump._message_queue
+    return bool(pump._closed or (pump.is_running and queue.empty() and queue.ready_event._waiters))
