@@ -27,6 +27,8 @@ __all__ = ["Canvas"]
 TRUSTED_S: Final = 30.0
 """How long a terminal is trusted to show what was written on a line: others may write there (a
 message to all users), and what is drawn later must mend that."""
+TOGETHER: Final = 40
+"""Cells that are written whatever room there is."""
 GAP: Final = 4
 """So many equal cells are sent again rather than skipped: going on behind costs as much."""
 
@@ -221,8 +223,7 @@ class Canvas:
         for start, end in line.differing():
             at = start
             run = [cell for cell in line.wanted[start:end] if cell is not None]  # none is
-            for style, group in groupby(run, _style_of):
-                cells = list(group)
+            for style, cells in _pieces_of(run):
                 if pen.octets >= octets and not line.odd:
                     return False
                 if line.odd:
@@ -239,6 +240,14 @@ class Canvas:
 
 def _is_odd(cells: list[Cell] | list[Cell | None]) -> bool:
     return any(cell is not None and len(cell[0]) != 1 for cell in cells)
+
+
+def _pieces_of(run: list[Cell]) -> Iterator[tuple[Style, list[Cell]]]:
+    """Cells by their style, not very many at once."""
+    for style, group in groupby(run, _style_of):
+        cells = list(group)
+        for at in range(0, len(cells), TOGETHER):
+            yield style, cells[at : at + TOGETHER]
 
 
 def _known_runs(cells: list[Cell | None]) -> Iterator[tuple[int, int]]:

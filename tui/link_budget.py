@@ -11,9 +11,10 @@ __all__ = ["LinkBudget"]
 
 SHARE: Final = 0.65
 """Share of a second's worth that flows in during a second, ..."""
-BURST: Final = 0.3
-"""... and that may be saved up. Together they are less than the whole: what is written in one go
-may be a little longer than there is room for, and no second may carry more."""
+BURST: Final = 0.2
+"""... and that may be saved up. Together they are less than the whole, since what is written in one
+go may be a little longer than there is room for, and a busy machine may write it late: no second
+may carry more."""
 DEBT_S: Final = 0.5
 """Owed at most: what comes by itself does not wait longer for what was asked for."""
 FIRST_S: Final = 2.0

@@ -155,7 +155,7 @@ def test_a_portion_is_as_long_as_there_is_room() -> None:
 def test_blanks_are_erased_where_that_leaves_the_colour() -> None:
     line = "\x1b[1;1H\x1b[44mbegin" + " " * 40 + "end\x1b[0m"
     said = everything(Canvas(Clock(), erasing=True), line)
-    assert said == "\x1b[1;1H\x1b[44mbegin\x1b[40X\x1b[40Cend"
+    assert said == "\x1b[1;1H\x1b[44mbegin\x1b[35X\x1b[35C     end"
     plain = everything(Canvas(Clock()), line)
     assert plain == "\x1b[1;1H\x1b[44mbegin" + " " * 40 + "end"
 
