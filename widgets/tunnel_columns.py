@@ -36,7 +36,7 @@ STEPS_WIDTH: Final = len(STEP_KEYS) * (STEP_CELL + 1)
 COLUMNS: Final = (
     Column("mark", "", 1, 1, 0, pinned=True),
     Column("id", "#", 1, 3, 1, right=True, pinned=True),
-    Column("client", "client", 6, 21, 4),
+    Column("client", "client", 12, 21, 4),
     Column("proxy", "proxy", 12, 21, 6),
     Column("target", "target", 8, 30, 2, pinned=True),
     Column("steps", "", STEPS_WIDTH, STEPS_WIDTH, 3, pinned=True),
