@@ -156,6 +156,10 @@ class HttpConversation(Generic[M]):
     ) -> None:
         """A response head was read; ``ended``: its sender stopped in the middle of it."""
         final = response.status >= 200 or response.status == 101
+        begun = None if self._waiting else self.begun()
+        if begun is not None:  # answered before it was whole, or the rest was not captured
+            self._framers[CLIENT].buffer.clear()
+            self.requested(*begun, begun[1], events)
         exchange = self._exchange(final)
         request = exchange.request
         events.append(ResponseHead(response, first, last, request))

@@ -95,7 +95,9 @@ class Assembler:
         packet = grammar.parse_packet_line(line)
         if packet is not None:
             self.flush()
-            self._pending = _Pending(packet, prefix if prefix.strip() or len(prefix) > 1 else "")
+            # A single blank is what -ttt prints itself; a tab is an author's.
+            quoted = prefix.strip() or len(prefix) > 1 or prefix == "\t"
+            self._pending = _Pending(packet, prefix if quoted else "")
         elif pending is not None:
             self._under(pending, raw)
 

@@ -74,6 +74,8 @@ def looks_like_dump(lines: list[str]) -> bool:
     """Whether lines behind a packet line are what ``-A`` prints: they begin with the first
     byte of an IP header, 0x45-0x4f or 0x6n."""
     first = lines[0] if lines else ""
+    if _begin(first) is not None:
+        return False  # HTTP/1.1 403 begins with such a letter, too
     return len(first) > 1 and ((first[0] in "EFGHIJKLMNO" and "." in first[:24]) or first[0] == "`")
 
 

@@ -56,6 +56,24 @@ def test_a_request_that_was_begun_is_known_by_its_line() -> None:
     assert http.begun() is None
 
 
+def test_a_reply_to_a_request_that_was_begun() -> None:
+    line = CONNECT[: CONNECT.index(b"\n") + 1]
+    http: HttpConversation[str] = HttpConversation()
+    http.feed(CLIENT, line, "request")
+    request, response, *_ = http.feed(PROXY, b"HTTP/1.1 403 No\r\n\r\n", "reply")
+    assert isinstance(request, RequestHead)
+    assert isinstance(response, ResponseHead)
+    (exchange,) = http.exchanges
+    assert exchange.request is not None
+    assert (exchange.request.target, exchange.request.complete) == ("a.example:443", False)
+    assert exchange.response is response.response
+    assert not http.tunnel
+    http = HttpConversation()
+    http.feed(CLIENT, line, "request")
+    http.feed(PROXY, b"HTTP/1.1 200 OK\r\n\r\n", "reply")
+    assert http.tunnel
+
+
 @pytest.mark.parametrize("cut", range(1, len(OK)))
 def test_marks_are_of_the_first_and_the_last_byte(cut: int) -> None:
     http: HttpConversation[str] = HttpConversation()

@@ -70,6 +70,7 @@ QUOTED = {
     "mail, twice": "".join(f">> {line}\n" for line in DOCUMENT.splitlines()),
     "code block": "See below:\n\n```\n" + DOCUMENT + "```\n",
     "indented block": "".join(f"    {line}\n" for line in DOCUMENT.splitlines()),
+    "indented by a tab": "".join(f"\t{line}\n" for line in DOCUMENT.splitlines()),
     "bullets": "".join(f"* {line}\n" if line else "\n" for line in DOCUMENT.splitlines()),
     "line numbers": "".join(f"{i:6}\t{line}\n" for i, line in enumerate(DOCUMENT.splitlines(), 1)),
     "numbered list": "".join(
@@ -148,6 +149,22 @@ def test_head_under_its_own_packet_line(tmp_path: Path) -> None:
     ]
     assert text.payloads[1].decode() == head
     assert text.payloads[2] == b"HTTP/1.1 200 OK\r\n\r\n"
+
+
+@pytest.mark.parametrize("indent", ["", "\t", "    "])
+def test_an_error_under_its_own_packet_line(tmp_path: Path, indent: str) -> None:
+    """A status line begins with a letter that -A prints for an IP header's first byte."""
+    head = "HTTP/1.1 403 Forbidden\r\nServer: squid\r\n\r\n"
+    text = pasted(
+        tmp_path,
+        f"{indent}2025-03-14 11:30:12.1 IP c.4000 > p.3128: Flags [S], seq 100, length 0\n"
+        f"{indent}2025-03-14 11:30:12.2 IP p.3128 > c.4000: Flags [P.], seq 501:{501 + 199},"
+        " ack 101, length 199\nHTTP/1.1 403 Forbidden\nServer: squid\n\n"
+        f"{indent}2025-03-14 11:30:12.3 IP p.3128 > c.4000: Flags [F.], seq 700, ack 101,"
+        " length 0\n",
+    )
+    assert [f.length for f in text.facts] == [0, 199, 0]
+    assert text.payloads[1].decode() == head
 
 
 def test_sides_without_a_syn_are_told_by_their_ports(tmp_path: Path) -> None:
