@@ -348,9 +348,15 @@ class Analysis:
         entries: list[FlowReport | int] = []
         for place, flow in enumerate(listed, 1):
             item = self._judged.get(flow)
-            entries.append(
-                flow if item is None else self._described(item, item.number or place, capture)
-            )
+            if item is None:
+                entries.append(flow)
+                continue
+            number, report = item.number or place, item.report
+            shown = item.related or item.judgement
+            # Of a large capture nearly all are as they were, several times a second.
+            if report is None or report.id != number or item.reported is not shown:
+                report = self._described(item, number, capture)
+            entries.append(report)
         made = tuple(entry for entry in entries if isinstance(entry, FlowReport))
         if len(made) == len(entries):
             return made
