@@ -8,9 +8,9 @@ the same gets the same judgement, without facts of its own. Rules need not know 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from capture.record import record
 from capture.report.table import TableRow
 from capture.shards.forms import Forms
 from capture.shards.skeleton import Skeletons
-from capture.shards.traced import Trace, Untraceable
+from capture.shards.traced import Place, Trace, Untraceable
 from capture.tracking.tracker import Tracker
 
 CHUNK: Final = 8192
@@ -33,8 +33,7 @@ FEW: Final = 8
 BATCH: Final = 256
 """Flows whose facts are gathered at once."""
 
-_ROW_TIMES: Final = ("start_ns", "duration_s", "rtt_ms", "connect_delay_ms")
-_CARD_TIMES: Final = ("first_ns", "last_ns", "answered_ns")
+T = TypeVar("T", Card, TableRow)
 
 
 @record
@@ -151,7 +150,8 @@ class _Judged:
             place = self._place.get(value.number)
             if place is None or times[place] != value.time_ns:
                 raise Untraceable
-            return Mark(value.number, self._trace.time(value.time_ns, place))
+            time_ns = self._trace.time(value.time_ns, place)
+            return Mark(Place(value.number, place), time_ns)
         if isinstance(value, tuple):
             items = [self._traced(item, times) for item in value]
             return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
@@ -173,62 +173,54 @@ class _Judged:
         """The lines of flows to which the judgement belongs."""
         if self._line is None:
             return [None] * len(which)
-        times, numbers = forms.times[which], forms.numbers[which]
-        card, row, judgement = self._line.card, self._line.row, self._line.judgement
-        tunnel = numbers[:, self._place[card.tunnel] if card.tunnel else 0]
-        return [
-            Line(
-                self._card(flow, host, first_no, tunnel_no, card_times),
-                judgement,
-                self._row(flow, host, row_times),
-            )
-            for flow, host, first_no, tunnel_no, card_times, row_times in zip(
-                flows[which].tolist(),
-                [forms.hosts[at] for at in which.tolist()],
-                numbers[:, self._place[card.number]].tolist(),
-                tunnel.tolist(),
-                self._columns(card, _CARD_TIMES, times),
-                self._columns(row, _ROW_TIMES, times),
-                strict=True,
-            )
+        given = _Given(
+            self._host, forms.times[which], forms.numbers[which],
+            [forms.hosts[at] for at in which.tolist()],
+        )  # fmt: skip
+        table, tracker = self._tracker.table.flows, self._tracker
+        clients = [tracker.endpoint_text(end) for end in table.client[flows[which]].tolist()]
+        hosts = [tracker.client(flow).host for flow in flows[which].tolist()]
+        cards = given.alike(self._line.card, client=clients, client_host=hosts)
+        rows = given.alike(self._line.row, client=clients)
+        judgement = self._line.judgement
+        return [Line(card, judgement, row) for card, row in zip(cards, rows, strict=True)]
+
+
+class _Given:
+    """Some flows to which the judgement of another belongs.
+
+    Args:
+        host: The host that the judged one asked for; empty: all asked for the same.
+        times: Times of each flow's packets, by place.
+        numbers: Their numbers.
+        hosts: The host that each asked for.
+    """
+
+    def __init__(self, host: str, times: Ints, numbers: Ints, hosts: list[str]) -> None:
+        self._host = host
+        self._times = times
+        self._numbers = numbers
+        self._hosts = hosts
+
+    def alike(self, item: T, **own: list[str]) -> list[T]:
+        """A row or card of the judged flow, as each of the flows has it; ``own``: fields that
+        the flows tell by themselves."""
+        columns = [
+            own[name] if name in own else self._column(value)
+            for name, value in item._asdict().items()
         ]
+        return [type(item)._make(values) for values in zip(*columns, strict=True)]
 
-    @staticmethod
-    def _columns(of: Any, names: tuple[str, ...], times: Ints) -> list[tuple[Any, ...]]:
-        """Some fields of a row or a card, for each flow."""
-        return list(zip(*[Trace.values(getattr(of, name), times) for name in names], strict=True))
-
-    def _card(self, flow: int, host: str, number: int, tunnel: int, times: tuple[Any, ...]) -> Card:
-        assert self._line is not None
-        card, client = self._line.card, self._tracker.client(flow)
-        first_ns, last_ns, answered_ns = times
-        return card._replace(
-            number=number,
-            first_ns=first_ns,
-            last_ns=last_ns,
-            client=str(client),
-            client_host=client.host,
-            target=self._named(card.target, host),
-            asked=tuple([self._named(name, host) for name in card.asked]),
-            tunnel=tunnel,
-            answered_ns=answered_ns,
-            sni=self._named(card.sni, host),
-        )
-
-    def _row(self, flow: int, host: str, times: tuple[Any, ...]) -> TableRow:
-        assert self._line is not None
-        row, table = self._line.row, self._tracker.table.flows
-        start_ns, duration_s, rtt_ms, delay_ms = times
-        return row._replace(
-            client=self._tracker.endpoint_text(int(table.client[flow])),
-            target=row.target and self._named(row.target, host),
-            sni=row.sni and self._named(row.sni, host),
-            start_ns=start_ns,
-            duration_s=duration_s,
-            rtt_ms=rtt_ms,
-            connect_delay_ms=delay_ms,
-        )
-
-    def _named(self, text: str, host: str) -> str:
-        """A text of the judged flow with another flow's host."""
-        return text.replace(self._host, host) if self._host else text
+    def _column(self, value: Any) -> Iterable[Any]:
+        """A value of the judged flow, as each of the flows has it."""
+        if isinstance(value, Place):
+            numbers: list[int] = self._numbers[:, value.place].tolist()
+            return numbers
+        values = Trace.values(value, self._times)
+        if values is not None:
+            return values
+        if isinstance(value, str) and self._host and self._host in value:
+            return [value.replace(self._host, host) for host in self._hosts]
+        if isinstance(value, tuple) and value:
+            return zip(*map(self._column, value), strict=True)
+        return [value] * len(self._hosts)

@@ -6,7 +6,6 @@ A single process that makes a table is the only part.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

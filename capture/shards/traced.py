@@ -59,12 +59,24 @@ class Trace:
         return found
 
     @staticmethod
-    def values(result: Any, times: Ints) -> list[Any]:
-        """What a result of this run is for many times; see ``holds``."""
+    def values(result: Any, times: Ints) -> list[Any] | None:
+        """What a result of this run is for many times (see ``holds``); None for one on which
+        no time tells."""
         if not isinstance(result, _Whole | _Real):
-            return [result] * len(times)
+            return None
         values: list[Any] = _worked_out(result.code, times, {}).tolist()
         return values
+
+
+class Place(int):
+    """A packet's number of which is known which packet's it is; else a plain number."""
+
+    place: int
+
+    def __new__(cls, number: int, place: int) -> Place:
+        self = super().__new__(cls, number)
+        self.place = place
+        return self
 
 
 class _Whole(int):

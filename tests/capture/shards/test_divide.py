@@ -14,8 +14,8 @@ from capture.judging import Catalogue
 from capture.options import AnalysisOptions
 from capture.report.model import Report
 from capture.report.render import render
+from capture.shards import alike, finished, part, tabulate
 from capture.shards import divide as dividing
-from capture.shards import finished, part, tabulate
 from capture.shards.divide import divide
 from capture.shards.finished import Finished
 from capture.shards.part import Part
@@ -54,6 +54,12 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     stream.write(data)
                 now += SHIFT_NS
     return path
+
+
+@pytest.fixture(autouse=True)
+def _judge_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judge flows that are alike once, however few there are."""
+    monkeypatch.setattr(alike, "FEW", 1)
 
 
 def other_client(data: bytes, turn: int) -> bytes:
