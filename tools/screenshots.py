@@ -51,7 +51,7 @@ SHOTS: Final = (
     Shot("packet", "acl_denied", ("3", "down", "down", "down", "enter")),
     Shot("stream", "acl_denied", ("r",)),
     Shot("tls", "tls_untrusted_ca", ("i",)),
-    Shot("plots", "mtu_blackhole", ("v", "c")),
+    Shot("plots", "mtu_blackhole", ("v",)),
     Shot("compare", "mtu_blackhole", ("d",)),
     Shot("export", "acl_denied", ("e",)),
     Shot("help", "ok", ("question_mark",)),

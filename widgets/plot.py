@@ -22,7 +22,7 @@ __all__ = ["Layer", "Plot", "PlotView"]
 
 Floats = NDArray[np.float64]
 
-AXIS: Final = 9
+AXIS: Final = 11
 """Cells of the values at the left."""
 ROOM: Final = 1.04
 """How much higher than the highest value the plot goes."""

@@ -119,3 +119,14 @@ async def test_neighbours_of_all_packets_and_of_the_tunnel() -> None:
         await user.press("a", "left_square_bracket")
         assert screen.number == 10  # the first of its own tunnel
         assert "this is the first packet" in user.text()
+
+
+async def test_a_layer_that_is_the_whole_packet_marks_no_byte() -> None:
+    async with using(loaded_app(), (120, 36)) as user:
+        await open_packet(user, 4)
+        screen = user.app.screen
+        layers, view = screen.query_one(LayerTree), screen.query_one(HexView)
+        await user.until(lambda: layers.row_count() > 1)
+        assert view._range == (0, 0)
+        await user.press("down")
+        await user.until(lambda: view._range != (0, 0))

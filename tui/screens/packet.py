@@ -150,7 +150,9 @@ class PacketScreen(PaneScreen):
 
     def on_layer_tree_highlighted(self, message: LayerTree.Highlighted) -> None:
         message.stop()
-        self._hex.highlight(message.field.start, message.field.end)
+        start, end = message.field.start, message.field.end
+        whole = end - start >= len(self._data)  # all of it marked is nothing marked
+        self._hex.highlight(*((-1, -1) if whole else (start, end)))
 
     def on_hex_view_byte_selected(self, message: HexView.ByteSelected) -> None:
         message.stop()
