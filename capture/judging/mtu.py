@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from capture.decode.columns import IcmpError
-from capture.facts import CLIENT, PROXY, Hole, RetransmitRun
+from capture.facts import CLIENT, PROXY, SENDERS, Hole, RetransmitRun
 from capture.judging.hit import (
     CERTAIN,
     INFO,
@@ -29,6 +29,10 @@ guarantees 1280."""
 SAFE_MTU: Final = 1280
 """What to try first where the path MTU is not known: IPv6's minimum, which tunnels keep."""
 
+ANSWERED_S: Final = 1.0
+"""A FIN beyond missing data draws an acknowledgement at once (RFC 9293 section 3.10.7.4): one
+that is not there after this time, more than most round trips, will not come."""
+
 _DIRECTIONS: Final = ("from the client to the proxy", "from the proxy to the client")
 
 
@@ -39,13 +43,25 @@ def too_big(error: IcmpError) -> bool:
     )
 
 
-def unheard(scene: Scene, sender: int) -> bool:
-    """Not even ``sender``'s acknowledgements, which are small, reach the other side: it sends
-    again and again what the capture shows acknowledged."""
-    peer, tries = scene.flow.sides[1 - sender], scene.limits.mtu_hole_tries
-    if peer.run is None or not peer.run.acked or peer.run.sent < tries:
-        return False
-    return peer.spurious_retransmissions >= tries
+def unheard(scene: Scene, sender: int) -> str:
+    """What shows that not even small packets get through from ``sender`` and back; else empty.
+
+    Its FIN draws no answer, or the other side sends again and again what the capture shows
+    acknowledged.
+    """
+    side, peer = scene.flow.sides[sender], scene.flow.sides[1 - sender]
+    tries, run, fin = scene.limits.mtu_hole_tries, peer.run, side.fin
+    if fin is not None and side.run is not None and side.run.marks:
+        behind = side.run.marks[0].number < fin.number
+        silent = peer.last is None or peer.last.number < fin.number
+        if behind and silent and scene.passed(fin, ANSWERED_S):
+            return f"#{fin.number} its FIN, a small packet, had no answer either"
+    if run is None or not run.acked or min(run.sent, peer.spurious_retransmissions) < tries:
+        return ""
+    return (
+        f"the {SENDERS[1 - sender]} repeated what had been acknowledged: nothing from the "
+        f"{SENDERS[sender]} gets through"
+    )
 
 
 def lost_at_sender(scene: Scene, sender: int) -> RetransmitRun | None:

@@ -231,9 +231,22 @@ class Scene:
         due = since.time_ns + round(seconds * SECOND)
         if self.end_ns >= due:
             return True
-        if not self.flow.closes and (self.until_ns is None or due < self.until_ns):
-            self.until_ns = due
+        if not self.flow.closes:
+            self._ask_again(due)
         return False
+
+    def passed(self, since: Mark, seconds: float) -> bool:
+        """Whether the capture went on for so many seconds, even after the flow's end."""
+        if not self.quality.timed:
+            return False
+        due = since.time_ns + round(seconds * SECOND)
+        if self.now < due:
+            self._ask_again(due)
+        return self.now >= due
+
+    def _ask_again(self, due_ns: int) -> None:
+        if self.until_ns is None or due_ns < self.until_ns:
+            self.until_ns = due_ns
 
     # -- TLS -----------------------------------------------------------------------------
 

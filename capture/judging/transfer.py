@@ -291,10 +291,7 @@ def _dead(scene: Scene, sender: int, took: float) -> Hit:
             f"{run.sent} times in {duration(took)}, never acknowledged",
             f"before that {duration(silence.seconds)} of silence" if forgotten and silence else "",
             f"segments of up to {side.largest_acked} bytes had been acknowledged before",
-            f"the {SENDERS[1 - sender]} repeated what had been acknowledged: nothing from the "
-            f"{SENDERS[sender]} gets through"
-            if mtu.unheard(scene, sender)
-            else "",
+            mtu.unheard(scene, sender),
             scene.ending_text,
         ),
         packets(*run.marks, side.unacked_since),
