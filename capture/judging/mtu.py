@@ -51,7 +51,7 @@ def unheard(scene: Scene, sender: int) -> str:
     """
     side, peer = scene.flow.sides[sender], scene.flow.sides[1 - sender]
     tries, run, fin = scene.limits.mtu_hole_tries, peer.run, side.fin
-    if fin is not None and side.run is not None and side.run.marks:
+    if fin is not None and not side.fin_acked and side.run is not None and side.run.marks:
         behind = side.run.marks[0].number < fin.number
         silent = peer.last is None or peer.last.number < fin.number
         if behind and silent and scene.passed(fin, ANSWERED_S):

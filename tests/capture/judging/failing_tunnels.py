@@ -114,9 +114,11 @@ MTU = (
              lambda: deaf(download()).set(CLIENT, run=None), "mtu_blackhole",
              ("mtu-black-hole",)),
     Scenario("upload vanishes, and the FIN draws no answer", lambda: tunnel().fetch().repeat(
-             CLIENT, 1448).close("client_fin"), "transfer_stalled", ("path-dead",), 5.0),
+             CLIENT, 1448).close("client_fin").set(CLIENT, fin_acked=False), "transfer_stalled",
+             ("path-dead",), 5.0),
     Scenario("upload vanishes, the FIN has just been sent", lambda: tunnel().fetch().repeat(
-             CLIENT, 1448).close("client_fin"), "mtu_blackhole", ("mtu-black-hole",)),
+             CLIENT, 1448).close("client_fin").set(CLIENT, fin_acked=False), "mtu_blackhole",
+             ("mtu-black-hole",)),
     Scenario("upload vanishes, path silent", lambda: tunnel().fetch().repeat(CLIENT, 1448),
              "mtu_blackhole", ("mtu-black-hole",)),
     Scenario("large CONNECT vanishes", lambda: Story().connect().ask().answer(
