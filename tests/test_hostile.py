@@ -359,7 +359,7 @@ def test_heads_of_every_shape(judge: Judge) -> None:
         judge(pcap(talk.says(CLIENT, client_hello(), size).closed().frames))
 
 
-@pytest.mark.parametrize("evil", EVIL)
+@pytest.mark.parametrize("evil", EVIL, ids=map(str, range(len(EVIL))))
 def test_text_off_the_wire_steers_nothing(judge: Judge, evil: bytes) -> None:
     target = b"CONNECT " + evil + b".x:443 HTTP/1.1\r\nHost: " + evil + b"\r\n\r\n"
     reply = b"HTTP/1.1 CODE " + evil + b"\r\nServer: " + evil + b"\r\nVia: 1.1 " + evil + b"\r\n"

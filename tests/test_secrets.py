@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from capture.check import check_file
 from capture.comparing.compare import compare
 from capture.comparing.subjects import subject_of
 from capture.engine import Engine
 from capture.options import AnalysisOptions
 from capture.packets.lines import Describer
-from capture.report.render import FORMATS
+from capture.report.model import Report
+from capture.report.render import FORMATS, render
 from capture.snapshot import Snapshot
 from capture.sources import open_source
 from capture.stream.assembly import assemble
@@ -54,6 +56,9 @@ DIGEST = b"6629fae49393a05397450978507c4ef1"
 NTLM = b"TlRMTVNTUAADAAAAGAAYAHIAAAAYABgAigAAABQAFABIAAAADAAMAFwA"
 LOGIN = b64encode(b"\0alice\0" + PASSWORD)
 SECRETS = (PASSWORD, BASIC, BASIC[8:], TOKEN, DIGEST, NTLM[:30], LOGIN, b64encode(PASSWORD)[:12])
+
+ENTIRELY = ("text", "csv")
+"""Formats of which the whole program is run: the others say the same report in other ways."""
 
 Talk = tuple[tuple[int, bytes], ...]
 
@@ -185,9 +190,14 @@ def assert_no_secret(text: str, secrets: tuple[bytes, ...] = SECRETS) -> None:
 def reports(path: str, capsys: pytest.CaptureFixture[str]) -> str:
     """What ``check`` says in every format, on both streams."""
     said: list[str] = []
-    for format in FORMATS:
+    for format in ENTIRELY:
         assert cli.main(["check", "--all", "--format", format, path]) in (0, 1)
         said.extend(capsys.readouterr())
+    report = check_file(path, AnalysisOptions(keep_other=True))
+    assert isinstance(report, Report)
+    for format in FORMATS:
+        if format not in ENTIRELY:
+            said.extend(render(format, [report], others=True))
     return "\n".join(said)
 
 
