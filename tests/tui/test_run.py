@@ -211,3 +211,14 @@ def test_terminal_without_utf8_gets_ascii() -> None:
         child.type(b"q")
         assert child.wait() == 0
         assert child.output.isascii()
+
+
+def test_on_a_slow_link_all_of_the_screen_comes_in_the_end() -> None:
+    with terminal(repr(str(DENIED)), "slow_link=True") as child:
+        child.until(b"1 failing")
+        child.until(b"? help")
+        child.type(b"?")
+        child.until(b"Esc closes")
+        child.type(b"\x11")
+        assert child.wait() == 0
+        assert child.is_restored()
