@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from capture.frames import FrameBlock
-from capture.judging import Judgement
-from capture.replay import looks as looks_module
+from capture.judging import Judgement, judge
 from capture.replay.frames import FrameReader
 from tests.capture.replay.recordings import Recording, record
 from tests.capture.replay.test_past import TOUR
@@ -27,13 +26,12 @@ def recording() -> Recording:
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Flows in the order in which they were judged."""
     flows: list[int] = []
-    judge = looks_module.judge
 
     def counted(facts: Any, *arguments: Any) -> Judgement:
         flows.append(facts.id)
         return judge(facts, *arguments)
 
-    monkeypatch.setattr(looks_module, "judge", counted)
+    monkeypatch.setattr("capture.replay.looks.judge", counted)
     return flows
 
 
