@@ -89,6 +89,7 @@ class Alike:
         for at, key in enumerate(forms.keys):
             if key is not None:
                 alike[key].append(at)
+        facts = self._firsts(flows, alike)
         for key, places in alike.items():
             rest = np.array(places)
             known = self._known[key] if key in self._known or len(rest) >= FEW else []
@@ -96,12 +97,23 @@ class Alike:
                 rest = self._give(judged, forms, flows, rest, found)
             while len(rest) >= FEW:
                 first = int(rest[0])
+                flow = int(flows[first])
+                seen = facts.pop(flow, None) or self._tracker.facts(flow)
                 try:
-                    judged = _Judged(self._tracker, self._judge, int(flows[first]), forms, first)
+                    judged = _Judged(self._tracker, self._judge, seen, forms, first)
                 except Untraceable:
                     break
                 known.append(judged)
                 rest = self._give(judged, forms, flows, rest, found)
+
+    def _firsts(self, flows: Ints, alike: dict[Hashable, list[int]]) -> dict[int, FlowFacts]:
+        """Facts of the first flow of each form that many have: together they cost little."""
+        firsts = [
+            int(flows[places[0]])
+            for key, places in alike.items()
+            if len(places) >= FEW and key not in self._known
+        ]
+        return dict(zip(firsts, self._tracker.facts_of(firsts), strict=True))
 
     def _give(
         self,
@@ -124,7 +136,7 @@ class _Judged:
     Args:
         tracker: Has the flow.
         judge: Judges it.
-        flow: The flow.
+        facts: Of the flow.
         forms: Its form is among these.
         at: There.
 
@@ -132,14 +144,16 @@ class _Judged:
         Untraceable: It does not speak for others.
     """
 
-    def __init__(self, tracker: Tracker, judge: Judge, flow: int, forms: Forms, at: int) -> None:
+    def __init__(
+        self, tracker: Tracker, judge: Judge, facts: FlowFacts, forms: Forms, at: int
+    ) -> None:
         self._tracker = tracker
         self._trace = Trace()
         self._host = forms.hosts[at]
         numbers = forms.numbers[at].tolist()
         self._place = {number: place for place, number in enumerate(numbers) if number}
         times = forms.times[at].tolist()
-        facts = self._traced(tracker.facts(flow), times)
+        facts = self._traced(facts, times)
         if facts.rtt_ns is not None and facts.ack is not None and facts.syn is not None:
             facts = replace(facts, rtt_ns=facts.ack.time_ns - facts.syn.time_ns)
         self._line = judge(facts)

@@ -50,7 +50,7 @@ class Finished:
         """
         flows = tracker.settled_flows()
         flows = flows[tracker.table.flows.last_ns[flows] < now_ns - LINGER_NS]
-        if len(flows) < max(AT_ONCE, len(tracker) // 8):
+        if len(flows) < max(AT_ONCE, len(tracker) // 4):
             return
         self._add(tracker, flows, timed)
         stay = np.ones(len(tracker), np.bool_)

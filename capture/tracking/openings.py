@@ -30,7 +30,7 @@ KEPT_SEGMENTS: Final = 8
 """Segments kept of each side: a ClientHello of two, a certificate chain of five."""
 
 START_SEGMENTS: Final = 3
-"""Of these a settled tunnel is told: a head, and a hello of two."""
+"""Of these a settled tunnel is told: a head, and a hello of two; of the proxy's one less."""
 
 _HEAD_END: Final = 0x0D0A0D0A
 _CONNECT: Final = int.from_bytes(b"CONNECT ", "big")
@@ -201,8 +201,8 @@ class Openings:
         times: list[Ints] = []
         payloads: list[bytes] = []
         for chunk in self._chunks:
-            rank = chunk.columns["rank"]
-            at = np.flatnonzero(wanted[chunk.flow] & (rank < START_SEGMENTS))
+            rank, side = chunk.columns["rank"], chunk.columns["row"] & 1
+            at = np.flatnonzero(wanted[chunk.flow] & (rank < START_SEGMENTS - side))
             keys.append(chunk.columns["row"][at] * START_SEGMENTS + rank[at])
             numbers.append(chunk.columns["number"][at])
             times.append(chunk.columns["time_ns"][at])

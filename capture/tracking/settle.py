@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Hashable, Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -181,10 +182,8 @@ class Settler:
 
     def _summary(self, start: Start) -> Summary | None:
         """Parse an opening; None when it is not as plain as it looked."""
-        request, response = parse_request(start.asked), parse_response(start.told)
-        if request is None or response is None or request.credentials or request.malformed:
-            return None
-        if request.length != len(start.asked) or response.length != len(start.told):
+        heads = _heads(start.asked, start.told)
+        if heads is None:
             return None
         stream, packets = start.hello, 1
         last_no, last_ns = start.hello_no, start.hello_ns
@@ -205,10 +204,21 @@ class Settler:
         if server is None or server.retry or server.version < TLS13:
             return None
         return Summary(
-            request, response, hello, server,
+            *heads, hello, server,
             (start.hello_no, start.hello_ns, last_no, last_ns, packets,
              start.answer_no, start.answer_ns),
         )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _heads(asked: bytes, told: bytes) -> tuple[Request, Response] | None:
+    """A request and its reply; None where a rule may have to say something of them."""
+    request, response = parse_request(asked), parse_response(told)
+    if request is None or response is None or request.credentials or request.malformed:
+        return None
+    if request.length != len(asked) or response.length != len(told):
+        return None
+    return request, response
 
 
 def _record_size(stream: bytes) -> int:
