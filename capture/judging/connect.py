@@ -37,9 +37,11 @@ def _acked(scene: Scene) -> bool:
 
 def no_reply(scene: Scene) -> Hit | None:
     """No byte of a reply: never delivered, silence, FIN or RST."""
-    if scene.stage != "asked" or scene.request is None or not scene.quality.absent(PROXY):
+    if scene.stage != "asked" or not scene.quality.absent(PROXY):
         return None
     flow = scene.flow
+    if scene.request is None and not scene.unprinted:
+        return None
     if _partial(scene) or (flow.first_language[PROXY] and len(flow.exchanges) == 1):
         return None
     if not scene.quality.absent(CLIENT) and not flow.closes:

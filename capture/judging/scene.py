@@ -27,7 +27,7 @@ from capture.judging.signs import Sign
 from capture.judging.thresholds import DEFAULTS, Thresholds
 from capture.lazy import lazy
 from capture.protocols.events import Request, Response
-from capture.units import duration
+from capture.units import duration, octets
 
 SECOND: Final = 1_000_000_000
 
@@ -112,8 +112,16 @@ class Scene:
 
     @property
     def asked(self) -> Mark | None:
-        """Packet of the last request's first byte."""
+        """Packet of the last request's first byte, or of what the client said first."""
+        if self.exchange is None and self.unprinted:
+            return self.client.first_payload
         return self.exchange.request_mark if self.exchange else None
+
+    @lazy
+    def unprinted(self) -> bool:
+        """A text that tells sizes, not contents: what the client said first is not known."""
+        silent = not self.flow.exchanges and not self.flow.first_language[CLIENT]
+        return self.quality.text and silent and self.client.bytes > 0
 
     @property
     def answered(self) -> Mark | None:
@@ -351,8 +359,11 @@ class Scene:
     def request_text(self) -> str:
         """``#8 CONNECT tools.cisco.com:443``, as far as it was seen."""
         request, mark = self.request, self.asked
-        if request is None:
+        if request is None and not self.unprinted:
             return ""
+        if request is None:
+            words = f"{octets(self.client.largest)} from the client, whose contents are not printed"
+            return f"#{mark.number} {words}" if mark else words
         where = f"#{mark.number} " if mark else ""
         return f"{where}{request.method} {request.target}".strip()
 

@@ -23,6 +23,14 @@ _NETWORK: Final = re.compile(
 )
 _DETAIL: Final = re.compile(r"\(([^()]*(?:\([^()]*\)[^()]*)*)\)[ \t]*")
 _PAIR: Final = re.compile(r"(?P<src>[\w.:%-]+) > (?P<dst>[\w.:%-]+?):(?:\s+|$)(?P<body>.*)$")
+_HOST: Final = r"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*(?::[0-9a-fA-F]*){2,7})\.\d{1,5}"
+_LINA: Final = re.compile(
+    r"(?:[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}\s+){2}0x(?P<type>[0-9a-f]{4})\s+Length:\s*\d+\s*"
+)
+_TAG: Final = re.compile(r"802\.1Q vlan#\d+ P\d+\s+")
+_BARE: Final = re.compile(rf"{_HOST} > {_HOST}:(?:\s|$)")
+"""Two ends without a word for the protocol: Cisco's firewalls (``show capture``, with the link
+layer before them where ``detail`` was asked for) and tcpdump before 3.9."""
 _ANY: Final = re.compile(r"(?P<name>[\w.:@-]{1,64})\s+(?:In|Out|B|M|P|Bcast|Mcast|\?)\s+")
 _OTHER: Final = re.compile(
     r"ARP, |RARP|STP |LLDP|CDPv|LACPv|Loopback|IPX |EAPOL|EAP |MPLS|PPPoE|PPP|802\.|"
@@ -100,12 +108,29 @@ def parse_packet_line(line: str) -> PacketLine | None:
             return packet
         # With -v the addresses of IPv4 come on a line of their own.
         return packet if detail and (time or packet.interface) else _bare(packet, detail, rest, at)
+    if time and _bare_ends(packet, rest):
+        return packet
     fine = time is not None and (time["fraction"] or time["part"])
     known = _OTHER.match(rest[len(packet.interface) :].lstrip() if packet.interface else rest)
     if (fine and rest and rest[0] not in "[(#<{\"'") or (known and rest.startswith("ARP, ")):
         packet.arp = "ARP" in rest[:80]
         return packet
     return None
+
+
+def _bare_ends(packet: PacketLine, rest: str) -> bool:
+    """Read a line of a firewall's capture into ``packet``; False when it is none."""
+    link = _LINA.match(rest)
+    at = link.end() if link else 0
+    tag = _TAG.match(rest, at)
+    at = tag.end() if tag else at
+    if _BARE.match(rest, at) and parse_pair(packet, rest[at:]):
+        packet.version = 6 if packet.src.count(":") > 1 else 4
+        return True
+    if link and not rest[at:].strip():  # the ends come on a line of their own
+        packet.version = 6 if link["type"] == "86dd" else 4
+        return True
+    return False
 
 
 def _bare(
@@ -117,7 +142,9 @@ def _bare(
 
 def parse_pair(packet: PacketLine, text: str) -> bool:
     """Read ``SRC > DST: …`` into ``packet``; False when ``text`` is not of that form."""
-    pair = _PAIR.match(text.lstrip())
+    text = text.lstrip()
+    tag = _TAG.match(text)
+    pair = _PAIR.match(text, tag.end() if tag else 0)
     if not pair:
         return False
     packet.src, packet.dst, packet.body = pair["src"], pair["dst"], pair["body"]

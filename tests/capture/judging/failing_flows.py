@@ -96,6 +96,8 @@ REQUESTS = (
              "connect_no_reply", ("connect-closed",)),
     Scenario("RST at once", lambda: Story().connect().ask().close("proxy_rst"),
              "connect_no_reply", ("connect-reset",)),
+    Scenario("RST to what a text does not print", lambda: bare("", size=122).close("proxy_rst"),
+             "connect_no_reply", ("connect-reset",), capture={"text": True}),
     Scenario("RST late", lambda: Story().connect().ask().wait(9).close("proxy_rst"),
              "connect_no_reply", ("connect-closed",)),
     Scenario("request never acknowledged", lambda: unacked(), "connect_no_reply",

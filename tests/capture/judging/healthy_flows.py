@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capture.facts import CLIENT, PROXY, Endpoint
+from capture.facts import CLIENT, PROXY, Endpoint, Mark
 from capture.protocols.events import Challenge, Credentials
 from tests.capture.judging.build import (
     TLS12,
@@ -113,6 +113,9 @@ HEALTHY = (
              after=30.0),
     Scenario("rejected once, by a route that flapped, then all went well", lambda: healthy().set(
              icmp=(icmp(3, 1),)), "ok"),
+    Scenario("a text that prints no contents, answered", lambda: bare("", size=122).set(
+             PROXY, bytes=39, last_payload=Mark(9, 10**19)).close("proxy_fin"), "ok",
+             capture={"text": True}),
     Scenario("plain request answered", lambda: get().answer(200, "OK"), "plain_http"),
     Scenario("plain redirect of the server",
              lambda: get().answer(302, "Found", headers=(("location", "https://www.example.com/"),

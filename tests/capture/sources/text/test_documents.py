@@ -225,6 +225,54 @@ def test_lines_of_the_old_tcpdump(tmp_path: Path) -> None:
     assert (text.facts[0].mss, text.facts[0].wscale, text.facts[1].mss) == (1460, 2, 1380)
 
 
+CISCO = {
+    "show capture": (
+        "   1: 11:30:12.517129   10.0.0.1.4000 > 10.0.0.2.3128: S 123:123(0) win 5840 <mss 1460>\n"
+        "   2: 11:30:12.536846   10.0.0.2.3128 > 10.0.0.1.4000: S 900:900(0) ack 124 win 5792\n"
+        "   3: 11:30:12.536989   10.0.0.1.4000 > 10.0.0.2.3128: P 124:246(122) ack 901 win 229\n"
+    ),
+    "VLAN": (
+        "   1: 11:30:12.517129 802.1Q vlan#100 P0 10.0.0.1.4000 > 10.0.0.2.3128: S 123:123(0)"
+        " win 5840 <mss 1460>\n"
+        "   2: 11:30:12.536846 802.1Q vlan#100 P0 10.0.0.2.3128 > 10.0.0.1.4000: S 900:900(0)"
+        " ack 124 win 5792\n"
+        "   3: 11:30:12.536989 802.1Q vlan#100 P0 10.0.0.1.4000 > 10.0.0.2.3128: P 124:246(122)"
+        " ack 901 win 229\n"
+    ),
+    "detail": (
+        "   1: 11:30:12.517129       000c.2925.2b4f 0050.56b6.0b33 0x8100 Length: 78\n"
+        "      802.1Q vlan#208 P0 10.0.0.1.4000 > 10.0.0.2.3128: S [tcp sum ok] 123:123(0) win 5840"
+        " <mss 1460> (DF) (ttl 128, id 1234)\n"
+        "   2: 11:30:12.536846       0050.56b6.0b33 000c.2925.2b4f 0x8100 Length: 78\n"
+        "      802.1Q vlan#208 P0 10.0.0.2.3128 > 10.0.0.1.4000: S [tcp sum ok] 900:900(0) ack 124"
+        " win 5792 (ttl 63, id 0)\n"
+        "   3: 11:30:12.536989       000c.2925.2b4f 0050.56b6.0b33 0x8100 Length: 200\n"
+        "      802.1Q vlan#208 P0 10.0.0.1.4000 > 10.0.0.2.3128: P [tcp sum ok] 124:246(122) ack"
+        " 901 win 229 (DF) (ttl 128, id 1235)\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", CISCO.values(), ids=CISCO)
+def test_lines_of_a_firewalls_capture(tmp_path: Path, text: str) -> None:
+    """Cisco's firewalls print them so; numbers stay absolute."""
+    got = pasted(tmp_path, f"firepower# show capture capin\n\n3 packets captured\n\n{text}")
+    assert summary(got.facts) == [
+        (4000, SYN, 123, 0, 0),
+        (3128, SYN | ACK, 900, 124, 0),
+        (4000, PSH | ACK, 124, 901, 122),
+    ]
+    assert got.facts[0].mss == 1460
+    assert got.numbers == [1, 2, 3]
+
+
+def test_ipv6_lines_of_a_firewalls_capture(tmp_path: Path) -> None:
+    line = "   1: 11:30:12.517129 fd40:40::1.4000 > fd10:10::1.3128: S 7:7(0) win 5840 <mss 1440>\n"
+    got = pasted(tmp_path, line)
+    assert summary(got.facts) == [(4000, SYN, 7, 0, 0)]
+    assert ":" in got.facts[0].src
+
+
 def test_midnight(tmp_path: Path) -> None:
     line = "{} IP 10.0.0.1.1 > 10.0.0.2.2: Flags [.], ack 1, win 1, length 0\n"
     text = pasted(
