@@ -20,7 +20,7 @@ from capture.filtering import FilterError, Material, compile_filter
 from capture.filtering.completion import Completion, complete
 from capture.report.model import FlowReport
 from tui.filter_history import FilterHistory
-from tui.keys import actions_of
+from tui.keys import key_for
 from tui.line_input import LineInput
 from widgets.cells import cut
 from widgets.glyphs import Glyphs
@@ -179,9 +179,7 @@ class FilterBar(Vertical):
 
     def _key(self, name: str) -> str:
         """The key that an action of the line has now."""
-        ascii_only = self.app.has_class("-ascii")
-        actions = actions_of(self._input, self.app, ascii_only=ascii_only)
-        return next((action.keys[0] for action in actions if action.id == name), "")
+        return key_for(name, self._input, self.app)
 
     def _set_state(self, state: str) -> None:
         for name in _SIGNS:

@@ -25,6 +25,7 @@ __all__ = [
     "BoundAction",
     "actions_of",
     "active_actions",
+    "key_for",
     "key_names",
     "lost_keys",
 ]
@@ -118,6 +119,12 @@ def active_actions(screen: Screen[Any], *, ascii_only: bool = False) -> list[Bou
         if active.enabled
     )
     return _gather(pairs, screen.app, ascii_only)
+
+
+def key_for(id: str, node: DOMNode, app: App[Any]) -> str:
+    """The first key that an action of a node has now, as people read it; else nothing."""
+    actions = actions_of(node, app, ascii_only=app.has_class("-ascii"))
+    return next((action.keys[0] for action in actions if action.id == id), "")
 
 
 def lost_keys(app: App[Any], *nodes: DOMNode) -> list[str]:

@@ -57,3 +57,23 @@ async def test_it_follows_a_terminal_that_grows() -> None:
             "Find" in line and "Panes" in line for line in user.text().splitlines()
         ))  # fmt: skip
         assert not any("Find" in line and "Panes" in line for line in narrow.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("opens", "id", "said"),
+    [
+        ("question_mark", "help.close", "F9 closes"),
+        ("Y", "copy.close", "F9 closes"),
+        ("s", "write.cancel", "F9 cancels"),
+        ("C", "columns.close", "F9 close"),
+    ],
+)
+async def test_dialogs_name_the_key_that_closes_them(opens: str, id: str, said: str) -> None:
+    app = loaded_app()
+    app.set_keymap({id: "f9"})
+    async with using(app, (120, 36)) as user:
+        below = user.app.screen
+        await user.press(opens)
+        await user.until(lambda: said in user.text())
+        await user.press("f9")
+        assert user.app.screen is below

@@ -13,6 +13,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from capture.protocols.text import printable
+from tui.keys import key_for
 
 __all__ = ["CopyScreen"]
 
@@ -71,7 +72,7 @@ class CopyScreen(ModalScreen[str | None]):
     def on_mount(self) -> None:
         panel = self.query_one(OptionList)
         panel.border_title = "Copy"
-        panel.border_subtitle = "Enter copies, Esc closes"
+        panel.border_subtitle = f"Enter copies, {key_for('copy.close', self, self.app)} closes"
         if self._ascii:
             panel.styles.border = ("ascii", panel.styles.border_top[1])
         panel.focus()

@@ -14,7 +14,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from tui.keys import SUBJECTS, BoundAction, actions_of
+from tui.keys import SUBJECTS, BoundAction, actions_of, key_for
 from tui.screens.base import PaneScreen
 
 __all__ = ["HelpScreen"]
@@ -48,7 +48,7 @@ class HelpScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         panel = self.query_one("#help", VerticalScroll)
         panel.border_title = "Keys"
-        panel.border_subtitle = "Esc closes"
+        panel.border_subtitle = f"{key_for('help.close', self, self.app)} closes"
         panel.focus()
 
     def on_resize(self) -> None:

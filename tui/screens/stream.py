@@ -28,6 +28,7 @@ from capture.units import octets, size
 from tui.engine_bridge import EngineBridge
 from tui.find_line import FindLine
 from tui.footline import Footline
+from tui.keys import key_for
 from tui.screens.base import PaneScreen
 from widgets.glyphs import Glyphs
 from widgets.stream_bytes import StreamBlocks, StreamHexView, StreamSizesView
@@ -192,6 +193,10 @@ class StreamScreen(PaneScreen):
         if self._to_end:
             self._follow_end(enough)
 
+    @property
+    def _stop_key(self) -> str:
+        return key_for("stream.back", self, self.app)
+
     def _follow_end(self, arrived: bool) -> None:
         if arrived:
             self._to_end = False
@@ -199,7 +204,7 @@ class StreamScreen(PaneScreen):
             self._footline.clear()
         else:
             done, total = self._text.progress
-            self.tell(f"reading: {size(done)} of {size(total)}, Esc stops", stay=True)
+            self.tell(f"reading: {size(done)} of {size(total)}, {self._stop_key} stops", stay=True)
 
     def on_stream_text_view_more_wanted(self, message: StreamTextView.MoreWanted) -> None:
         message.stop()
@@ -289,7 +294,7 @@ class StreamScreen(PaneScreen):
     def _read_on_to_find(self) -> None:
         """Make more lines and look again, until something is found or Esc is pressed."""
         done, total = self._text.progress
-        self.tell(f"searching: {size(done)} of {size(total)}, Esc stops", stay=True)
+        self.tell(f"searching: {size(done)} of {size(total)}, {self._stop_key} stops", stay=True)
         self._wanted = len(self._text.lines) + AHEAD
         if self._loading is not None:
             self._loading.stop()
@@ -323,7 +328,7 @@ class StreamScreen(PaneScreen):
                 self._footline.clear()
                 return
             if time.monotonic() > until:
-                self.tell("searching, Esc stops", stay=True)
+                self.tell(f"searching, {self._stop_key} stops", stay=True)
                 self._finding = self.set_timer(PAUSE_S, self._step_finder)
                 return
         self._finder = None

@@ -18,6 +18,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Checkbox, Input, RadioButton, RadioSet, Static
 
 from capture.protocols.text import printable
+from tui.keys import key_for
 from tui.writing import AlreadyThere, CannotWrite
 
 __all__ = ["Choice", "Option", "WriteScreen", "Writing"]
@@ -156,7 +157,8 @@ class WriteScreen(ModalScreen[str | None]):
     def on_mount(self) -> None:
         panel = self.query_one("#write")
         panel.border_title = self._title
-        panel.border_subtitle = "Enter writes, Tab moves, Esc cancels"
+        cancel = key_for("write.cancel", self, self.app)
+        panel.border_subtitle = f"Enter writes, Tab moves, {cancel} cancels"
         if self._ascii:
             panel.styles.border = ("ascii", panel.styles.border_top[1])
         field = self.query_one("#path", Input)

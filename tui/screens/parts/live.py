@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 
 from capture.report.waiting import waiting
 from capture.units import plural
-from tui.keys import LIVE, BoundAction
+from tui.keys import LIVE, BoundAction, key_for
 from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ class LivePart(MainPart):
         asked, self._asked_s = self._asked_s, time.monotonic()
         if self._asked_s - asked < ASKED_S:
             return super().may_slip_out()
-        self.tell("no file keeps these packets: Esc again leaves them, s saves tunnels")
+        leave, save = (key_for(id, self, self.app) for id in ("main.back", "main.save"))
+        self.tell(f"no file keeps these packets: {leave} again leaves them, {save} saves tunnels")
         return False
 
     def action_pause(self) -> None:
