@@ -19,6 +19,9 @@ from tui.screens.base import PaneScreen
 
 __all__ = ["HelpScreen"]
 
+Section = tuple[str, list[BoundAction]]
+"""A title, and the actions under it."""
+
 WIDE: Final = 116
 """Columns from which on sections stand side by side."""
 FRAME: Final = 5
@@ -57,7 +60,7 @@ class HelpScreen(ModalScreen[None]):
     def action_scroll(self, lines: int) -> None:
         self.query_one("#help", VerticalScroll).scroll_relative(y=lines, animate=False)
 
-    def sections(self) -> list[tuple[str, list[BoundAction]]]:
+    def sections(self) -> list[Section]:
         """Titles with the actions under them; an id is listed once, where it first stands."""
         below = self._below
         seen: set[str] = set()
@@ -84,7 +87,8 @@ class HelpScreen(ModalScreen[None]):
 
     def _fill(self) -> None:
         sections = self.sections()
-        first, second = sections, sections[:0]
+        first: Sequence[Section] = sections
+        second: Sequence[Section] = ()
         room = self.query_one("#help").outer_size.width - FRAME
         if self.app.size.width >= WIDE:
             first, second = _halves(sections)
@@ -92,7 +96,7 @@ class HelpScreen(ModalScreen[None]):
         self.query_one("#help-text", Static).update(self._text(first, room))
         self.query_one("#help-more", Static).update(self._text(second, room))
 
-    def _text(self, sections: Sequence[tuple[str, list[BoundAction]]], room: int) -> Content:
+    def _text(self, sections: Sequence[Section], room: int) -> Content:
         keys = {action.id: " ".join(action.keys) for _, actions in sections for action in actions}
         width = max(map(cell_len, keys.values()), default=0)
         lines = []
@@ -112,9 +116,7 @@ class HelpScreen(ModalScreen[None]):
         return Content("\n").join(lines[:-1])
 
 
-def _halves(
-    sections: Sequence[tuple[str, list[BoundAction]]],
-) -> tuple[Sequence[tuple[str, list[BoundAction]]], Sequence[tuple[str, list[BoundAction]]]]:
+def _halves(sections: Sequence[Section]) -> tuple[Sequence[Section], Sequence[Section]]:
     """Sections in order as two columns, of which the longer one is as short as it can be."""
     sizes = [len(actions) + 2 for _, actions in sections]
     cut = min(range(len(sizes) + 1), key=lambda at: max(sum(sizes[:at]), sum(sizes[at:])))

@@ -186,13 +186,13 @@ class ReplayPart(MainPart):
     def action_play_tunnel(self) -> None:
         """Play from where the selected tunnel begins; it stays selected."""
         snapshot, flow = self._snapshot, self._tunnels.selected
-        rows = snapshot.packets.of_flow(flow.uid) if snapshot and flow else ()
-        if snapshot is None or flow is None or not len(rows):
+        if snapshot is None or flow is None:
             self.tell("no tunnel is selected")
             return
         self._wanted, self._instead = flow.uid, None
-        first = snapshot.packets.number(int(rows[0]))
-        self._ask(lambda replay: replay.play_from(first - 1))
+        rows = snapshot.packets.of_flow(flow.uid)
+        before = snapshot.packets.number(int(rows[0])) - 1 if len(rows) else 0
+        self._ask(lambda replay: replay.play_from(before))
 
     def action_step_packet(self, direction: int) -> None:
         uid = self._scope()
