@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TunnelscopeApp"]
 
-LAST_RESORT_S: Final = 10.0
+LAST_RESORT_S: Final = 3.0
 """After a signal: how long an orderly exit may take. A terminal that is gone can block the
 writer for good, and a process must not outlive its session."""
 
