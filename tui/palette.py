@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Final
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.screen import Screen
@@ -12,6 +13,9 @@ from tui.keys import BoundAction, actions_of, active_actions
 from tui.screens.base import PaneScreen
 
 __all__ = ["ActionProvider"]
+
+BY_SUBJECT: Final = 0.01
+"""Score of what is found by its subject or explanation alone: behind all that is named so."""
 
 _MOVING = "list."
 """Actions with these ids move a cursor: a palette is no place for them."""
@@ -43,6 +47,9 @@ class ActionProvider(Provider):
         for action in self._actions():
             label = _label(action)
             score = matcher.match(label)
+            about = f"{action.subject} {action.tooltip}"
+            if not score and query.strip().casefold() in about.casefold():
+                score = BY_SUBJECT
             if score > 0:
                 yield Hit(
                     score,

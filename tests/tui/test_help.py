@@ -77,3 +77,13 @@ async def test_dialogs_name_the_key_that_closes_them(opens: str, id: str, said: 
         await user.until(lambda: said in user.text())
         await user.press("f9")
         assert user.app.screen is below
+
+
+@pytest.mark.parametrize(
+    ("words", "found"), [("curl", "Copy command"), ("offers", "TLS"), ("closer", "Plots")]
+)
+async def test_palette_finds_by_what_an_action_is_about(words: str, found: str) -> None:
+    async with using(loaded_app(), (120, 36)) as user:
+        await user.press("ctrl+p", *words)
+        await user.until(lambda: found in user.text())
+        await user.until(lambda: "Sort by next column" not in user.text())

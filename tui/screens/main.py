@@ -85,7 +85,8 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
                 group=PANES),
         Binding("a", "all_packets", "Packets of all / of the tunnel", show=False,
                 id="main.all-packets", group=PANES),
-        Binding("y", "copy", "Copy command", id="main.copy", group=AWAY),
+        Binding("y", "copy", "Copy command", id="main.copy", group=AWAY,
+                tooltip="What to try next: curl, openssl, ping"),
         Binding("escape", "back", "Back", show=False, id="main.back"),
         Binding("q", "leave", "Quit, or back", id="main.leave"),
     ]  # fmt: skip
@@ -194,8 +195,10 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
                 self._header.show(reading)
         elif not self.holds(snapshot):
             shown = self._snapshot
-            if shown is not None and shown.finished == snapshot.finished and self.is_current:
-                self._budget.unasked()  # but for the first of all, and the end of a file
+            if shown is None or shown.finished != snapshot.finished:
+                self._budget.ask()  # what the user waited for
+            elif self.is_current:
+                self._budget.unasked()
             self.take(snapshot)
 
     def take(self, snapshot: Snapshot) -> None:
