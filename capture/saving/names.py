@@ -15,7 +15,7 @@ import ipaddress
 import os
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 _KEPT_SUFFIXES: Final = frozenset(
@@ -27,6 +27,8 @@ _KEPT_SUFFIXES: Final = frozenset(
 """Labels that say nothing of anybody; two letters are a country's."""
 _FIXED_OCTETS: Final = frozenset((0, 10, 127, 169, 172, 192, *range(224, 256)))
 """First octets that are left alone: networks of a special meaning begin with them."""
+_PRIVATE: Final = {169: frozenset((254,)), 172: frozenset(range(16, 32)), 192: frozenset((168,))}
+"""Second octets of link-local and private networks (RFC 3927, RFC 1918), by the first."""
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 _IPV4: Final = re.compile(rb"(?<![\w.])(?<![A-Za-z]/)(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
@@ -96,17 +98,18 @@ class Anonymizer:
         keep = 0
         if first in _FIXED_OCTETS:
             keep = 1
-        if (first, second) in ((192, 168), (169, 254)) or (first == 172 and 16 <= second < 32):
+        if second in _PRIVATE.get(first, ()):
             keep = 2
         made = list(address[:keep])
         for index in range(keep, 4):
-            made.append(self._octet(address[:index], address[index], first=index == 0))
+            special = {0: _FIXED_OCTETS, 1: _PRIVATE.get(first, frozenset())}.get(index, ())
+            made.append(self._octet(address[:index], address[index], special))
         return bytes(made)
 
-    def _octet(self, before: bytes, octet: int, *, first: bool) -> int:
-        """An octet with as many digits, under those before it."""
+    def _octet(self, before: bytes, octet: int, special: Collection[int]) -> int:
+        """An octet with as many digits, under those before it, and none with a meaning."""
         low, high = (0, 9) if octet < 10 else (10, 99) if octet < 100 else (100, 255)
-        choices = [n for n in range(low, high + 1) if not (first and n in _FIXED_OCTETS)]
+        choices = [n for n in range(low, high + 1) if n not in special]
         return self._permuted((4, low, *before), choices, octet)
 
     def _ip6(self, address: bytes) -> bytes:
@@ -114,13 +117,15 @@ class Anonymizer:
             return address[:12] + self.address(address[12:])
         if address[0] == 0xFF or not any(address[:15]):
             return address  # multicast, loopback, unspecified
-        keep = 4 if address[:2] == b"\xfe\x80" else 2 if address[0] >> 1 == 0x7E else 1
+        # RFC 4291 section 2.4, RFC 4193: link-local (fe80::/10) and unique local (fc00::/7).
+        keep = 4 if address[0] == 0xFE else 2 if address[0] >> 1 == 0x7E else 1
         nibbles = [nibble for byte in address for nibble in (byte >> 4, byte & 15)]
         made = nibbles[:keep]
         for index in range(keep, 32):
             nibble = nibbles[index]
             # Zeros stay: the text of an address is as long as they let it be.
-            choices = list(range(1, 16))
+            # No other address becomes one of those, nor a multicast one.
+            choices = list(range(1, 0xC if index == 1 and nibbles[0] == 0xF else 16))
             given = (6, *nibbles[:index])
             made.append(self._permuted(given, choices, nibble) if nibble else 0)
         return bytes(high << 4 | low for high, low in zip(made[::2], made[1::2], strict=True))

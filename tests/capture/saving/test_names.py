@@ -4,10 +4,10 @@ import ipaddress
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from capture.saving.names import Anonymizer
+from capture.saving.names import _PRIVATE, Anonymizer
 
 KEY = b"key"
 octets4 = st.binary(min_size=4, max_size=4)
@@ -21,12 +21,25 @@ def four(text: str) -> bytes:
 
 
 @given(octets4 | octets16)
-def test_an_address_written_is_as_long(address: bytes) -> None:
+@example(b"\xf7" + bytes(15))
+@example(b"\xfe\x90" + bytes(14))
+def test_an_address_written_is_as_long_and_of_its_kind(address: bytes) -> None:
     made = Anonymizer(KEY).address(address)
-    old, new = (str(ipaddress.ip_address(item)) for item in (address, made))
-    assert len(old) == len(new)
-    assert ipaddress.ip_address(old).is_multicast == ipaddress.ip_address(new).is_multicast
-    assert ipaddress.ip_address(old).is_loopback == ipaddress.ip_address(new).is_loopback
+    old, new = ipaddress.ip_address(address), ipaddress.ip_address(made)
+    assert len(str(old)) == len(str(new))
+    assert old.is_multicast == new.is_multicast
+    assert old.is_loopback == new.is_loopback
+    assert old.is_link_local == new.is_link_local
+
+
+@pytest.mark.parametrize("network", ["172.0.0.0/8", "192.0.0.0/8", "169.0.0.0/8"])
+def test_no_other_address_becomes_a_private_one(network: str) -> None:
+    anonymizer = Anonymizer(KEY)
+    first = ipaddress.IPv4Network(network).network_address.packed[0]
+    made = {second: anonymizer.address(bytes((first, second, 1, 1))) for second in range(256)}
+    assert sorted(address[1] for address in made.values()) == list(range(256))
+    private = {second for second, address in made.items() if address[1] in _PRIVATE[first]}
+    assert private == _PRIVATE[first]
 
 
 @settings(max_examples=30)
