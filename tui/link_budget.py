@@ -20,10 +20,8 @@ DEBT_S: Final = 0.5
 FIRST_S: Final = 2.0
 """The first screens are free: until then there is nothing to be seen."""
 ASKED_S: Final = 0.4
-"""What is drawn so soon after a key is the answer to it, ..."""
-UNASKED_S: Final = 0.2
-"""... and so soon after an update came by itself, it is that, unless there was a key. Whatever
-else is drawn was asked for, maybe a while ago: a screen can take its time to be made."""
+"""What is drawn so soon after a key is the answer to it. It may also come later, but for what
+follows an update that came by itself."""
 LEAST_S: Final = 0.1
 """What is saved up in so short a time is not worth sending by itself."""
 
@@ -86,7 +84,7 @@ class LinkBudget:
         return max(LEAST_S - self._left / self._rate, LEAST_S / 2)
 
     def ask(self) -> None:
-        """Note that the user pressed a key; safe from any thread."""
+        """Note that the user pressed a key, or gets what he waits for; safe from any thread."""
         self._asked_at = self._clock()
 
     def unasked(self) -> None:
@@ -96,8 +94,7 @@ class LinkBudget:
     @property
     def asked(self) -> bool:
         """Whether what is drawn now was asked for."""
-        now = self._clock()
-        return now - self._asked_at < ASKED_S or now - self._unasked_at >= UNASKED_S
+        return self._asked_at >= self._unasked_at or self._clock() - self._asked_at < ASKED_S
 
     def keep_up(self, behind: bool) -> None:
         """Note whether something waits to be written."""

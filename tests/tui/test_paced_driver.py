@@ -75,7 +75,6 @@ async def test_what_came_by_itself_is_written_as_the_budget_allows() -> None:
     assert 0 < link.budget.spent < 500
     assert not link.budget.ready()
     for _ in range(20):
-        link.budget.unasked()
         link.later(0.5)
     assert link.plain.text().count("x") == 98 * 20
     assert link.budget.ready()

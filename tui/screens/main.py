@@ -184,7 +184,7 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
 
     def _pull(self) -> None:
         """Take the newest snapshot, if there is one and the terminal has room for it."""
-        if self._snapshot is not None and not self._budget.ready():
+        if self._snapshot is not None and (self.rests() or not self._budget.ready()):
             return
         snapshot = self._bridge.poll()
         failure = self._bridge.failure
