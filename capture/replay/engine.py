@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +24,11 @@ PATIENCE: Final = 2.0
 """While playing, the thread rests at least this many times as long as the last state took:
 the keys are answered by another thread, and Python runs one of them at a time."""
 
+UNSEEN_S: Final = 1.0
+"""Nor is a state made before the last one was fetched, unless nobody does for so long."""
+LOOK_S: Final = 0.02
+"""How often it is looked whether it was."""
+
 
 class ReplayEngine(Engine):
     """An engine whose capture can be played when it has been read.
@@ -42,6 +48,12 @@ class ReplayEngine(Engine):
         super().__init__(source, options, period_s=period_s, catalogue=catalogue)
         self.replay = ReplayControls()
         self._recorder: Recorder | None = None
+        self._fetched = threading.Event()
+        """Somebody took the newest state."""
+
+    def latest(self) -> Snapshot | None:
+        self._fetched.set()
+        return super().latest()
 
     def stop(self, timeout_s: float = 2.0) -> None:
         self._stop_asked.set()
@@ -95,9 +107,14 @@ class ReplayEngine(Engine):
             wait = max(0.0, due - time.monotonic()) if playing else None
             if player.behind:
                 wait = 0.0
+            asked = player.asked
             if not self.replay.obey(player, wait):
                 return
             now = time.monotonic()
+            by_itself = playing and player.asked == asked and not player.behind
+            if by_itself and not self._fetched.is_set() and now < before + UNSEEN_S:
+                due = now + LOOK_S
+                continue
             if playing:
                 player.clock.advance(now - before)
             before = now
@@ -109,6 +126,7 @@ class ReplayEngine(Engine):
         """Publish the state at the clock."""
         moment = player.moment()
         self._rev += 1
+        self._fetched.clear()
         self._latest = replace(
             end,
             rev=self._rev,

@@ -124,6 +124,11 @@ class Player:
     # -- what is shown ----------------------------------------------------------------
 
     @property
+    def asked(self) -> int:
+        """Commands obeyed so far."""
+        return self._asked
+
+    @property
     def behind(self) -> bool:
         """Whether ``moment`` has more to show of the same moment when it is asked again."""
         return self._moment.behind > 0

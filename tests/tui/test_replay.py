@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -298,3 +299,36 @@ async def test_a_tunnel_is_played_from_where_it_begins(bridges: list[EngineBridg
         assert first - 1 <= viewer.clock.at_packet
         assert not viewer.clock.at_end
         await viewer.until(lambda: viewer.clock.at_packet >= first and viewer.selected() == 5)
+
+
+async def test_while_the_clock_runs_the_screen_rests_but_answers(
+    bridges: list[EngineBridge],
+) -> None:
+    async with watching(bridges) as viewer:
+        await viewer.do("minus", "minus", "minus", "space")
+        screen, speed = viewer.screen, viewer.clock.speed
+        assert viewer.clock.playing
+        screen._rests_until = math.inf
+        assert screen.rests()
+        seen = screen._snapshot
+        screen._pull()
+        assert screen._snapshot is seen
+        await viewer.do("plus")
+        assert viewer.clock.speed > speed
+        await viewer.do("space")
+        assert not viewer.clock.playing
+        assert not screen.rests()
+
+
+async def test_from_one_end_to_the_other_and_what_a_filter_finds_there(
+    bridges: list[EngineBridge],
+) -> None:
+    async with watching(bridges) as viewer:
+        await viewer.do("ctrl+home")
+        assert viewer.clock.at_packet == 0
+        await viewer.do("ctrl+end")
+        assert viewer.clock.at_end
+        await viewer.go("#60")
+        await viewer.pilot.press("f", *"verdict", "space", "equals_sign", "equals_sign", "space")
+        await viewer.pilot.press(*"tls_stall", "enter")
+        await viewer.until(lambda: viewer.said().startswith("no tunnel found by 09:36:5"))

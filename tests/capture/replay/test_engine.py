@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -203,3 +204,27 @@ def test_what_was_read_is_no_work_for_the_garbage_collector() -> None:
         ready(engine)
         assert gc.get_freeze_count() > 0
     assert gc.get_freeze_count() == 0
+
+
+def test_while_it_plays_nothing_is_made_that_nobody_fetches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("capture.replay.engine.UNSEEN_S", math.inf)
+    with running(TOUR) as engine:
+        ready(engine)
+        engine.replay.faster(-2)
+        engine.replay.seek("#10")
+        engine.replay.toggle()
+
+        def obeyed() -> bool:  # without a look through ``latest``, which fetches
+            newest = engine._latest
+            return bool(newest and newest.clock and newest.clock.asked >= engine.replay.sent)
+
+        until(obeyed)
+        before = engine._rev
+        for commands in range(1, 20):
+            engine.replay.skip_silences()
+            until(obeyed)
+            assert engine._rev == before + commands
+        assert engine.latest() is not None
+        until(lambda: engine._rev > before + commands)

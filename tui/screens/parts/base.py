@@ -60,6 +60,10 @@ class MainPart(PaneScreen):
     def started(self) -> None:
         """Called once, when the screen is drawn and the engine has been started."""
 
+    def rests(self) -> bool:
+        """Whether nothing new is to be looked for yet: keys come first."""
+        return False
+
     def holds(self, snapshot: Snapshot) -> bool:
         """Whether a snapshot that has come must not be shown now; ``took`` is not called."""
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
@@ -26,6 +27,10 @@ ANSWER_S: Final = 0.02
 ANSWER_LOOKS: Final = 150
 """After so many looks in vain, a few times a second will do."""
 
+CALM: Final = 16
+"""While the clock runs, a key may come at any moment: the screen takes the next state of the
+capture at the earliest after this many times as long as it took to take the last one."""
+
 _ACTIONS: Final = frozenset(
     {
         "play_tunnel",
@@ -33,6 +38,7 @@ _ACTIONS: Final = frozenset(
         "step_message",
         "step_problem",
         "seek",
+        "seek_to",
         "speed",
         "skip_silences",
         "when",
@@ -68,6 +74,10 @@ class ReplayPart(MainPart):
                 group=REPLAY),
         Binding("ctrl+left", "seek(-10)", "Seek far back", show=False,
                 id="main.seek-far-back", group=REPLAY),
+        Binding("ctrl+home", "seek_to(0)", "To the start", show=False, id="main.seek-start",
+                group=REPLAY),
+        Binding("ctrl+end", "seek_to(1)", "To the end: all of it", show=False,
+                id="main.seek-end", group=REPLAY),
         Binding("T", "when", "Go to a time or packet", show=False, id="main.when", group=REPLAY),
         Binding("S", "skip_silences", "Skip long silences", show=False, id="main.skip-silences",
                 group=REPLAY),
@@ -85,6 +95,9 @@ class ReplayPart(MainPart):
     """Uid of the tunnel that is selected in its place."""
     _aged: bool = False
     _playing: bool = False
+    _began: float = 0.0
+    """When the newest snapshot was about to be shown, on the monotonic clock."""
+    _rests_until: float = 0.0
 
     @property
     def _clock(self) -> ReplayClock | None:
@@ -92,7 +105,14 @@ class ReplayPart(MainPart):
 
     # Snapshots
 
+    def rests(self) -> bool:
+        clock, replay = self._clock, self._bridge.replay
+        runs_by_itself = clock is not None and clock.playing
+        answered = clock is None or replay is None or clock.asked >= replay.sent
+        return (runs_by_itself and answered and monotonic() < self._rests_until) or super().rests()
+
     def holds(self, snapshot: Snapshot) -> bool:
+        self._began = monotonic()
         selected = self._tunnels.selected
         if selected is not None and selected.uid != self._instead:
             self._wanted, self._instead = selected.uid, None
@@ -121,6 +141,8 @@ class ReplayPart(MainPart):
             self.set_class(not clock.at_end or self.has_class("-engaged"), "-engaged")
             if clock.note:
                 self.tell(clock.note)
+        now = monotonic()
+        self._rests_until = now + CALM * (now - self._began)
 
     def _keep_wanted(self, snapshot: Snapshot) -> None:
         """Select the tunnel that the user chose as soon as it is there again."""
@@ -212,6 +234,9 @@ class ReplayPart(MainPart):
     def action_seek(self, steps: int) -> None:
         share = SEEK_FAR if abs(steps) > 1 else SEEK
         self._ask(lambda replay: replay.seek_by(share if steps > 0 else -share))
+
+    def action_seek_to(self, share: int) -> None:
+        self._ask(lambda replay: replay.seek_share(float(share)))
 
     def action_speed(self, steps: int) -> None:
         self._ask(lambda replay: replay.faster(steps), follow=False)
