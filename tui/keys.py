@@ -57,6 +57,8 @@ _NAMES: Final = {
     "shift+right": "⇧→",
     "ctrl+left": "^←",
     "ctrl+right": "^→",
+    "ctrl+home": "^Home",
+    "ctrl+end": "^End",
     "backspace": "⌫",
 }
 _ASCII_NAMES: Final = {

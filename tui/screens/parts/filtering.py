@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from capture.units import count, plural
+from capture.units import count, plural, time_of_day
 from tui.keys import FIND, PANES, active_actions
 from tui.screens.parts.base import MainPart
 from widgets.cells import cut
@@ -192,7 +192,13 @@ class FilterPart(MainPart):
             if action.id == "main.clear-filter"
         ]
         back = f"; {keys[0]} shows all again" if keys else ""
-        self.tell(f"{plural(found, 'tunnel')} found{back}" if found else f"no tunnel found{back}")
+        clock = self._snapshot.clock if self._snapshot is not None else None
+        by = (
+            f" by {time_of_day(clock.now_ns)[:8]}"
+            if clock and clock.timed and not clock.at_end
+            else ""
+        )
+        self.tell(f"{plural(found, 'tunnel') if found else 'no tunnel'} found{by}{back}")
 
     def action_clear_filter(self) -> None:
         if self._filter is None:
