@@ -27,7 +27,7 @@ LOOP: Final = 3
 ANSWERED_S: Final = 1.0
 """A client that has credentials at hand sends them sooner."""
 
-_CONNECTION_SCHEMES: Final = frozenset({"ntlm", "negotiate"})
+_CONNECTION_SCHEMES: Final = frozenset({"ntlm", "negotiate", "kerberos"})
 
 
 def _offered(exchange: Exchange) -> tuple[str, ...]:

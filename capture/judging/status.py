@@ -54,6 +54,11 @@ _PORTAL_WORDS: Final = re.compile(
     r"login|logon|signin|sign-in|portal|captive|hotspot|guest|auth|welcome|splash|wifi|wlan", re.I
 )
 
+_OWN_PAGES: Final = re.compile(
+    r"portal|captive|hotspot|block[-_]?page|url[-_]?block|access[-_]?denied", re.IGNORECASE
+)
+"""Pages to which a portal or a filter sends what it holds up; servers seldom have any."""
+
 
 def verdict_of(status: int) -> str:
     """The verdict that stands for a final status other than 2xx."""
@@ -223,7 +228,7 @@ def _own_redirect(scene: Scene, location: str) -> bool:
     host = re.match(r"https?://([^/:?#]+)", location, re.I)
     asked = scene.host_port[0].lower()
     elsewhere = host is not None and host.group(1).lower() != asked
-    return elsewhere and bool(re.search(r"portal|captive|hotspot", location, re.I))
+    return elsewhere and bool(_OWN_PAGES.search(location))
 
 
 def https_without_connect(scene: Scene) -> Hit | None:

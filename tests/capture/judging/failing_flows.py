@@ -142,6 +142,8 @@ AUTH = (
              .answer(**challenge("basic")), "auth_required", ("auth-rejected",)),
     Scenario("only NTLM offered", lambda: denied(**challenge("ntlm")), "auth_required",
              ("auth-scheme",)),
+    Scenario("what ISA offers", lambda: denied(**challenge("negotiate", "kerberos", "ntlm")),
+             "auth_required", ("auth-scheme",)),
     Scenario("Basic where only NTLM is offered", lambda: Story().connect().ask(credentials=BASIC)
              .answer(**challenge("ntlm", "negotiate")), "auth_required", ("auth-scheme",)),
     Scenario("no scheme named", lambda: denied(**challenge()), "auth_required",
@@ -169,11 +171,16 @@ def _status(status: int, reason: str, verdict: str, *rules: str, **how: Any) -> 
 
 
 STATUS = (
+    Scenario("a filter's page in answer to a plain request", lambda: get().answer(302, "Moved",
+             headers=(("location", "http://10.0.0.5:15871/cgi-bin/blockpage.cgi?ws-session=1"),)),
+             "acl_denied", ("acl-redirect",)),
     _status(400, "Bad Request", "bad_request", "bad-request"),
     _status(403, "Forbidden", "acl_denied", "acl-deny"),
     _status(403, "Forbidden", "acl_denied", "acl-port", target="mail.example.com:25"),
     _status(403, "Tunnel Forbidden", "acl_denied", "acl-port", target="mail.example.com:25"),
     _status(403, "Filtered", "acl_denied", "acl-deny"),
+    _status(502, "Proxy Error ( The specified Secure Sockets Layer (SSL) port is not allowed. )",
+            "bad_gateway", "acl-port", target="www.example.com:8443"),
     _status(404, "Not Found", "not_found", "not-found", headers=(("via", "1.1 x"),)),
     _status(405, "Not Allowed", "bad_request", "not-a-proxy",
             headers=(("server", "nginx"),)),

@@ -117,6 +117,9 @@ HEALTHY = (
              PROXY, bytes=39, last_payload=Mark(9, 10**19)).close("proxy_fin"), "ok",
              capture={"text": True}),
     Scenario("plain request answered", lambda: get().answer(200, "OK"), "plain_http"),
+    Scenario("plain redirect of a server to its own page with such a name", lambda: get().answer(
+             302, "Found", headers=(("location", "http://www.example.com/blockpage"),)),
+             "plain_http"),
     Scenario("plain redirect of the server",
              lambda: get().answer(302, "Found", headers=(("location", "https://www.example.com/"),
                                                          ("via", "1.1 proxy"))), "plain_http"),
