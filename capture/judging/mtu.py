@@ -94,7 +94,7 @@ def hole_at_receiver(scene: Scene, sender: int) -> Hole | None:
     for hole in side.holes:
         if hole.acked or hole.right - hole.left < FULL_SIZE * limit:
             continue
-        if not scene.quality.timed or scene.waited_for(hole.mark, scene.limits.mtu_hole_s):
+        if not scene.quality.clocked or scene.waited_for(hole.mark, scene.limits.mtu_hole_s):
             return hole
     return None
 

@@ -31,6 +31,9 @@ class Quality(NamedTuple):
     """This side's segments were merged before capture (TSO, GRO): sizes are not wire sizes."""
     timed: bool
     """Times are known and go forward."""
+    clocked: bool
+    """Times are known. Where they step back, what lies between two packets is the least that
+    passed: enough to say that a wait was long, not how long."""
     dropped: bool
     """The capture host dropped packets somewhere in the capture."""
     text: bool
@@ -68,6 +71,7 @@ def assess(flow: FlowFacts, capture: CaptureFacts) -> Quality:
         cut=(client.cut_by_snaplen > 0, proxy.cut_by_snaplen > 0),
         merged=(_merged(client), _merged(proxy)),
         timed=capture.times_known and flow.time_backwards == 0,
+        clocked=capture.times_known,
         dropped=bool(capture.lost_kernel or capture.lost_queue),
         text=capture.text,
     )

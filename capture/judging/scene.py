@@ -223,7 +223,7 @@ class Scene:
 
     def waited(self, since: Mark | None) -> float:
         """Seconds from ``since`` to the flow's end (or to the capture's); 0 if unknown."""
-        if since is None or not self.quality.timed:
+        if since is None or not self.quality.clocked:
             return 0.0
         return max(0, self.end_ns - since.time_ns) / SECOND
 
@@ -234,7 +234,7 @@ class Scene:
         has not been long enough in a flow still open is noted in ``until_ns``, so that a live
         flow is judged again at that moment and not before.
         """
-        if since is None or not self.quality.timed:
+        if since is None or not self.quality.clocked:
             return seconds <= 0
         due = since.time_ns + round(seconds * SECOND)
         if self.end_ns >= due:
@@ -245,7 +245,7 @@ class Scene:
 
     def passed(self, since: Mark, seconds: float) -> bool:
         """Whether the capture went on for so many seconds, even after the flow's end."""
-        if not self.quality.timed:
+        if not self.quality.clocked:
             return False
         due = since.time_ns + round(seconds * SECOND)
         if self.now < due:

@@ -168,7 +168,7 @@ def _answered_by(scene: Scene, alert: Alert) -> bool:
 def _expired(certificate: Certificate, scene: Scene) -> bool:
     """The certificate's dates exclude the time of the capture."""
     now = scene.flow.first.time_ns / 1e9
-    if not scene.quality.timed or now < UNDATED_S:
+    if not scene.quality.clocked or now < UNDATED_S:
         return False
     after, before = certificate.not_after, certificate.not_before
     return (after is not None and after.timestamp() < now) or (
@@ -397,7 +397,7 @@ def left_after_handshake(scene: Scene) -> Hit | None:
     rule, words, mark = how
     flight = tls.certificate_mark or tls.server_hello_mark
     leave = mark if rule == "tls-encrypted-alert" else scene.goodbye(CLIENT) or end
-    if flight is None or leave is None or not scene.quality.timed:
+    if flight is None or leave is None or not scene.quality.clocked:
         return None
     took = (leave.time_ns - flight.time_ns) / 1e9
     if took > LEFT_AT_ONCE_S:

@@ -37,6 +37,8 @@ REACHING = (
     Scenario("refused", lambda: Story().syn().close("proxy_rst"), "proxy_refused",
              ("tcp-refused",)),
     Scenario("no answer", lambda: Story().syn(4), "proxy_unreachable", ("tcp-no-answer",), 4.0),
+    Scenario("no answer, while the clock stepped back", lambda: Story().syn(4).set(
+             time_backwards=1), "proxy_unreachable", ("tcp-no-answer",), 4.0),
     Scenario("one SYN, long ago", lambda: Story().syn(), "proxy_unreachable", ("tcp-no-answer",),
              10.0),
     Scenario("prohibited", lambda: Story().syn().set(icmp=(icmp(3, 13),)), "proxy_unreachable",

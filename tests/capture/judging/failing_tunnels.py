@@ -83,6 +83,8 @@ TLS = (
              ("tls-stall",)),
     Scenario("server silent, still open", lambda: opened().client_hello(), "tls_stall",
              ("tls-stall",), 30.0),
+    Scenario("server silent, while the clock stepped back", lambda: bye_after(
+             opened().client_hello(), 6.0).set(time_backwards=1), "tls_stall", ("tls-stall",)),
     Scenario("large hello, silence", lambda: bye_after(opened().client_hello(hello(length=1790)),
              6.0), "tls_stall", ("tls-stall-large-hello",)),
     Scenario("server's flight lost, as are the proxy's acknowledgements",

@@ -116,6 +116,7 @@ HEALTHY = (
     Scenario("a text that prints no contents, answered", lambda: bare("", size=122).set(
              PROXY, bytes=39, last_payload=Mark(9, 10**19)).close("proxy_fin"), "ok",
              capture={"text": True}),
+    Scenario("used, while the clock stepped back", lambda: healthy().set(time_backwards=2), "ok"),
     Scenario("plain request answered", lambda: get().answer(200, "OK"), "plain_http"),
     Scenario("plain redirect of a server to its own page with such a name", lambda: get().answer(
              302, "Found", headers=(("location", "http://www.example.com/blockpage"),)),
