@@ -14,6 +14,7 @@ _DAY_NS: Final = 86_400 * 10**9
 
 def _scaled(value: float) -> tuple[str, str]:
     """Three significant digits at least, and the SI prefix they need."""
+    value = float(value)  # what words are chosen is no decision of whoever asks for them
     size = abs(value)
     for prefix in _PREFIXES:
         # 999.5 would be shown as 1000: the next prefix takes it.
@@ -33,7 +34,7 @@ def size(octets: int) -> str:
 
 def count(number: int) -> str:
     """``412``, ``9,999``, ``12.5 k``, ``1 M``: exact up to four digits."""
-    if abs(number) < 10_000:
+    if abs(float(number)) < 10_000:
         return f"{number:,}"
     text, prefix = _scaled(number)
     return f"{text} {prefix}"
@@ -41,17 +42,17 @@ def count(number: int) -> str:
 
 def octets(number: int) -> str:
     """``1 byte``, ``1,448 bytes``, ``12.4 kB``: in words and exact up to four digits."""
-    return plural(number, "byte") if abs(number) < 10_000 else size(number)
+    return plural(number, "byte") if abs(float(number)) < 10_000 else size(number)
 
 
 def plural(number: int, noun: str) -> str:
     """``1 packet``, ``412 packets``."""
-    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+    return f"{count(number)} {noun}" if float(number) == 1 else f"{count(number)} {noun}s"
 
 
 def duration(seconds: float) -> str:
     """``83 µs``, ``19.7 ms``, ``1.25 s``, ``12.3 s``, ``4 min 10 s``, ``3 d 4 h``."""
-    seconds = float(seconds)  # what words are chosen is no decision of whoever asks for them
+    seconds = float(seconds)  # as in ``_scaled``
     sign = "-" if seconds < 0 else ""
     value = abs(seconds)
     if value < 0.999_5e-3:

@@ -1,8 +1,9 @@
 """Judges flows that are alike once.
 
-The first flow of a form (``forms``) is judged with traced times (``traced``): what the rules
-decided by them is known then. Every other flow of the form for whose times they would have decided
-the same gets the same judgement, without facts of its own. Rules need not know of this.
+The first flow of a form (``forms``) is judged with traced times and sizes (``traced``): what the
+rules decided by them is known then. Every other flow of the form for whose times and sizes they
+would have decided the same gets the same judgement, without facts of its own. Rules need not know
+of this.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from capture.judging import Judgement
 from capture.judging.cards import Card
 from capture.record import record
 from capture.report.table import TableRow
-from capture.shards.forms import Forms
+from capture.shards.forms import SIZES, Forms
 from capture.shards.skeleton import Skeletons
 from capture.shards.traced import Place, Trace, Untraceable
+from capture.tracking.build import FlowRows
 from capture.tracking.tracker import Tracker
 
-CHUNK: Final = 8192
+CHUNK: Final = 4096
 """Flows whose forms are looked at at once."""
 FEW: Final = 8
 """Fewer flows than this are judged one by one: that takes no longer."""
@@ -34,6 +36,9 @@ BATCH: Final = 256
 """Flows whose facts are gathered at once."""
 
 T = TypeVar("T", Card, TableRow)
+
+_PLAIN: Final = frozenset({int, bool, float, str, bytes, type(None)})
+"""Types without packets in them: most of what facts are made of."""
 
 
 @record
@@ -89,7 +94,9 @@ class Alike:
         for at, key in enumerate(forms.keys):
             if key is not None:
                 alike[key].append(at)
-        facts = self._firsts(flows, alike)
+        many = [key for key, places in alike.items() if len(places) >= FEW]
+        firsts = [alike[key][0] for key in many if key not in self._known]
+        ready = self._judged(forms, flows, firsts)
         for key, places in alike.items():
             rest = np.array(places)
             known = self._known[key] if key in self._known or len(rest) >= FEW else []
@@ -97,23 +104,31 @@ class Alike:
                 rest = self._give(judged, forms, flows, rest, found)
             while len(rest) >= FEW:
                 first = int(rest[0])
-                flow = int(flows[first])
-                seen = facts.pop(flow, None) or self._tracker.facts(flow)
-                try:
-                    judged = _Judged(self._tracker, self._judge, seen, forms, first)
-                except Untraceable:
+                one = ready.get(first) or self._judged(forms, flows, [first]).get(first)
+                if one is None:
                     break
-                known.append(judged)
-                rest = self._give(judged, forms, flows, rest, found)
+                known.append(one)
+                rest = self._give(one, forms, flows, rest, found)
 
-    def _firsts(self, flows: Ints, alike: dict[Hashable, list[int]]) -> dict[int, FlowFacts]:
-        """Facts of the first flow of each form that many have: together they cost little."""
-        firsts = [
-            int(flows[places[0]])
-            for key, places in alike.items()
-            if len(places) >= FEW and key not in self._known
-        ]
-        return dict(zip(firsts, self._tracker.facts_of(firsts), strict=True))
+    def _judged(self, forms: Forms, flows: Ints, places: list[int]) -> dict[int, _Judged]:
+        """Judge the flows at these places for all that are alike; by place, without those that
+        cannot speak for others."""
+        judged = {int(flows[at]): _Judged(self._tracker, forms, at) for at in places}
+        try:
+            facts = self._tracker.facts_of(list(judged), lambda flow, rows: judged[flow].seen(rows))
+        except Untraceable:
+            if len(places) < 2:
+                return {}
+            parts = [self._judged(forms, flows, [at]) for at in places]
+            return {at: one for part in parts for at, one in part.items()}
+        ready = {}
+        for at, one, seen in zip(places, judged.values(), facts, strict=True):
+            try:
+                one.judge(self._judge, seen)
+            except Untraceable:
+                continue
+            ready[at] = one
+        return ready
 
     def _give(
         self,
@@ -131,64 +146,79 @@ class Alike:
 
 
 class _Judged:
-    """A flow that was judged for all that are alike.
+    """A flow that is judged for all that are alike.
 
     Args:
         tracker: Has the flow.
-        judge: Judges it.
-        facts: Of the flow.
         forms: Its form is among these.
         at: There.
-
-    Raises:
-        Untraceable: It does not speak for others.
     """
 
-    def __init__(
-        self, tracker: Tracker, judge: Judge, facts: FlowFacts, forms: Forms, at: int
-    ) -> None:
+    def __init__(self, tracker: Tracker, forms: Forms, at: int) -> None:
         self._tracker = tracker
         self._trace = Trace()
+        self._line: Line | None = None
         self._host = forms.hosts[at]
+        self._sized = forms.sized[at]
         numbers = forms.numbers[at].tolist()
         self._place = {number: place for place, number in enumerate(numbers) if number}
-        times = forms.times[at].tolist()
-        facts = self._traced(facts, times)
+        self._times = forms.values[at, forms.times :].tolist()
+        self._first_time = forms.times
+
+    def seen(self, rows: FlowRows) -> FlowRows:
+        """The flow's columns with its sizes traced."""
+        if not self._sized:
+            return rows
+        traced = []
+        for number, side in enumerate(rows.sides):
+            places = enumerate(SIZES, number * len(SIZES))
+            given = {name: self._trace.given(getattr(side, name), at) for at, name in places}
+            traced.append(side._replace(**given))
+        client, proxy = traced
+        return rows._replace(sides=(client, proxy))
+
+    def judge(self, judge: Judge, facts: FlowFacts) -> None:
+        """Judge the flow by facts that were made of what was ``seen``.
+
+        Raises:
+            Untraceable: It does not speak for others.
+        """
+        facts = self._traced(facts)
         if facts.rtt_ns is not None and facts.ack is not None and facts.syn is not None:
             facts = replace(facts, rtt_ns=facts.ack.time_ns - facts.syn.time_ns)
         self._line = judge(facts)
 
-    def _traced(self, value: Any, times: list[int]) -> Any:
+    def _traced(self, value: Any) -> Any:
         """A value with the times of all packets in it traced."""
         if isinstance(value, Mark):
             place = self._place.get(value.number)
-            if place is None or times[place] != value.time_ns:
+            if place is None or self._times[place] != value.time_ns:
                 raise Untraceable
-            time_ns = self._trace.time(value.time_ns, place)
+            time_ns = self._trace.given(value.time_ns, self._first_time + place)
             return Mark(Place(value.number, place), time_ns)
         if isinstance(value, tuple):
-            items = [self._traced(item, times) for item in value]
+            items = [item if type(item) in _PLAIN else self._traced(item) for item in value]
             return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
         if is_dataclass(value) and not isinstance(value, type):
-            return replace(
-                value,
+            known = {item.name: getattr(value, item.name) for item in fields(value)}
+            return type(value)(
                 **{
-                    item.name: self._traced(getattr(value, item.name), times)
-                    for item in fields(value)
-                },
+                    name: item if type(item) in _PLAIN else self._traced(item)
+                    for name, item in known.items()
+                }
             )
         return value
 
     def fits(self, forms: Forms, which: Ints) -> NDArray[np.bool_]:
         """To which flows of the form the judgement belongs."""
-        return self._trace.holds(forms.times[which])
+        return self._trace.holds(forms.values[which])
 
     def lines(self, forms: Forms, flows: Ints, which: Ints) -> list[Line | None]:
         """The lines of flows to which the judgement belongs."""
         if self._line is None:
             return [None] * len(which)
         given = _Given(
-            self._host, forms.times[which], forms.numbers[which],
+            self._host, forms.values[which], forms.numbers[which],
             [forms.hosts[at] for at in which.tolist()],
         )  # fmt: skip
         table, tracker = self._tracker.table.flows, self._tracker
@@ -205,14 +235,14 @@ class _Given:
 
     Args:
         host: The host that the judged one asked for; empty: all asked for the same.
-        times: Times of each flow's packets, by place.
-        numbers: Their numbers.
+        values: Sizes of each, and the times of its packets.
+        numbers: Numbers of its packets, by place.
         hosts: The host that each asked for.
     """
 
-    def __init__(self, host: str, times: Ints, numbers: Ints, hosts: list[str]) -> None:
+    def __init__(self, host: str, values: Ints, numbers: Ints, hosts: list[str]) -> None:
         self._host = host
-        self._times = times
+        self._values = values
         self._numbers = numbers
         self._hosts = hosts
 
@@ -230,7 +260,7 @@ class _Given:
         if isinstance(value, Place):
             numbers: list[int] = self._numbers[:, value.place].tolist()
             return numbers
-        values = Trace.values(value, self._times)
+        values = Trace.values(value, self._values)
         if values is not None:
             return values
         if isinstance(value, str) and self._host and self._host in value:

@@ -1,8 +1,8 @@
 """The form of a flow: all that its facts say, but for who, when and which packets.
 
 Flows of one form differ in their client, in the name of the host that they asked for, in the
-numbers of their packets (not in their order) and in the times of these. Most failures of a large
-capture come in a few forms.
+numbers of their packets (not in their order), in the times of these, and in how much was sent. Most
+failures of a large capture come in a few forms.
 """
 
 from __future__ import annotations
@@ -14,17 +14,28 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from capture.facts import CLIENT, Mark
+from capture.facts import CLIENT, PROXY, Mark
 from capture.frames import Ints
 from capture.protocols.events import Request
 from capture.shards.skeleton import Skeletons
+from capture.tracking.build import MIN_RUN
 from capture.tracking.openings import Kept
 from capture.tracking.streams import Conversation
 from capture.tracking.table import Columns
 from capture.tracking.tracker import Tracker
 
-_IGNORED: Final = frozenset({"uid", "client", "base", "last_ack", "signature", "syn_seq"})
-"""Columns that differ in every flow and that no fact tells of, but for the client."""
+_IGNORED: Final = frozenset({
+    "uid", "client", "base", "last_ack", "signature", "syn_seq", "rel_ack", "last_window",
+    "last_analysis", "dup_run", "unscaled", "data_seen",
+})  # fmt: skip
+"""Columns of which no fact tells, and the client."""
+
+SIZES: Final = (
+    "packets", "bytes", "data_packets", "next_seq", "max_ack", "largest_end", "sack_right",
+    "fin_end", "want", "data_at", "rec_count", "dup_acks", "retransmissions",
+    "window_full",
+)  # fmt: skip
+"""Columns of a side in which flows of one form may differ."""
 
 _AT_ONCE: Final = 512
 """Flows whose kept payload is in memory at once."""
@@ -45,6 +56,8 @@ class Form(NamedTuple):
     """Packets that no column tells of, in an order of which the form tells."""
     host: str
     """The host asked for, which the key leaves out; empty: it does not."""
+    sized: bool = True
+    """Whether the flow's sizes are left out, too."""
 
 
 class Forms:
@@ -54,13 +67,14 @@ class Forms:
         keys: Equal for flows of one form; None for flows that are better looked at alone.
         numbers: Numbers of the packets that facts mention, in order, shape ``(n, places)``.
             The first place is 0; unused ones are, too.
-        times: Their times.
+        values: The ``SIZES`` of the client's side, those of the proxy's, and from the place
+            ``times`` on the times of these packets.
         hosts: The host that each flow asked for, where its key leaves it out; else empty.
     """
 
     def __init__(self, tracker: Tracker, flows: Ints, skeletons: Skeletons) -> None:
         found = [*_said(tracker, flows, skeletons)]
-        exact, numbers, times = _columns(tracker, flows)
+        exact, sizes, numbers, times = _columns(tracker, flows)
         marks = list(zip_longest(*[form.marks if form else () for form in found]))
         for column in marks:
             numbers.append(np.array([mark.number if mark else 0 for mark in column], np.int64))
@@ -68,19 +82,27 @@ class Forms:
         packets = np.stack(numbers, 1)
         places = _ranks(packets)
         self.numbers = np.zeros((len(flows), places.shape[1] + 1), np.int64)
-        self.times = self.numbers.copy()
+        at = self.numbers.copy()
         np.put_along_axis(self.numbers, places, packets, 1)
-        np.put_along_axis(self.times, places, np.stack(times, 1), 1)
-        self.numbers[:, 0] = self.times[:, 0] = 0
+        np.put_along_axis(at, places, np.stack(times, 1), 1)
+        self.numbers[:, 0] = at[:, 0] = 0
+        size = np.stack(sizes, 1)
+        self.times = len(sizes)
+        self.values = np.concatenate([size, at], 1)
         same = np.concatenate([np.stack(exact, 1), places], 1)
         self.keys: list[Hashable] = [
-            form and (row.tobytes(), form.key) for form, row in zip(found, same, strict=True)
+            form and (row.tobytes(), form.key, b"" if form.sized else own.tobytes())
+            for form, row, own in zip(found, same, size, strict=True)
         ]
+        self.sized = [form is not None and form.sized for form in found]
         self.hosts = [form.host if form else "" for form in found]
 
 
-def _columns(tracker: Tracker, flows: Ints) -> tuple[list[Ints], list[Ints], list[Ints]]:
-    """Columns that flows of one form have in common; packet numbers; the packets' times."""
+def _columns(
+    tracker: Tracker, flows: Ints
+) -> tuple[list[Ints], list[Ints], list[Ints], list[Ints]]:
+    """Columns that flows of one form have in common; sizes; packet numbers; the packets'
+    times."""
     exact: list[Ints] = []
     numbers: list[Ints] = []
     times: list[Ints] = []
@@ -92,9 +114,14 @@ def _columns(tracker: Tracker, flows: Ints) -> tuple[list[Ints], list[Ints], lis
             if name.endswith("_no"):
                 numbers.append(getattr(columns, name)[rows].astype(np.int64))
                 times.append(_time_of(columns, name.removesuffix("_no"), rows))
-            elif name not in _IGNORED and not name.endswith("_ns"):
+            elif not (name in _IGNORED or name.endswith("_ns") or name in SIZES):
                 exact.append(getattr(columns, name)[rows].astype(np.int64))
-    return exact, numbers, times
+    sizes = [
+        getattr(table.sides, name)[2 * flows + side].astype(np.int64)
+        for side in (CLIENT, PROXY)
+        for name in SIZES
+    ]
+    return exact, sizes, numbers, times
 
 
 def _time_of(columns: Columns, name: str, rows: Ints) -> Ints:
@@ -121,7 +148,12 @@ def _said(tracker: Tracker, flows: Ints, skeletons: Skeletons) -> Iterable[Form 
     """What was said on each flow, and what else its columns do not tell; None for a flow with
     something that few flows have."""
     odd, walker = tracker.odd, tracker.payload.walker
-    rows = chain(odd.ranges, odd.gaps, odd.windows, walker.carry)
+    again = [
+        row
+        for row, ranges in odd.ranges.items()
+        if any(item.sent >= MIN_RUN for item in ranges.values())
+    ]
+    rows = chain(again, odd.gaps, odd.windows, walker.carry)
     rare = {row >> 1 for row in rows} | tracker.icmp.keys()
     talks = tracker.payload.conversations
     same: dict[Hashable, Any] = {}
@@ -197,7 +229,8 @@ def _of_talk(talk: Conversation) -> Form | None:
             _of_request(request, host), item.response, item.body_expected, item.body_received,
             item.body_complete, item.body_start,
         )  # fmt: skip
-    return Form(tuple(key), tuple(marks), host)
+    # It was told of sizes, and keeps what follows from them.
+    return Form(tuple(key), tuple(marks), host, sized=False)
 
 
 def _of_request(request: Request, host: str) -> Hashable:

@@ -1,9 +1,9 @@
 """Numbers that remember how they came about, and what was decided by them.
 
-A function is run once with times that are traced. Every comparison of such a time is noted, with
-how it came out. For other times of which all these comparisons come out the same, the function
-would have gone the same way: its result is the same, but for the times in it, and these are worked
-out for many at once by ``Trace.values``.
+A function is run once with numbers that are traced. Every comparison of such a number is noted,
+with how it came out. For other numbers of which all these comparisons come out the same, the
+function would have gone the same way: its result is the same, but for the numbers in it that follow
+from them, and these are worked out for many at once by ``Trace.values``.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from capture.frames import Ints
 
 Code: TypeAlias = tuple[Any, ...]
 """How a number comes about: the name of an operator and the codes of what it takes, or
-``("time", place)``, or ``("number", value)``."""
+``("given", place)``, or ``("number", value)``."""
 
 
 class Untraceable(Exception):
-    """Something was done with a time that cannot be done with many at once."""
+    """Something was done with a number that cannot be done with many at once."""
 
 
 class Trace:
@@ -32,39 +32,39 @@ class Trace:
     def __init__(self) -> None:
         self._decided: dict[Code, bool] = {}
 
-    def time(self, value: int, place: int) -> int:
-        """A time that is traced.
+    def given(self, value: int, place: int) -> int:
+        """A number that is traced.
 
         Args:
             value: What it is in this run.
-            place: Its place among the times: a column of what ``holds`` and ``values`` are given.
+            place: Its place: a column of what ``holds`` and ``values`` are given.
         """
-        return _Whole(value, ("time", place), self)
+        return _Whole(value, ("given", place), self)
 
     def decide(self, code: Code, outcome: bool) -> bool:
         """Note what came of a comparison."""
         self._decided[code] = outcome
         return outcome
 
-    def holds(self, times: Ints) -> NDArray[np.bool_]:
-        """For which of many times every comparison comes out as in this run.
+    def holds(self, numbers: Ints) -> NDArray[np.bool_]:
+        """With which of many given numbers every comparison comes out as in this run.
 
         Args:
-            times: One row a run, shape ``(n, places)``.
+            numbers: One row a run, shape ``(n, places)``.
         """
-        found = np.ones(len(times), np.bool_)
+        found = np.ones(len(numbers), np.bool_)
         known: dict[Code, Any] = {}
         for code, outcome in self._decided.items():
-            found &= _worked_out(code, times, known) == outcome
+            found &= _worked_out(code, numbers, known) == outcome
         return found
 
     @staticmethod
-    def values(result: Any, times: Ints) -> list[Any] | None:
-        """What a result of this run is for many times (see ``holds``); None for one on which
-        no time tells."""
+    def values(result: Any, numbers: Ints) -> list[Any] | None:
+        """What a result of this run is with many given numbers (see ``holds``); None for one
+        that does not follow from them."""
         if not isinstance(result, _Whole | _Real):
             return None
-        values: list[Any] = _worked_out(result.code, times, {}).tolist()
+        values: list[Any] = _worked_out(result.code, numbers, {}).tolist()
         return values
 
 
@@ -109,16 +109,16 @@ class _Real(float):
         raise Untraceable
 
 
-def _worked_out(code: Code, times: Ints, known: dict[Code, Any]) -> Any:
-    """The value of a code for each row of times, or for all."""
+def _worked_out(code: Code, numbers: Ints, known: dict[Code, Any]) -> Any:
+    """The value of a code for each row of given numbers, or for all."""
     kind = code[0]
     if kind == "number":
         return code[1]
-    if kind == "time":
-        return times[:, code[1]]
+    if kind == "given":
+        return numbers[:, code[1]]
     value = known.get(code)
     if value is None:
-        taken = [_worked_out(part, times, known) for part in code[1:]]
+        taken = [_worked_out(part, numbers, known) for part in code[1:]]
         value = known[code] = _OPERATORS[kind](*taken)
     return value
 

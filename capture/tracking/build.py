@@ -415,7 +415,7 @@ def _records(
     count, missing, end = reader.count, reader.missing, sides[side].stream_bytes + 1
     c = rows.sides[side]
     if c.mode >= RECORDS:
-        missing = walker.missing(2 * flow + side, end)
+        missing = walker.missing(2 * flow + side, c, end)
         count = max(count, c.rec_count)
         if c.rec_count and (last is None or c.rec_no >= last.mark.number):
             last = Record(Mark(c.rec_no, c.rec_ns), c.rec_type, c.rec_length)

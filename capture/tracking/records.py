@@ -10,7 +10,7 @@ transfers) and headers cut by a segment border are walked one by one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,15 +92,21 @@ class RecordWalker:
         """Starts of headers that wait for their rest, by row."""
         return self._carry
 
-    def missing(self, row: int, end: int) -> int | None:
+    def missing(self, row: int, side: Any, end: int) -> int | None:
         """Bytes the open record lacks at stream position ``end``; 0 at a border, None
-        where the borders are lost."""
-        sides = self._table.sides
-        if sides.mode[row] != RECORDS:
+        where the borders are lost.
+
+        Args:
+            row: Row of the direction.
+            side: Its columns there.
+            end: As far as its stream goes.
+        """
+        if side.mode != RECORDS:
             return None
         if row in self._carry:
             return HEADER - len(self._carry[row])
-        return max(0, int(sides.want[row]) - end)
+        lacks: int = max(0, side.want - end)
+        return lacks
 
     def walk(self, segments: Segments, a: Analysed, positions: Ints) -> None:
         """Take the payload at ``positions`` of ``a``, of directions in mode ``RECORDS``

@@ -93,15 +93,25 @@ class Tracker:
         """Everything known of a flow (0-based number) at this moment."""
         return self.facts_of([flow])[0]
 
-    def facts_of(self, flows: Sequence[int]) -> list[FlowFacts]:
-        """Facts of several flows; much cheaper in batches than one by one."""
+    def facts_of(
+        self, flows: Sequence[int], seen: Callable[[int, FlowRows], FlowRows] | None = None
+    ) -> list[FlowFacts]:
+        """Facts of several flows; much cheaper in batches than one by one.
+
+        Args:
+            flows: Their numbers.
+            seen: Given a flow and its columns, says what the facts are made of; None: these.
+        """
         kept = self.payload.kept(flows)
+        taken = take_rows(self.table, flows)
+        if seen is not None:
+            taken = list(map(seen, flows, taken))
         return [
             flow_facts(
                 rows, self.odd, flow, self._said(flow, rows, kept), self.payload.walker,
                 tuple(self.icmp.get(flow, ())), self.address_text,
             )
-            for flow, rows in zip(flows, take_rows(self.table, flows), strict=True)
+            for flow, rows in zip(flows, taken, strict=True)
         ]  # fmt: skip
 
     def _said(

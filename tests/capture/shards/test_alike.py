@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.generate import Preset, write
 from capture import engine
 from capture.judging import Catalogue
 from capture.options import AnalysisOptions
@@ -108,3 +109,14 @@ def test_what_cannot_be_traced_is_judged_one_by_one(
     monkeypatch.setattr(alike, "FEW", 1)
     monkeypatch.setattr(alike._Judged, "_traced", never)
     assert table(shared(paced)) == table(engine.analyse(open_source(str(paced)), OPTIONS))
+
+
+@pytest.mark.parametrize("preset", [Preset(12_000, 60, 30), Preset(12_000, 650, 60)])
+def test_many_tunnels_of_all_sizes(
+    preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "many.pcap"
+    with path.open("wb") as stream:
+        write(stream, preset)
+    monkeypatch.setattr(alike, "FEW", 2)
+    assert table(shared(path)) == table(engine.analyse(open_source(str(path)), OPTIONS))

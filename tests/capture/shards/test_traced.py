@@ -35,7 +35,7 @@ def rule(first: int, second: int, third: int) -> tuple[str, object, object]:
 @given(TIMES, st.lists(TIMES, min_size=1, max_size=8))
 def test_what_holds_is_what_the_rule_says(one: list[int], others: list[list[int]]) -> None:
     trace = Trace()
-    word, *results = rule(*[trace.time(value, place) for place, value in enumerate(one)])
+    word, *results = rule(*[trace.given(value, place) for place, value in enumerate(one)])
     times = np.array([one, *others], np.int64)
     holds = trace.holds(times)
     assert holds[0]
@@ -51,14 +51,14 @@ def test_what_holds_is_what_the_rule_says(one: list[int], others: list[list[int]
 
 def test_nothing_decided_holds_for_all() -> None:
     trace = Trace()
-    trace.time(5, 0)
+    trace.given(5, 0)
     assert trace.holds(np.zeros((3, 1), np.int64)).all()
 
 
 def test_texts_decide_nothing() -> None:
     trace = Trace()
-    assert duration((trace.time(3 * SECOND, 0) - trace.time(0, 1)) / SECOND) == "3.00 s"
-    assert f"{trace.time(7, 0)}" == "7"
+    assert duration((trace.given(3 * SECOND, 0) - trace.given(0, 1)) / SECOND) == "3.00 s"
+    assert f"{trace.given(7, 0)}" == "7"
     assert trace.holds(np.zeros((1, 2), np.int64)).all()
 
 
@@ -73,4 +73,4 @@ def test_texts_decide_nothing() -> None:
 )  # fmt: skip
 def test_what_cannot_be_followed_is_refused(use: Callable[[int], object]) -> None:
     with pytest.raises((Untraceable, TypeError)):
-        use(Trace().time(1, 0))
+        use(Trace().given(1, 0))

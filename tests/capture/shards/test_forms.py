@@ -1,0 +1,103 @@
+"""Flows of one form differ in what a form leaves out, and in nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from capture.decode.columns import OPT_MSS
+from capture.shards.forms import _IGNORED, SIZES, Forms
+from capture.shards.skeleton import Skeletons
+from tests.capture.tracking.building import HANDSHAKE, captures, frames_in, story, track
+
+STATUS = "HTTP/1.1_403_Forbidden"
+
+
+@pytest.mark.parametrize("path", captures(), ids=lambda path: path.stem)
+def test_ignored_columns_tell_nothing(path: Path) -> None:
+    tracked = track(frames_in(path))
+    before = tracked.all_facts()
+    table = tracked.tracker.table
+    for columns in (table.flows, table.sides):
+        for name in _IGNORED.difference({"uid", "client"}).intersection(columns.names):
+            column = getattr(columns, name)
+            column[:] = 1 if column.dtype == np.bool_ else OPT_MSS
+    assert tracked.all_facts() == before
+
+
+def test_names_of_columns() -> None:
+    table = track(story(HANDSHAKE).frames).tracker.table
+    assert set(SIZES) <= set(table.sides.names)
+    assert set(table.flows.names) | set(table.sides.names) >= _IGNORED
+    assert not _IGNORED.intersection(SIZES)
+
+
+def refused(host: str, *, delay_ms: int = 90, status: str = STATUS, field: str = "x: y") -> str:
+    """A CONNECT that the proxy refuses."""
+    asked = f"CONNECT_{host}:443_HTTP/1.1~Host:_{host}~{field.replace(' ', '_')}~~"
+    told = f"{status}~Content-Length:_0~~"
+    sizes = [len(text) + text.count("~") for text in (asked, told)]
+    return f"""{HANDSHAKE}
+    30 c PA 1+{sizes[0]} 1 x={asked}
+    {30 + delay_ms} p PA 1+{sizes[1]} {1 + sizes[0]} x={told}
+    {40 + delay_ms} c FA {1 + sizes[0]} {1 + sizes[1]}
+    """
+
+
+def keys(*texts: str) -> list[Hashable]:
+    """Keys of some conversations, one after the other."""
+    frames, now = [], 0
+    for number, text in enumerate(texts):
+        for frame in story(text, port=40_000 + number).frames:
+            frame.time_ns += now
+            frames.append(frame)
+        now += 10**10
+    tracked = track(frames).tracker
+    assert len(tracked) == len(texts)
+    return Forms(tracked, np.arange(len(texts)), Skeletons()).keys
+
+
+def test_alike() -> None:
+    first, second, third = keys(
+        refused("one.example.com"), refused("two.example.net"),
+        refused("one.example.com", delay_ms=7000),
+    )  # fmt: skip
+    assert first is not None
+    assert first == second == third
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        refused("one.example.com", status="HTTP/1.1_404_Forbidden"),
+        refused("one.example.com", field="x: z"),
+        refused("192.0.2.1"),
+        refused("longer.example.com"),
+        refused("one.example.com").replace("c FA", "c RA"),
+        refused("one.example.com").replace("mss=1460", "mss=1400"),
+        "\n".join(refused("one.example.com").splitlines()[:-2]),
+    ],
+)
+def test_not_alike(other: str) -> None:
+    first, second = keys(refused("one.example.com"), other)
+    assert first != second
+
+
+def test_skeletons_leave_out_what_is_encrypted() -> None:
+    skeletons = Skeletons()
+    data = bytes.fromhex("1703030004")
+    alert = bytes.fromhex("1503030002")
+
+    def of(stream: bytes) -> Hashable:
+        return skeletons.of(stream, "", "")
+
+    assert of(data + b"1234") == of(data + b"5678")
+    assert of(data + b"1234") != of(data + b"123")
+    assert of(data + b"1234") != of(bytes.fromhex("1703030005") + b"12345")
+    assert of(data + b"1234" + alert + b"\2\50") != of(data + b"1234" + alert + b"\2\60")
+    assert of(b"\x16\3\1\0\4\1\0\0\0") == of(b"\x16\3\1\0\4\1\0\0\0")
+    assert of(b"\x16\3\1\0\6\1\0\0\0xy") != of(b"\x16\3\1\0\6\1\0\0\0xz")
+    assert of(b"\x17\3") != of(b"\x17\3\3")
