@@ -20,7 +20,7 @@ from capture.replay.player import Player
 from capture.replay.recorder import Recorder
 from capture.snapshot import Snapshot
 
-PATIENCE: Final = 2.0
+PATIENCE: Final = 3.0
 """While playing, the thread rests at least this many times as long as the last state took:
 the keys are answered by another thread, and Python runs one of them at a time."""
 
@@ -124,7 +124,8 @@ class ReplayEngine(Engine):
 
     def _show(self, player: Player, end: Snapshot) -> None:
         """Publish the state at the clock."""
-        moment = player.moment()
+        with collector.put_off():
+            moment = player.moment()
         self._rev += 1
         self._fetched.clear()
         self._latest = replace(

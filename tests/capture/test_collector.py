@@ -34,6 +34,24 @@ def test_what_is_set_aside_is_not_walked_until_it_is_taken_back() -> None:
     assert any(found is kept for found in gc.get_objects())
 
 
+def test_collecting_is_put_off_and_taken_up_again_whatever_happens() -> None:
+    def fail() -> None:
+        with collector.put_off():
+            assert not gc.isenabled()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with collector.put_off():
+            pass
+        assert not gc.isenabled()  # who wants it off, has it off
+    finally:
+        gc.enable()
+
+
 class Cycle:
     def __init__(self) -> None:
         self.itself = self
