@@ -15,8 +15,9 @@ from capture import __version__
 from capture.names import by_name, with_name
 from capture.report.ladder_svg import STYLE as LADDER_STYLE
 from capture.report.ladder_svg import ladder_svg
-from capture.report.model import Finding, FlowReport, Report, Severity, StepState
+from capture.report.model import Finding, FlowReport, Report, StepState
 from capture.report.prose import (
+    VERDICT_TITLES,
     attempts,
     by_gravity,
     explanation,
@@ -53,7 +54,8 @@ code,.mono{font-family:ui-monospace,monospace;font-size:.9em;unicode-bidi:isolat
 section.flow{background:var(--box);border:1px solid var(--line);border-left:.4rem solid var(--line);
 border-radius:.4rem;padding:1rem;margin:1rem 0}
 section.problem{border-left-color:var(--bad)}section.warning{border-left-color:var(--warn)}
-.problem h2 b{color:var(--bad)}.warning h2 b{color:var(--warn)}
+section.ok{border-left-color:var(--good)}
+.problem h2 b{color:var(--bad)}.warning h2 b{color:var(--warn)}.ok h2 b{color:var(--good)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.5rem 0}
 dt{color:var(--dim)}dd{margin:0}
 ol.steps{list-style:none;display:flex;flex-wrap:wrap;gap:.4rem;padding:0;margin:.75rem 0}
@@ -79,7 +81,8 @@ _WORDS: Final = {
 
 
 Ladders = Mapping[int, Sequence[Rung]]
-"""Ladders by ``FlowReport.uid``, where more is known of them than the report's steps."""
+"""Ladders by ``FlowReport.uid``, where more is known of them than the report's steps. These flows
+are shown in full, the healthy ones, too."""
 
 
 def html_chunks(
@@ -138,7 +141,9 @@ def _document(report: Report, others: bool, ladders: Ladders) -> Iterator[str]:
     yield f"<p>{_text(why or flows_line(report))}</p>\n"
     grave = by_gravity([flow for flow in report.telling if needs_block(flow)])
     fine = [flow for flow in report.flows if not needs_block(flow)]
-    for flow in grave[:BLOCKS]:
+    drawn = [flow for flow in fine if flow.uid in ladders]
+    fine = [flow for flow in fine if flow.uid not in ladders]
+    for flow in (*grave[:BLOCKS], *drawn):
         yield _block(flow, ladders.get(flow.uid) or rungs_of_steps(flow), report.names)
     if grave[BLOCKS:]:
         yield f"<h2>More flows with a problem or a warning ({count(len(grave) - BLOCKS)})</h2>\n"
@@ -165,7 +170,9 @@ def _document(report: Report, others: bool, ladders: Ladders) -> Iterator[str]:
 
 
 def _block(flow: FlowReport, rungs: Sequence[Rung], names: Mapping[str, str]) -> str:
-    severity = flow.severity or Severity.INFO
+    word, name = "ok", VERDICT_TITLES.get(flow.verdict, flow.verdict)
+    if flow.severity and needs_block(flow):  # others have what is merely worth knowing
+        word, name = flow.severity.value, title(flow)
     facts = [
         ("Client", _code(with_name(flow.client, names))),
         ("Proxy", _code(with_name(flow.proxy, names))),
@@ -183,8 +190,8 @@ def _block(flow: FlowReport, rungs: Sequence[Rung], names: Mapping[str, str]) ->
     findings = "".join(_finding(item) for item in flow.findings)
     ladder = ladder_svg(rungs, by_name(flow.client, names), by_name(flow.proxy, names))
     return (
-        f'<section class="flow {severity.value}" id="flow-{flow.id}">\n'
-        f"<h2><b>{severity.value.upper()}</b> {_text(title(flow))} "
+        f'<section class="flow {word}" id="flow-{flow.id}">\n'
+        f"<h2><b>{word.upper()}</b> {_text(name)} "
         f'<span class="dim">flow {flow.id}</span></h2>\n'
         f'<dl>\n{rows}</dl>\n<ol class="steps">\n{steps}</ol>\n'
         f"{ladder}{findings}</section>\n"

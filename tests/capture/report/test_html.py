@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from capture.facts import CLIENT, PROXY
 from capture.report.model import Report
 from capture.report.render import render
-from tests.capture.report.data import SECRET, empty, hostile, mixed, report
+from capture.report.rungs import Rung
+from capture.report.to_html import html_chunks
+from tests.capture.report.data import SECRET, empty, healthy, hostile, mixed, report
 
 VOID = {"meta"}
 
@@ -90,3 +94,16 @@ def test_the_page_says_what_the_report_says() -> None:
         "cut inside packet 413",
     ):
         assert part in parsed.text, part
+
+
+def test_a_healthy_flow_with_a_ladder_is_shown_in_full() -> None:
+    """Whoever exports one tunnel wants to see it, not a row of a table."""
+    whole = replace(report(healthy()), findings=())
+    (flow,) = whole.flows
+    rungs = {flow.uid: [Rung("SYN", CLIENT), Rung("302 Found", PROXY)]}
+    source = "".join(html_chunks([whole], many=False, ladders=rungs))
+    assert '<section class="flow ok"' in source
+    assert "<b>OK</b> Tunnel works" in source
+    assert "302 Found</text>" in source
+    assert "<table" not in source
+    assert "<table" in "".join(html_chunks([whole], many=False))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, cast
 from textual.binding import Binding, BindingType
 
 from capture.report.model import FlowReport
+from capture.report.prose import needs_block
 from capture.report.rungs import Rung, rungs_of_ladder
 from capture.snapshot import Snapshot
 from capture.timeline.ladder import build_ladder
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 COPY_LIMIT: Final = 64_000
 """Characters copied at most: terminals refuse longer OSC 52 sequences (xterm: 1 MB in base64,
 tmux and others less)."""
+
+CHOSEN: Final = frozenset({"selected", "marked"})
+"""Scopes of tunnels that the user picked: each is shown in full, whatever became of it."""
 
 LADDERS: Final = 200
 """Whole ladders drawn in one export, each of which is built from packets; the other flows get
@@ -85,7 +89,7 @@ class AwayPart(MainPart):
         ]
         if flow.target:
             texts.append(("target", flow.target))
-        rungs = self._rungs([flow]).get(flow.uid)
+        rungs = self._rungs(self._snapshot, [flow]).get(flow.uid) if self._snapshot else None
         if rungs:
             texts.append(("ladder", diagram(flow, rungs, names)))
         return texts
@@ -249,7 +253,10 @@ class AwayPart(MainPart):
                 raise CannotWrite(f"end the name with one of {' '.join(sorted(SUFFIXES))}")
             wanted = flows[choice.scope]
             report = of_flows(snapshot.report, {flow.uid for flow in wanted})
-            ladders = rungs_of(snapshot, wanted) if format in ("html", "mermaid") else {}
+            drawn = wanted if format in ("html", "mermaid") else ()
+            if format == "html" and choice.scope not in CHOSEN:
+                drawn = [flow for flow in wanted if needs_block(flow)]
+            ladders = self._rungs(snapshot, drawn)
             chunks = export_chunks(format, report, ladders)
             size = write_whole(choice.path, chunks, replace=choice.replace)
             tunnels = plural(len(report.flows), "tunnel")
@@ -257,8 +264,20 @@ class AwayPart(MainPart):
 
         return write
 
-    def _rungs(self, flows: Sequence[FlowReport]) -> Mapping[int, Sequence[Rung]]:
-        return rungs_of(self._snapshot, flows) if self._snapshot is not None else {}
+    def _rungs(
+        self, snapshot: Snapshot, flows: Sequence[FlowReport]
+    ) -> Mapping[int, Sequence[Rung]]:
+        """Ladders by uid, of the flows whose facts are at hand, with what keys open of them."""
+        drawn: dict[int, Sequence[Rung]] = {}
+        for flow in flows[:LADDERS]:
+            facts = snapshot.facts.get(flow.uid)
+            if facts is not None:
+                rows = snapshot.packets.of_flow(flow.uid)
+                legs = snapshot.legs.get(flow.uid, ())
+                _, inner = self._bridge.opened(flow, snapshot.packets, rows)
+                lines = build_ladder(flow, facts, snapshot.packets, rows, legs, inner)
+                drawn[flow.uid] = rungs_of_ladder(lines, flow.start_ns)
+        return drawn
 
     # Pictures
 
@@ -285,16 +304,3 @@ def format_of_capture(path: str) -> Format:
         if path.lower().endswith(suffix):
             return format
     raise CannotWrite("end the name with .pcapng or .pcap")
-
-
-def rungs_of(snapshot: Snapshot, flows: Sequence[FlowReport]) -> dict[int, Sequence[Rung]]:
-    """Ladders by uid, of the flows whose facts are at hand."""
-    drawn: dict[int, Sequence[Rung]] = {}
-    for flow in flows[:LADDERS]:
-        facts = snapshot.facts.get(flow.uid)
-        if facts is not None:
-            rows = snapshot.packets.of_flow(flow.uid)
-            legs = snapshot.legs.get(flow.uid, ())
-            lines = build_ladder(flow, facts, snapshot.packets, rows, legs)
-            drawn[flow.uid] = rungs_of_ladder(lines, flow.start_ns)
-    return drawn
