@@ -17,6 +17,9 @@ go may be a little longer than there is room for, and a busy machine may write i
 may carry more."""
 DEBT_S: Final = 0.5
 """Owed at most: what comes by itself does not wait longer for what was asked for."""
+PATIENCE_S: Final = 0.2
+"""A fast link is behind for less than this, mostly, and a failure must be seen within a second: an
+update goes on top of what is left of the one before."""
 FIRST_S: Final = 2.0
 """The first screens are free: until then there is nothing to be seen."""
 ASKED_S: Final = 0.4
@@ -43,7 +46,7 @@ class LinkBudget:
         clock: Callable[[], float] = time.monotonic,
         *,
         strict: bool = False,
-        patience_s: float = DEBT_S,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.spent = 0
         """Bytes written so far."""
