@@ -11,12 +11,16 @@ from typing import Final, NamedTuple
 
 from capture.facts import CLIENT, PROXY, CaptureFacts, FlowFacts
 from capture.judging import talk
+from capture.judging.hit import POSSIBLE
 from capture.judging.judge import Judgement
 from capture.judging.scene import Scene
+from capture.report.model import Finding
 from capture.units import duration
 
 LEFT: Final = ("tls-left-after-handshake", "tls-left-in-handshake")
 """Rules whose only sign is that the client left."""
+
+GIVEN_UP: Final = "transfer-stall"
 
 _CERTIFICATE: Final = ("tls_untrusted_ca", "tls_cert_expired", "tls_version")
 _IDLE: Final = ("idle-timeout", "idle-close")
@@ -67,6 +71,8 @@ class Card(NamedTuple):
     """How long it was idle before it was closed for that; empty if it was not."""
     left_ns: int
     """When the client closed the tunnel, being the first to do so; 0 if it did not."""
+    gave_up: bool
+    """That the client left is all that speaks against this flow's transfer."""
     one_way: bool
     cut: int
     """Data packets that the snapshot length cut."""
@@ -123,6 +129,7 @@ def card(flow: FlowFacts, judgement: Judgement, capture: CaptureFacts) -> Card:
         used=used,
         idle=_idle(flow, judgement),
         left_ns=_left(flow),
+        gave_up=doubt(judgement) is not None,
         one_way=flow.one_way,
         cut=sum([side.cut_by_snaplen for side in flow.sides]),
         backwards=flow.time_backwards,
@@ -140,6 +147,14 @@ def target(flow: FlowFacts) -> str:
 def _answered(flow: FlowFacts) -> int:
     marks = [item.response_mark for item in flow.exchanges if item.response_mark is not None]
     return marks[-1].time_ns if marks else flow.last.time_ns
+
+
+def doubt(judgement: Judgement) -> Finding | None:
+    """The finding that takes a client's leaving for its giving up, if nothing else is grave."""
+    grave = [item for item in judgement.findings if item.verdict]
+    if len(grave) != 1 or grave[0].rule != GIVEN_UP or grave[0].confidence is not POSSIBLE:
+        return None
+    return grave[0]
 
 
 def _left(flow: FlowFacts) -> int:

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from capture.facts import CaptureFacts, FlowFacts
-from capture.judging.cards import LEFT, Card, card
+from capture.judging.cards import LEFT, Card, card, doubt
 from capture.judging.catalogue import Catalogue
-from capture.judging.hit import CERTAIN, INFO, LIKELY, POSSIBLE, PROBLEM, WARNING, Hit, sentence
+from capture.judging.hit import CERTAIN, INFO, LIKELY, PROBLEM, WARNING, Hit, sentence
 from capture.judging.judge import Judgement, bare
 from capture.judging.scene import SECOND, Scene
 from capture.judging.select import LITERAL
@@ -30,9 +30,6 @@ LOOP = 3
 
 TOGETHER_NS = 50_000_000
 """A client that ends closes its connections within this time (measured: Chromium, 1 ms)."""
-
-GIVEN_UP = "transfer-stall"
-"""The rule that takes a client's leaving for its giving up."""
 
 NEAR = 32
 """Connections to the same target before and after one that may have been used beside it."""
@@ -304,13 +301,13 @@ class _Book:
         if used is None:
             return item
         mine = self.cards[at]
-        doubt = next(f for f in item.findings if f.rule in LEFT)
+        left = next(f for f in item.findings if f.rule in LEFT)
         hit = Hit(
             "tls-spare",
             INFO,
             LIKELY,
             sentence(
-                doubt.observation.rstrip("."),
+                left.observation.rstrip("."),
                 f"at the same time the client used another tunnel to {mine.target}, from "
                 f"{used.client}",
             ),
@@ -323,21 +320,18 @@ class _Book:
     # -- connections closed together -----------------------------------------------------
 
     def left_together(self, at: int, item: Judgement) -> Judgement:
-        """Given up, it seems, while data were awaited; but the client closed a healthy tunnel
-        in the same moment: it ended, and all its connections with it."""
-        mine = self.cards[at]
-        doubt = next((f for f in item.findings if f.verdict == "transfer_stalled"), None)
-        if doubt is None or doubt.confidence is not POSSIBLE or doubt.rule != GIVEN_UP:
-            return item
-        if not mine.left_ns:
+        """Given up, it seems, while data were awaited; but the client closed another tunnel in
+        the same moment, of which no more is to be said: it ended, and all its connections."""
+        mine, given_up = self.cards[at], doubt(item)
+        if given_up is None or not mine.left_ns:
             return item
         other = next(
             (
                 card
                 for card in self.cards
                 if card.left_ns and abs(card.left_ns - mine.left_ns) <= TOGETHER_NS
-                and card.client_host == mine.client_host
-                and card.verdict == "ok" and card.number != mine.number
+                and card.client_host == mine.client_host and card.number != mine.number
+                and (card.verdict == "ok" or card.gave_up or card.only_left)
             ),
             None,
         )  # fmt: skip
@@ -348,13 +342,13 @@ class _Book:
             INFO,
             LIKELY,
             sentence(
-                doubt.observation.rstrip("."),
+                given_up.observation.rstrip("."),
                 f"in the same moment the client closed a tunnel to {other.target}, from "
                 f"{other.client}",
             ),
             _numbers(mine.tunnel, other.tunnel),
         )
-        kept = [f for f in item.findings if f is not doubt]
+        kept = [f for f in item.findings if f is not given_up]
         verdict = "auth_ok" if mine.challenged else "ok"
         return replace(item, verdict=verdict, findings=(self._hit(at, hit), *kept))
 

@@ -33,6 +33,16 @@ for that alone to mean anything."""
 FEW_REQUESTS: Final = 3
 """HTTP/2 clients send their settings and one request in up to three records."""
 
+GOAWAY: Final = frozenset({34, 41, 33})
+"""Length of a record with HTTP/2's GOAWAY alone, which has 17 bytes (RFC 9113 section 6.8): in
+TLS 1.3, TLS 1.2 with AES-GCM, and with ChaCha20. nginx sends no close_notify after it."""
+
+LAST_WORD: Final = 128
+"""A GOAWAY that says why, a WebSocket's close frame, QUIT: longer ones are answers."""
+
+LAST_WORD_S: Final = 1.0
+"""Silence before it: what ends an idle connection is no part of a transfer."""
+
 KEPT_RECORDS: Final = 16
 """``TlsDirection.records`` holds the first ones up to this number."""
 
@@ -131,6 +141,18 @@ def unanswered(scene: Scene) -> Mark | None:
     if answered is None or answered.number < asked.number:
         return asked
     return asked if only_tickets(scene) else None
+
+
+def last_word(scene: Scene) -> bool:
+    """Whether the proxy's side ended by a short message of its own instead of close_notify:
+    HTTP/2's GOAWAY, or another one after a while of silence."""
+    last, wait = scene.tls_side(PROXY).last, scene.flow.longest_wait
+    if last is None or last.type != DATA_RECORD:
+        return False
+    if last.length in GOAWAY:
+        return True
+    after_silence = wait is not None and wait.end == last.mark and wait.seconds >= LAST_WORD_S
+    return after_silence and last.length <= LAST_WORD
 
 
 def missing(scene: Scene) -> int:

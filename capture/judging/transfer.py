@@ -117,7 +117,7 @@ def _why_early(scene: Scene, end: Mark) -> tuple[str, Severity, Confidence, str]
     if asked is not None:
         words = f"#{asked.number} the client's last message had no answer"
         return "closed-unanswered", PROBLEM, LIKELY, words
-    if scene.goodbye(PROXY) is not None:
+    if scene.goodbye(PROXY) is not None or talk.last_word(scene):
         return None
     quiet = "no record of close_notify's size came before it"
     idle = _idle_s(scene, end)
@@ -171,7 +171,8 @@ def reset_in_transfer(scene: Scene) -> Hit | None:
         return None
     if scene.client_left_first or mtu.full_size_reset(scene):
         return None
-    if scene.goodbye(PROXY) is not None and not scene.client.unacked:
+    said_goodbye = scene.goodbye(PROXY) is not None or talk.last_word(scene)
+    if said_goodbye and not scene.client.unacked:
         return None
     asked, idle = talk.unanswered(scene), _idle_s(scene, end)
     waiting = [

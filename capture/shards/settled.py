@@ -87,6 +87,7 @@ def settled_cards(tracker: Tracker, flows: list[int]) -> Iterator[Card]:
             used=False,
             idle="",
             left_ns=int(sides.fin_ns[2 * flow]),
+            gave_up=False,
             one_way=False,
             cut=0,
             backwards=0,

@@ -24,6 +24,7 @@ from tests.capture.judging.stories import (
     healthy_with,
     icmp,
     inspected,
+    last_word,
     late,
     midway,
     probed,
@@ -117,6 +118,9 @@ HEALTHY = (
              PROXY, bytes=39, last_payload=Mark(9, 10**19)).close("proxy_fin"), "ok",
              capture={"text": True}),
     Scenario("used, while the clock stepped back", lambda: healthy().set(time_backwards=2), "ok"),
+    Scenario("HTTP/2 server ends a download's idle connection by GOAWAY", lambda: last_word(34),
+             "ok"),
+    Scenario("a WebSocket's close frame, then RST", lambda: last_word(60, "proxy_rst"), "ok"),
     Scenario("plain request answered", lambda: get().answer(200, "OK"), "plain_http"),
     Scenario("plain redirect of a server to its own page with such a name", lambda: get().answer(
              302, "Found", headers=(("location", "http://www.example.com/blockpage"),)),

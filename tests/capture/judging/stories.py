@@ -216,6 +216,13 @@ def rejected(story: Story) -> Story:
     return story.set(CLIENT, unacked=97, unacked_since=story.last).set(icmp=(error,))
 
 
+def last_word(length: int, close: str = "proxy_fin") -> Story:
+    """A download, silence, and a short message right before the end."""
+    story = tunnel().fetch(200_000).wait(5.0)
+    story.record(PROXY, 23, length)
+    return story.close(close, 0.0001)
+
+
 def terse(*, answered: bool = False) -> Story:
     """A request of 18 bytes: as long as an alert that Java pads."""
     story = tunnel().tickets()

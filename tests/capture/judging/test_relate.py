@@ -157,9 +157,9 @@ def test_a_client_that_left_alone_may_have_rejected_the_certificate() -> None:
         assert rules(judged(spare(), other)[0]) == ["tls-left-after-handshake"]
 
 
-def given_up(at: float = 0.0) -> Story:
+def given_up(number: int = 600) -> Story:
     """A download, and a client that leaves after 30 s."""
-    story = tunnel(at=at, number=600, client=Endpoint("10.40.40.1", 40002)).fetch(200_000)
+    story = tunnel(number=number, client=Endpoint("10.40.40.1", 40002)).fetch(200_000)
     return story.wait(30.0).goodbye().close("client_fin").close("proxy_fin")
 
 
@@ -176,6 +176,10 @@ def test_a_client_that_drops_all_its_connections_gave_up_no_transfer() -> None:
     assert left.verdict == other.verdict == "ok"
     assert rules(left) == ["left-together"]
     assert left.findings[0].severity is Severity.INFO
+
+
+def test_two_downloads_dropped_in_one_moment_were_not_given_up() -> None:
+    assert [item.verdict for item in judged(given_up(), given_up(900))] == ["ok", "ok"]
 
 
 def test_a_client_that_leaves_one_tunnel_alone_gave_it_up() -> None:
