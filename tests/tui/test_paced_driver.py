@@ -6,6 +6,7 @@ from textual import events
 from textual.driver import Driver
 from textual.message import Message
 
+from tests.rest import GIVE_UP_S, LOOK_S
 from tests.tui.terminal_screen import Screen
 from tui.canvas import Canvas
 from tui.link_budget import FIRST_S, LinkBudget
@@ -118,8 +119,9 @@ async def test_on_a_slow_link_only_the_last_of_several_states_is_sent() -> None:
 async def test_the_rest_is_written_without_being_asked() -> None:
     link = Link(strict=True)
     link.write("\x1b[1;1Htext")
-    while not link.plain.written:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(GIVE_UP_S):
+        while not link.plain.written:
+            await asyncio.sleep(LOOK_S)
     assert link.plain.text() == "text"
 
 
