@@ -31,7 +31,10 @@ FRESH: Final = 32
 moment. Of the others it is told as a live capture tells it: as of when it began to matter."""
 
 AT_ONCE_S: Final = 0.1
-"""Time after which flows of which more packets follow are left for the next look."""
+"""Time after which flows of which more packets follow are left for the next look; at the same
+moment that one may take twice as long, and so on."""
+TWICE: Final = 4
+"""So many times at most."""
 
 BATCH: Final = 64
 
@@ -97,6 +100,9 @@ class Looks:
         for flow, found in errors.items():
             self._last_error[flow] = max(error.number for error in found)
         self._now: dict[int, Look] = {}
+        self._number = -1
+        """Packets by the last look, and how often in a row they were the same."""
+        self._again = 0
         self._waits: dict[int, list[Look]] = {}
         """Of each open flow after its last packet: a look at every moment from which another
         thing is said of it, as far as that was asked for."""
@@ -134,33 +140,39 @@ class Looks:
     ) -> None:
         sides, now = resumed.tracker.table.sides, self._now
         packets = (sides.packets[2 * flows] + sides.packets[2 * flows + 1]).tolist()
-        changed: list[tuple[int, Stamp]] = []
+        changed: list[tuple[int, int, Stamp]] = []
         for flow, count in zip(flows.tolist(), packets, strict=True):
             errors = [error for error in self._errors.get(flow, ()) if error.number <= number]
             if errors:
                 resumed.tracker.icmp[flow] = errors
             known, stamp = before.get(flow), (count, len(errors))
             if known is None or known.stamp != stamp:
-                changed.append((flow, stamp))
+                stale = known is not None and known.stamp < stamp
+                changed.append((known.judged_ns if known and stale else -1, flow, stamp))
             elif known.holds(capture.last_ns):
                 now[flow] = known
             else:
                 now[flow] = self._look(stamp, known.facts, capture)
-        deadline = time.monotonic() + AT_ONCE_S
+        # Those that are not known at all come first, then those looked at the longest ago: while
+        # the clock runs, one after the other gets its turn.
+        changed.sort()
+        self._again = min(self._again + 1, TWICE) if number == self._number else 0
+        self._number = number
+        deadline = time.monotonic() + AT_ONCE_S * 2**self._again
         self.behind = 0
         for start in range(0, len(changed), BATCH):
             if start and time.monotonic() > deadline:
                 # What was so a moment ago may be shown a moment longer; what is not known
                 # yet may not.
-                for flow, stamp in changed[start:]:
+                for _, flow, stamp in changed[start:]:
                     self.behind += 1
                     known = before.get(flow)
                     if known is not None and known.stamp < stamp:
                         now[flow] = known
                 break
             batch = changed[start : start + BATCH]
-            found = resumed.tracker.facts_of([flow for flow, _ in batch])
-            for (flow, stamp), facts in zip(batch, found, strict=True):
+            found = resumed.tracker.facts_of([flow for _, flow, _ in batch])
+            for (_, flow, stamp), facts in zip(batch, found, strict=True):
                 now[flow] = self._look(stamp, facts, capture)
 
     def _look(self, stamp: Stamp, facts: FlowFacts, capture: CaptureFacts) -> Look:

@@ -94,8 +94,9 @@ class Recorder:
         file = self._file
         if file is None:
             return
-        bases = block.position - block.offset
-        as_it_is = len(bases) > 0 and bases[0] >= 0 and bool((bases == bases[0]).all())
+        bases = block.position - block.offset  # the first may be negative: of a carried-over rest
+        kept = bool((block.position >= 0).all())
+        as_it_is = len(bases) > 0 and kept and bool((bases == bases[0]).all())
         if as_it_is:
             file.show(int(bases[0]), block.data)
         self.analysis.tracker.payload.openings.file = file if as_it_is else None

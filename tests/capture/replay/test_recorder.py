@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from capture.analysis import Analysis
 from capture.decode.decoder import Decoder
-from capture.demo import demo_path
+from capture.demo import demo_path, find_demo
+from capture.keeping.store import FrameGone
+from capture.options import AnalysisOptions
 from capture.replay import recorder as recording_module
+from capture.replay.recorder import Recorder
+from capture.tracking.payloads import Spots
 from capture.tracking.tracker import Tracker
-from tests.capture.replay.recordings import differences, record
+from tests.capture.replay.recordings import CATALOGUE, differences, record
 
 TOUR = demo_path()
 
@@ -92,3 +98,42 @@ def test_saved_columns_come_back_as_they_were() -> None:
     ):
         others.load(rows, mine.save(rows))
         assert mine.take(rows) == others.take(rows)
+
+
+class Cut:
+    """A store whose file was cut: nothing can be read again."""
+
+    def frame(self, position: int, caplen: int) -> bytes:
+        raise FrameGone("cut")
+
+    span = frame
+
+    def close(self) -> None: ...
+
+
+def test_what_is_kept_of_openings_stays_in_the_file() -> None:
+    recorder = record(find_demo("ok-tls13").path).recorder
+    chunks = recorder.analysis.tracker.payload.openings.chunks()
+    assert chunks
+    assert all(isinstance(chunk.payloads, Spots) for chunk in chunks)
+
+
+def test_a_file_cut_while_it_is_read_costs_what_was_said_and_no_more() -> None:
+    whole = record(TOUR)
+    analysis = Analysis(whole.recorder.analysis.info, AnalysisOptions(keep_packets=True), CATALOGUE)
+    recorder = Recorder(analysis, store=Cut())
+    for block in whole.blocks:
+        recorder.take(block)
+    report = analysis.report()
+    assert [flow.client for flow in report.flows][:1] == [whole.report.flows[0].client]
+    assert sum(flow.packets for flow in report.flows) > 0
+
+
+def test_blocks_that_do_not_lie_in_the_file_as_they_are_are_copied() -> None:
+    whole = record(TOUR)
+    analysis = Analysis(whole.recorder.analysis.info, AnalysisOptions(keep_packets=True), CATALOGUE)
+    recorder = Recorder(analysis, store=Cut())
+    for block in whole.blocks:
+        apart = block.position + np.arange(len(block))
+        recorder.take(replace(block, position=apart))
+    assert analysis.report().flows == whole.report.flows

@@ -111,3 +111,32 @@ def test_what_was_over_is_shown_by_the_objects_of_the_end(recording: Recording) 
     same = {id(flow) for flow in past.end.flows}
     unchanged = sum(id(flow) in same for flow in moment.report.flows)
     assert unchanged >= len(moment.report.flows) // 2
+
+
+def test_flows_for_which_there_is_no_time_get_their_turn_while_it_plays(
+    recording: Recording, judged: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("capture.replay.looks.AT_ONCE_S", -1)
+    monkeypatch.setattr("capture.replay.looks.BATCH", 1)
+    past = recording.past
+    past.at(0, past.times.first_ns)
+    number = max(range(recording.packets), key=lambda at: going_on(recording, at))
+    assert going_on(recording, number) > 2
+    past.at(number, past.times.of(number), afresh=False)
+    shown = set(judged)
+    for at in range(number + 1, recording.packets):
+        judged.clear()
+        past.at(at, past.times.of(at), afresh=False)
+        new = set(judged) - shown
+        waiting = past._looks.behind
+        shown |= new
+        if not waiting:
+            break
+        assert new, "the same flows again, and others not at all"
+
+
+def going_on(recording: Recording, number: int) -> int:
+    """Reported flows that had begun by a packet and go on after it."""
+    uids = recording.past.packets.rows["flow"]
+    listed = {flow.uid for flow in recording.report.flows}
+    return len(set(uids[:number].tolist()) & set(uids[number:].tolist()) & listed)
