@@ -72,7 +72,8 @@ class Lab:
     """The network, up between ``with`` and its end."""
 
     def __init__(self) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="tunnelscope-lab-")
+        # Not where TMPDIR may lead: squid is not root, and root's directories are closed to it.
+        self._temporary = tempfile.TemporaryDirectory(prefix="tunnelscope-lab-", dir="/tmp")
         self.directory = Path(self._temporary.name)
         self.access = Wire((CLIENT, "eth0"), (ROUTER, "access"), delay_s=0.009)
         """Between client and router: the place of a path's faults."""

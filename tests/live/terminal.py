@@ -15,12 +15,14 @@ from tests.patience import GIVE_UP_S, until
 from tools.lab import CLIENT, ROOT, run
 
 TOOL = ("ip", "netns", "exec", CLIENT, sys.executable, "-m", "tui")
+_OURS = ("PATH", "LD_", "PYTHON", "VIRTUAL_ENV")
+"""What is needed to find Python; a width in COLUMNS, say, is nobody's business here."""
 
 
 def environment(home: Path) -> dict[str, str]:
     """For programs that are started here: nobody's configuration, a shell that is one."""
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("XDG_")},
+        **{name: value for name, value in os.environ.items() if name.startswith(_OURS)},
         "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh", "HOME": str(home),
     }  # fmt: skip
 
