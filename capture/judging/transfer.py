@@ -27,6 +27,9 @@ from capture.units import duration, octets, plural, size
 FLOWING_S: Final = 2.0
 """An end this soon after the last data met a transfer, not an idle connection."""
 
+NOTICED_S: Final = 1.0
+"""A client that reads gets the end of the stream at once, and closes (measured: within 10 ms)."""
+
 PAUSES: Final = 2
 """A silence that ended by itself says that the next one may be this many times as long."""
 
@@ -121,6 +124,8 @@ def _why_early(scene: Scene, end: Mark) -> tuple[str, Severity, Confidence, str]
         return None
     quiet = "no record of close_notify's size came before it"
     idle = _idle_s(scene, end)
+    if idle > FLOWING_S and _unnoticed(scene, end):
+        return None
     asked_for = talk.request_count(scene)
     flowing = idle <= FLOWING_S
     bulk = talk.bulk(scene)
@@ -133,6 +138,14 @@ def _why_early(scene: Scene, end: Mark) -> tuple[str, Severity, Confidence, str]
     if flowing and bulk:
         return "cut-without-goodbye", PROBLEM, POSSIBLE, quiet
     return None
+
+
+def _unnoticed(scene: Scene, end: Mark) -> bool:
+    """The client did not take notice of the proxy's FIN: nobody there waited for data."""
+    left = scene.client_end
+    if left is None:
+        return scene.passed(end, NOTICED_S)
+    return scene.quality.timed and (left.time_ns - end.time_ns) / SECOND > NOTICED_S
 
 
 def idle_close(scene: Scene) -> Hit | None:

@@ -121,6 +121,10 @@ HEALTHY = (
     Scenario("HTTP/2 server ends a download's idle connection by GOAWAY", lambda: last_word(34),
              "ok"),
     Scenario("a WebSocket's close frame, then RST", lambda: last_word(60, "proxy_rst"), "ok"),
+    Scenario("a download, then the server's timer ends a connection that nobody reads from",
+             lambda: download().wait(5).close("proxy_fin").close("client_fin", 4.0), "ok"),
+    Scenario("a download, the server's timer, and a client that stays", lambda: download().wait(5)
+             .close("proxy_fin"), "ok", after=9.0),
     Scenario("plain request answered", lambda: get().answer(200, "OK"), "plain_http"),
     Scenario("plain redirect of a server to its own page with such a name", lambda: get().answer(
              302, "Found", headers=(("location", "http://www.example.com/blockpage"),)),

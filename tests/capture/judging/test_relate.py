@@ -107,7 +107,7 @@ def test_another_server_name_passes_to_the_same_target() -> None:
 def test_the_same_idle_time_twice() -> None:
     def idle(at: float, number: int) -> Story:
         story = opened(at=at, number=number).client_hello().server_flight().finish()
-        return story.fetch(9000).wait(60).close("proxy_fin")
+        return story.fetch(9000).wait(60).close("proxy_fin").close("client_fin")
 
     for item in judged(idle(0, 1), idle(100, 60)):
         assert rules(item) == ["idle-timeout", "idle-repeated"]
