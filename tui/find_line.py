@@ -16,15 +16,17 @@ __all__ = ["FindLine"]
 
 
 class FindLine(LineInput):
-    """The line that takes the query, in the place of the last line."""
+    """The line that takes the query, above the last line, which tells what is found meanwhile."""
 
     DEFAULT_CSS = """
     FindLine {
         dock: bottom;
+        layer: find;
         height: 1;
+        margin-bottom: 1;
         border: none;
-        padding: 0 1;
         display: none;
+        &.-textual-compact { padding: 0 1; }
         &.-open { display: block; }
         &:focus { border: none; }
     }
