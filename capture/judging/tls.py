@@ -389,8 +389,9 @@ def left_after_handshake(scene: Scene) -> Hit | None:
     end = scene.client_end
     if scene.quality.one_way or scene.quality.mid_stream or scene.stream_gap(CLIENT):
         return None
-    if end is None and scene.goodbye(CLIENT) is None:
-        return None
+    bye = scene.goodbye(CLIENT)
+    if end is None and (bye is None or not scene.passed(bye, LEFT_AT_ONCE_S)):
+        return None  # a FIN follows a goodbye; what none follows may be a short request
     how = _departure(scene)
     if how is None:
         return None

@@ -74,6 +74,8 @@ TLS = (
              ("tls-left-after-handshake",)),
     Scenario("left after the handshake, with close_notify", lambda: left(tunnel().goodbye()),
              "tls_untrusted_ca", ("tls-left-after-handshake",)),
+    Scenario("left after the handshake, with close_notify, the FIN lost", lambda: tunnel()
+             .goodbye(), "tls_untrusted_ca", ("tls-left-after-handshake",), 3.0),
     Scenario("left in the handshake", lambda: left(opened().client_hello().server_flight()),
              "tls_untrusted_ca", ("tls-left-in-handshake",)),
     Scenario("left on a self-signed certificate", lambda: left(opened().client_hello()

@@ -125,6 +125,7 @@ HEALTHY = (
              lambda: download().wait(5).close("proxy_fin").close("client_fin", 4.0), "ok"),
     Scenario("a download, the server's timer, and a client that stays", lambda: download().wait(5)
              .close("proxy_fin"), "ok", after=9.0),
+    Scenario("a request as short as an alert, just sent", lambda: terse(), "ok"),
     Scenario("plain request answered", lambda: get().answer(200, "OK"), "plain_http"),
     Scenario("plain redirect of a server to its own page with such a name", lambda: get().answer(
              302, "Found", headers=(("location", "http://www.example.com/blockpage"),)),
