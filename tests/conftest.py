@@ -1,19 +1,26 @@
-"""What holds for every test: an environment of its own, and no clock in hypothesis."""
+"""What holds for every test: an environment of its own; in hypothesis neither clock nor dice."""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Nothing may depend on how fast the machine is today; failures are reprinted as @example.
+# Nothing may depend on how fast the machine is today, nor on luck: the same examples each time.
 settings.register_profile(
     "tests",
+    derandomize=True,
     deadline=None,
     print_blob=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("tests")
+# Looks for new ones, and for more where a test does not say how many are enough.
+settings.register_profile(
+    "search", settings.get_profile("tests"), derandomize=False, max_examples=2000
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
 
 _FOREIGN = (
     "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "no_proxy",
