@@ -188,7 +188,7 @@ class Finder:
         """
         self._wanted = None
         if not self.query:
-            self._tell("nothing was looked for yet", False)
+            self._tell("nothing to look for yet", False)
             return
         packets = len(self._search.hits) > 0
         if in_packets and packets:
