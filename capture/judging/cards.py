@@ -70,7 +70,7 @@ class Card(NamedTuple):
     idle: str
     """How long it was idle before it was closed for that; empty if it was not."""
     left_ns: int
-    """When the client closed the tunnel, being the first to do so; 0 if it did not."""
+    """When the client closed the connection, being the first to do so; 0 if it did not."""
     gave_up: bool
     """That the client left is all that speaks against this flow's transfer."""
     one_way: bool
@@ -158,7 +158,7 @@ def doubt(judgement: Judgement) -> Finding | None:
 
 
 def _left(flow: FlowFacts) -> int:
-    if flow.tunnel is None or not flow.closes:
+    if not flow.closes:
         return 0
     name, mark = flow.closes[0]
     return mark.time_ns if name.startswith("client") else 0

@@ -182,6 +182,13 @@ def test_two_downloads_dropped_in_one_moment_were_not_given_up() -> None:
     assert [item.verdict for item in judged(given_up(), given_up(900))] == ["ok", "ok"]
 
 
+def test_a_page_that_was_denied_long_ago_counts_as_well() -> None:
+    end_ns = next(mark.time_ns for name, mark in given_up().closes if name == "client_fin")
+    denial = denied()
+    denial.wait((end_ns - denial.now) / 1e9).close("client_fin")
+    assert judged(given_up(), denial)[0].verdict == "ok"
+
+
 def test_a_client_that_leaves_one_tunnel_alone_gave_it_up() -> None:
     for other in (
         leaving_with(given_up(), client=OTHER_CLIENT),
