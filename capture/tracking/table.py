@@ -80,18 +80,14 @@ class Columns:
 
     def __init__(self, spec: tuple[tuple[str, str, Any], ...], per_flow: int) -> None:
         self._spec = spec
-        names = [name for name, _, _ in spec]
-        row: Any = namedtuple("Row", names)  # type: ignore[misc]  # names known at run time
+        self.names = tuple([name for name, _, _ in spec])
+        """Names of the columns."""
+        row: Any = namedtuple("Row", self.names)  # type: ignore[misc]  # names known at run time
         self._make: Callable[[Any], Any] = row._make
         self._per_flow = per_flow
         self._room = 0
         for name, dtype, _ in spec:
             setattr(self, name, np.zeros(0, dtype))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return tuple([name for name, _, _ in self._spec])
 
     def __getattr__(self, name: str) -> NDArray[Any]:  # for type checkers: set in __init__
         raise AttributeError(name)
@@ -453,11 +449,8 @@ def _pair(low: int, high: int) -> int:
 
 
 def distinct(values: Ints) -> Ints:
-    """Ascending distinct values.
-
-    Not ``np.unique``: that imports ``numpy.ma``, which takes longer than the analysis of a
-    small capture.
-    """
+    """Ascending distinct values. Not by ``np.unique``: that imports ``numpy.ma``, which takes
+    longer than the analysis of a small capture."""
     values = np.sort(values)
     return values[np.concatenate(([True], values[1:] != values[:-1]))] if len(values) else values
 
