@@ -76,7 +76,7 @@ class Alike:
         found: dict[int, Line | None] = {}
         for start in range(0, len(flows), CHUNK):
             chunk = np.array(flows[start : start + CHUNK], np.int64)
-            if self._shared:
+            if self._shared and len(chunk) >= FEW:
                 self._together(chunk, found)
             rest = [flow for flow in chunk.tolist() if flow not in found]
             for at in range(0, len(rest), BATCH):
