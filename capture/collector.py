@@ -50,7 +50,7 @@ def put_off() -> Iterator[None]:
 ASIDE_S: Final = 5.0
 """How often a capture that goes on sets aside what it has come to know. Of what a screen draws,
 which is full of cycles, little is as old."""
-MANY: Final = 300_000
+MANY: Final = 500_000
 GROWTH: Final = 1.3
 """When so many objects are set aside, at least, and so many times those that were left at the last
 look at them all, cycles among them are looked for, ..."""

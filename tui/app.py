@@ -101,6 +101,7 @@ def run(
     from tui.canvas import Canvas
     from tui.link_budget import LinkBudget
     from tui.pen import erases_in_colour
+    from tui.strips import without_circles
 
     app = TunnelscopeApp(
         bridge,
@@ -122,6 +123,7 @@ def run(
         other=other,
     )
     collector.work_rarely()
+    without_circles()
     # A thread that dies has its word in the banner and at the end, not across the screen.
     threading.excepthook = app.thread_died
     try:

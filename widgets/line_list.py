@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.cache import LRUCache
+from textual.cache import FIFOCache
 from textual.geometry import Region, Size
 from textual.reactive import var
 from textual.scroll_view import ScrollView
@@ -98,7 +98,8 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.glyphs = glyphs
-        self._strips: LRUCache[Hashable, Strip] = LRUCache(CACHED_STRIPS)
+        # Not an LRUCache: that is a ring of lists, which only the collector of garbage undoes.
+        self._strips: FIFOCache[Hashable, Strip] = FIFOCache(CACHED_STRIPS)
         self._styles_memo: dict[tuple[str, ...], Style] = {}
         self._growth_timer: Timer | None = None
         self._keeping_view = False
