@@ -86,7 +86,7 @@ def _seen(terminal: Terminal, scenario: Scenario) -> str:
     """Look at a scenario alone, until it is named."""
     terminal.shows_only(PORTS[scenario.name])
     try:
-        return terminal.shows("1 of ", str(PORTS[scenario.name]), scenario.title)
+        return terminal.shows("1 of ", f":{PORTS[scenario.name]}", scenario.title)
     except AssertionError as error:
         return str(error)
 
