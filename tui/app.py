@@ -98,9 +98,9 @@ def run(
         return EXIT_INTERRUPTED
     from capture import collector
     from tui.application import TunnelscopeApp
-    from tui.canvas import Canvas
-    from tui.link_budget import LinkBudget
-    from tui.pen import erases_in_colour
+    from tui.link.budget import LinkBudget
+    from tui.link.canvas import Canvas
+    from tui.link.pen import erases_in_colour
     from tui.strips import without_circles
 
     app = TunnelscopeApp(

@@ -18,13 +18,13 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 
 from capture.protocols.text import printable
-from tui.canvas import Canvas
 from tui.config import Config
 from tui.engine_bridge import EngineBridge
 from tui.guard import AsciiFilter, ControlFilter
 from tui.keys import lost_keys
-from tui.link_budget import LinkBudget
-from tui.paced_driver import paced
+from tui.link.budget import LinkBudget
+from tui.link.canvas import Canvas
+from tui.link.driver import paced
 from tui.screens.base import PaneScreen
 from tui.screens.main import MainScreen
 from tui.themes import DARK, OWN_THEMES

@@ -73,7 +73,7 @@ def _import_all() -> None:
         module = importlib.import_module(package)
         for part in pkgutil.walk_packages(module.__path__, f"{package}."):
             importlib.import_module(part.name)
-    for name in ("tui.application", "tui.find_line"):
+    for name in ("tui.application", "tui.lines.find_line"):
         importlib.import_module(name)
 
 

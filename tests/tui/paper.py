@@ -8,7 +8,7 @@ from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
 
 from tui.application import TunnelscopeApp
-from tui.paced_driver import paced
+from tui.link.driver import paced
 
 
 class PaperDriver(HeadlessDriver):

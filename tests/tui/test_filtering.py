@@ -11,8 +11,8 @@ from textual.events import Key
 from tests.tui.fakes import FakeEngine, capture, loaded_app, make_app
 from tests.tui.user import User, using
 from tui.config import Config
-from tui.filter_history import KEPT, FilterHistory
-from tui.filter_line import FilterBar
+from tui.lines.filter_history import KEPT, FilterHistory
+from tui.lines.filter_line import FilterBar
 from widgets.column_list import ColumnList
 
 NAMES = {

@@ -19,8 +19,8 @@ from capture.report.model import FlowReport
 from capture.snapshot import Snapshot
 from capture.units import size
 from tui.engine_bridge import EngineBridge
-from tui.find_line import FindLine
 from tui.footline import Footline
+from tui.lines.find_line import FindLine
 from tui.screens.base import PaneScreen
 from widgets.compare_view import CompareView
 from widgets.glyphs import Glyphs

@@ -25,7 +25,7 @@ from tui.engine_bridge import EngineBridge
 from tui.finder import Finder
 from tui.footline import Footline
 from tui.keys import AWAY, FIND, PANES, BoundAction
-from tui.link_budget import LinkBudget
+from tui.link.budget import LinkBudget
 from tui.screens.parts.away import AwayPart
 from tui.screens.parts.closer import CloserPart
 from tui.screens.parts.filtering import FilterPart
@@ -41,7 +41,7 @@ from widgets.timeline import Timeline
 from widgets.tunnel_list import TunnelList
 
 if TYPE_CHECKING:
-    from tui.find_line import FindLine
+    from tui.lines.find_line import FindLine
 
 __all__ = ["MainScreen"]
 
@@ -164,7 +164,7 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         self.call_after_refresh(self._start)
 
     async def _start(self) -> None:
-        from tui.find_line import FindLine
+        from tui.lines.find_line import FindLine
 
         self._bridge.start()
         self._find_line = FindLine(id="find")

@@ -21,8 +21,8 @@ from capture.demo import list_demos
 from capture.protocols.text import printable
 from capture.units import count
 from tui.feeds import Feed, FeedFailed, FileFeed, LiveFeed
-from tui.filter_entry import FilterEntry
 from tui.footline import Footline
+from tui.lines.filter_entry import FilterEntry
 from tui.recent import recent_captures
 from tui.screens.base import PaneScreen
 from widgets.choice_list import Choice, ChoiceList, Section

@@ -26,9 +26,9 @@ from capture.stream.saving import stream_bytes, stream_lines
 from capture.stream.text import StreamText
 from capture.units import octets, size
 from tui.engine_bridge import EngineBridge
-from tui.find_line import FindLine
 from tui.footline import Footline
 from tui.keys import key_for
+from tui.lines.find_line import FindLine
 from tui.screens.base import PaneScreen
 from widgets.glyphs import Glyphs
 from widgets.stream_bytes import StreamBlocks, StreamHexView, StreamSizesView

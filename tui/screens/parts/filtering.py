@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from capture.filtering import DisplayFilter, Material, Selection
     from capture.snapshot import Snapshot
     from tui.config import Config
-    from tui.filter_line import FilterBar
+    from tui.lines.filter_line import FilterBar
     from widgets.tunnel_list import TunnelList
 
 SHOWN: Final = 40
@@ -160,7 +160,7 @@ class FilterPart(MainPart):
         return "" if self._filter is None else self._filter.text
 
     async def action_filter(self) -> None:
-        from tui.filter_line import FilterBar
+        from tui.lines.filter_line import FilterBar
 
         if self._filter_bar is None:
             self._filter_bar = FilterBar(

@@ -16,7 +16,7 @@ from widgets.replay_bar import ReplayBar
 if TYPE_CHECKING:
     from capture.replay.controls import ReplayControls
     from capture.snapshot import ReplayClock, Snapshot
-    from tui.when_line import WhenLine
+    from tui.lines.when_line import WhenLine
 
 SEEK: Final = 0.02
 """Part of the recording that a seek goes over, and a far one."""
@@ -249,7 +249,7 @@ class ReplayPart(MainPart):
             self.tell("long silences are skipped" if skipping else "silences take their time")
 
     async def action_when(self) -> None:
-        from tui.when_line import WhenLine
+        from tui.lines.when_line import WhenLine
 
         if self._when_line is None:
             self._when_line = WhenLine(id="when")

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
-from tui.line_input import LineInput
+from tui.lines.line_input import LineInput
 
 __all__ = ["FindLine"]
 

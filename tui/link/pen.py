@@ -6,7 +6,7 @@ import os
 import re
 from typing import Final
 
-from tui.thrift import PLAIN, Style, behind, change
+from tui.link.thrift import PLAIN, Style, behind, change
 
 __all__ = ["Pen", "erases_in_colour"]
 

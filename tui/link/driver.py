@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from textual.driver import Driver
     from textual.message import Message
 
-    from tui.canvas import Canvas
-    from tui.link_budget import LinkBudget
+    from tui.link.budget import LinkBudget
+    from tui.link.canvas import Canvas
 
 __all__ = ["paced"]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.terminal_screen import Screen
-from tui.canvas import GAP, TRUSTED_S, Canvas
+from tui.link.canvas import GAP, TRUSTED_S, Canvas
 
 
 class Clock:
@@ -170,7 +170,7 @@ def test_terminals_say_whether_they_erase_in_colour(terminal: str, does: bool) -
     if does and shutil.which("infocmp") is None:
         pytest.skip("no descriptions of terminals here")
     # In a process of its own: a description is read once.
-    code = "from tui.pen import erases_in_colour; print(erases_in_colour())"
+    code = "from tui.link.pen import erases_in_colour; print(erases_in_colour())"
     said = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "TERM": terminal},

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.terminal_screen import interpreted, is_bare
-from tui.thrift import PLAIN, Style, UnknownStyle, after, behind, change
+from tui.link.thrift import PLAIN, Style, UnknownStyle, after, behind, change
 
 SGR = re.compile(r"\x1b\[([\d;]*)m")
 

@@ -13,9 +13,9 @@ from tests.tui.live_script import busy_snapshots
 from tests.tui.paper import on_paper
 from tui.app import BYTES_PER_S, PERIOD_S, SLOW_BYTES_PER_S, SLOW_PERIOD_S
 from tui.application import TunnelscopeApp
-from tui.canvas import Canvas
 from tui.engine_bridge import EngineBridge
-from tui.link_budget import ASKED_S, BURST, DEBT_S, FIRST_S, LinkBudget
+from tui.link.budget import ASKED_S, BURST, DEBT_S, FIRST_S, LinkBudget
+from tui.link.canvas import Canvas
 from tui.screens.main import MainScreen
 from widgets import line_list
 from widgets.line_list import LineList

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.find_line import FindLine
+from tui.lines.find_line import FindLine
 
 __all__ = ["WhenLine"]
 

@@ -19,8 +19,8 @@ from typing import Final, NamedTuple
 
 from rich.cells import cell_len
 
-from tui.pen import Pen
-from tui.thrift import PLAIN, Style, UnknownStyle, after, behind
+from tui.link.pen import Pen
+from tui.link.thrift import PLAIN, Style, UnknownStyle, after, behind
 
 __all__ = ["Canvas"]
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.tui.fakes import loaded_app
 from tests.tui.user import SIZES, using
-from tui.find_line import FindLine
+from tui.lines.find_line import FindLine
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -8,9 +8,9 @@ from textual.message import Message
 
 from tests.rest import GIVE_UP_S, LOOK_S
 from tests.tui.terminal_screen import Screen
-from tui.canvas import Canvas
-from tui.link_budget import FIRST_S, LinkBudget
-from tui.paced_driver import paced
+from tui.link.budget import FIRST_S, LinkBudget
+from tui.link.canvas import Canvas
+from tui.link.driver import paced
 
 
 class Clock:
