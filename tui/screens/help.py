@@ -110,7 +110,7 @@ class HelpScreen(ModalScreen[None]):
                 )
                 more = f"  {action.tooltip}"
                 if action.tooltip and line.cell_length + cell_len(more) <= room:
-                    line = Content.assemble(line, (more, "$text-muted"))
+                    line = Content.assemble(line, (more, "$foreground 70%"))
                 lines.append(line)
             lines.append(Content(""))
         return Content("\n").join(lines[:-1])
