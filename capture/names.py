@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from capture.facts import CaptureFacts
 
-__all__ = ["by_name", "host_name", "host_of", "hosts_of", "names_in", "with_name"]
+__all__ = ["by_name", "host_name", "host_of", "hosts_of", "is_address", "names_in", "with_name"]
 
 MOST_LETTERS: Final = 253
 """Longest host name (RFC 1035, 2.3.4: 255 octets with the lengths of the labels)."""
@@ -38,8 +38,8 @@ def host_of(endpoint: str) -> str:
     return endpoint.rpartition(":")[0].removeprefix("[").removesuffix("]")
 
 
-def _is_address(host: str) -> bool:
-    """Whether a host is given by its address: text captures may hold names already."""
+def is_address(host: str) -> bool:
+    """Whether a host is given by its address (IPv4 or IPv6), and not by a name."""
     from ipaddress import ip_address
 
     try:
@@ -75,4 +75,4 @@ def with_name(endpoint: str, names: Mapping[str, str] | None) -> str:
 
 def hosts_of(endpoints: Iterable[str]) -> dict[str, None]:
     """The addresses among the hosts of ``endpoints``, each once, in order."""
-    return {host: None for host in dict.fromkeys(map(host_of, endpoints)) if _is_address(host)}
+    return {host: None for host in dict.fromkeys(map(host_of, endpoints)) if is_address(host)}

@@ -183,11 +183,6 @@ class StreamTextView(LineList):
                 return True
         return False
 
-    def forget_query(self) -> None:
-        """Mark nothing any more."""
-        self._query = ""
-        self.clear_strips()
-
     def go_to_turn(self, direction: int) -> bool:
         """Go to the next turn of the conversation, or the one before."""
         row = self.cursor + direction

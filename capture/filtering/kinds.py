@@ -16,8 +16,6 @@ from capture.filtering.errors import FilterError, did_you_mean
 from capture.filtering.tokens import Token
 from capture.protocols.text import printable
 
-LONGEST_NAME: Final = 255
-
 
 class Kind(Enum):
     """What a field holds; decides which comparisons make sense."""

@@ -26,6 +26,7 @@ from capture.live.filter_program import (
     any_of,
     assemble,
 )
+from capture.names import is_address
 from capture.protocols.text import printable
 
 _TOKEN: Final = re.compile(r"\s*(\(|\)|!|&&|\|\||[^\s()!&|]+|.)")
@@ -127,7 +128,7 @@ class _Parser:
             if protocol:
                 self._before = None
                 return self._protocol(protocol)
-            if self._before is None and not _is_address(self._peek()):
+            if self._before is None and not is_address(self._peek()):
                 raise self._refused()
             qualifiers = self._before or _Qualifiers()
         else:
@@ -214,20 +215,12 @@ _RESERVED: Final = frozenset(_OTHERS.split()).union(
 )
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _shown(text: str) -> str:
     return printable(text, 60)
 
 
 def _port(text: str, protocol: str) -> int:
-    if _is_address(text):
+    if is_address(text):
         raise FilterError(f"`{text}` is no port: say host")
     if text.isascii() and text.isdigit():
         if int(text) > 0xFFFF:

@@ -198,11 +198,6 @@ class RingSocket(L2ListenSocket):  # type: ignore[misc]
             with contextlib.suppress(OSError):
                 self.ins.setsockopt(SOL_PACKET, _ADD_MEMBERSHIP, request)
 
-    @property
-    def ring_bytes(self) -> int:
-        """Size of the ring that the kernel granted."""
-        return self._blocks * BLOCK_BYTES
-
     def drain(self, crates: Crates) -> bool:
         """Copy the blocks that are ready to the queue, and give them back to the kernel.
 

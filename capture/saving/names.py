@@ -18,6 +18,8 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
+from capture.names import is_address
+
 _KEPT_SUFFIXES: Final = frozenset(
     (
         *("com", "net", "org", "edu", "gov", "mil", "int", "io", "info", "biz", "arpa", "www"),
@@ -70,7 +72,7 @@ class Anonymizer:
             text = name.strip(".").lower()
             if len(text) < _SHORTEST or text in _KEPT_SUFFIXES or not text.isascii():
                 continue
-            if _is_address(text):
+            if is_address(text):
                 continue
             while text:
                 self._known[text.encode()] = self.name(text).encode()
@@ -291,11 +293,3 @@ class Anonymizer:
                 if len(label) == size:
                     made[start : start + size] = label.encode("latin-1")
         return end
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from capture.decode.columns import IPV6_BASE
 from capture.facts import CLIENT, PROXY, CaptureFacts, Exchange, FlowFacts, Mark
 from capture.frames import Ints
+from capture.names import is_address
 from capture.record import record
 
 SLACK_NS: Final = 1_000_000
@@ -140,7 +141,7 @@ def wanted(flow: FlowFacts, capture: CaptureFacts) -> Wanted | None:
         host=host,
         port=int(port),
         authority=authority,
-        literal=_is_address(host),
+        literal=is_address(host),
         from_ns=found.request_mark.time_ns - SLACK_NS,
         until_ns=answered,
         late_ns=max(answered, late),
@@ -351,16 +352,6 @@ def _hello(data: bytes) -> bytes:
 def _sni(flow: FlowFacts) -> str:
     hello = flow.tls.client_hello if flow.tls is not None else None
     return (hello.sni or "").lower() if hello is not None else ""
-
-
-def _is_address(host: str) -> bool:
-    from ipaddress import ip_address
-
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _address_texts(capture: CaptureFacts) -> Callable[[int], str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,3 +76,12 @@ def test_texts_decide_nothing() -> None:
 def test_what_cannot_be_followed_is_refused(use: Callable[[int], object]) -> None:
     with pytest.raises((Untraceable, TypeError)):
         use(Trace().given(1, 0))
+
+
+RULES = sorted((Path(__file__).parents[3] / "capture" / "judging").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
+def test_no_rule_makes_a_plain_number_of_a_traced_one(path: Path) -> None:
+    """What is decided by ``float(x)`` would go unnoticed; words are made in ``capture.units``."""
+    assert not re.search(r"\bfloat\(", path.read_text(encoding="utf-8"))
