@@ -36,8 +36,8 @@ def take_back() -> None:
 
 @contextmanager
 def put_off() -> Iterator[None]:
-    """Collect nothing meanwhile: of all that is made within, next to nothing is there at its end,
-    and walking it again and again stops the other threads, too."""
+    """Collect nothing meanwhile: what is made within is many objects without cycles, and walking
+    them again and again stops the other threads, too."""
     working = gc.isenabled()
     gc.disable()
     try:

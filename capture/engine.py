@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable
@@ -44,19 +43,16 @@ def analyse(
         UnreadableInput: Nothing at all of the source could be read.
     """
     analysis = Analysis(source.info, options, catalogue or Catalogue.load())
-    collecting = gc.isenabled()
-    gc.disable()  # many objects, no cycles: the collector would only walk them
     try:
-        for block in source.blocks():
-            analysis.take(block)
-            del block  # its buffer need not outlive it: the reports need the room
-            if progress is not None:
-                progress(*source.progress())
-        return opened(analysis.chosen_report(), analysis, source)
+        with collector.put_off():
+            for block in source.blocks():
+                analysis.take(block)
+                del block  # its buffer need not outlive it: the reports need the room
+                if progress is not None:
+                    progress(*source.progress())
+            return opened(analysis.chosen_report(), analysis, source)
     finally:
         source.close()
-        if collecting:
-            gc.enable()
 
 
 def opened(report: Report, analysis: Analysis, source: Source) -> Report:

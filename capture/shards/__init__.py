@@ -8,9 +8,10 @@ comes out is what one process would have said.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
+
+from capture.collector import put_off
 
 if TYPE_CHECKING:
     from capture.frames import Source
@@ -55,15 +56,10 @@ def tabulate(
         if report is not None:
             return report
     part = Part(source.info, options, catalogue)
-    collecting = gc.isenabled()
-    gc.disable()  # many objects, no cycles: the collector would only walk them
-    try:
+    with put_off():
         for block in source.blocks():
             part.take(block)
             del block  # its buffer need not outlive it: the report needs the room
             if progress is not None:
                 progress(*source.progress())
         return joined([part.finish(alone)])
-    finally:
-        if collecting:
-            gc.enable()
