@@ -6,7 +6,7 @@ returns the judgements with those refined that the others explain.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +18,7 @@ from capture.judging.hit import CERTAIN, INFO, LIKELY, PROBLEM, WARNING, Hit, se
 from capture.judging.judge import Judgement, bare
 from capture.judging.scene import SECOND, Scene
 from capture.judging.select import LITERAL
+from capture.lazy import lazy
 from capture.report.model import Finding
 from capture.units import duration, plural
 
@@ -323,24 +324,31 @@ class _Book:
 
     # -- connections closed together -----------------------------------------------------
 
+    @lazy
+    def left_by(self) -> dict[str, list[tuple[int, int]]]:
+        """When clients closed connections on which they waited for nothing, ascending, with the
+        places of their cards; by client."""
+        found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for at, item in enumerate(self.cards):
+            if item.left_ns and (item.verdict not in WAITING or item.gave_up):
+                found[item.client_host].append((item.left_ns, at))
+        for ends in found.values():
+            ends.sort()
+        return found
+
     def left_together(self, at: int, item: Judgement) -> Judgement:
         """Given up, it seems, while data were awaited; but the client closed another connection
         in the same moment, on which it waited for nothing: it ended, and all it had open."""
         mine, given_up = self.cards[at], doubt(item)
         if given_up is None or not mine.left_ns:
             return item
-        other = next(
-            (
-                card
-                for card in self.cards
-                if card.left_ns and abs(card.left_ns - mine.left_ns) <= TOGETHER_NS
-                and card.client_host == mine.client_host and card.number != mine.number
-                and (card.verdict not in WAITING or card.gave_up)
-            ),
-            None,
-        )  # fmt: skip
-        if other is None:
+        left = self.left_by.get(mine.client_host, ())
+        first = bisect_left(left, (mine.left_ns - TOGETHER_NS, -1))
+        behind = bisect_right(left, (mine.left_ns + TOGETHER_NS, len(self.cards)))
+        others = [at for _, at in left[first:behind] if self.cards[at].number != mine.number]
+        if not others:
             return item
+        other = self.cards[min(others)]
         hit = Hit(
             "left-together",
             INFO,
