@@ -41,10 +41,10 @@ from tests.conversations import (
 from tests.tui.user import using
 from tui import cli
 from tui.application import TunnelscopeApp
-from tui.dissect import dissect
 from tui.engine_bridge import EngineBridge
+from tui.frame.dissect import dissect
+from tui.frame.shown_frame import fetch_shown
 from tui.screens.packet import PacketScreen
-from tui.shown_frame import fetch_shown
 from widgets.cells import safe
 from widgets.packet_detail import HexView, LayerField, LayerTree
 

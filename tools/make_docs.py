@@ -1,7 +1,7 @@
 """Write what is derived from the command line: shell completion and the manual page.
 
-``python -m tools.make_docs [--check]``. The parsers in ``tui.arguments`` and the bindings of the
-screens are the only source; ``--check`` (which the tests use) says what is out of date.
+``python -m tools.make_docs [--check]``. The parsers in ``tui.command.arguments`` and the bindings
+of the screens are the only source; ``--check`` (which the tests use) says what is out of date.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from capture import __version__
-from tui.arguments import parsers
+from tui.command.arguments import parsers
 from tui.shared import COMPLETIONS, DIRECTORY
 
 MANUAL: Final = "man/man1/tunnelscope.1"
@@ -187,7 +187,7 @@ def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
 
 
 def _keys() -> Iterator[str]:
-    from tui.key_map import bindable
+    from tui.keys.key_map import bindable
 
     for name, keys, description in bindable({}):
         if not name.startswith("list."):

@@ -79,7 +79,7 @@ def run(
         theme_name = choose_theme(theme)
         catalogue = _catalogue(options)
         if looks is not None and looks.keys:
-            from tui.key_map import check_keys
+            from tui.keys.key_map import check_keys
 
             check_keys(looks.keys)
         if looks is not None and (looks.columns or looks.sort):

@@ -21,7 +21,7 @@ from capture.protocols.text import printable
 from tui.config import Config
 from tui.engine_bridge import EngineBridge
 from tui.guard import AsciiFilter, ControlFilter
-from tui.keys import lost_keys
+from tui.keys.bindings import lost_keys
 from tui.link.budget import LinkBudget
 from tui.link.canvas import Canvas
 from tui.link.driver import paced
@@ -42,7 +42,7 @@ writer for good, and a process must not outlive its session."""
 
 
 def _action_provider() -> type[Provider]:
-    from tui.palette import ActionProvider
+    from tui.keys.palette import ActionProvider
 
     return ActionProvider
 

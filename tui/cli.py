@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from capture.protocols.text import printable
-from tui.arguments import UsageError, parse
-from tui.output import OutputFailed, ReaderLeft, narrate, prepare, write_chunks
-from tui.reporting import Wanted, report_coming, report_files
+from tui.command.arguments import UsageError, parse
+from tui.command.output import OutputFailed, ReaderLeft, narrate, prepare, write_chunks
+from tui.command.reporting import Wanted, report_coming, report_files
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -100,7 +100,7 @@ def _configured(arguments: Namespace) -> Config:
 
 def _print_config(config: Config) -> int:
     from tui.config import printed
-    from tui.key_map import bindable
+    from tui.keys.key_map import bindable
 
     write_chunks(printed(config, bindable(config.keys)), None)
     return EXIT_OK
@@ -142,7 +142,7 @@ def _interfaces(arguments: Namespace) -> int:
     import time
 
     from capture.live.interfaces import RateMeter, interface_lines, list_interfaces
-    from tui import proxies
+    from tui.command import proxies
 
     meter = RateMeter()
     meter.sample()
@@ -259,7 +259,7 @@ def _options(
         UsageError: A proxy or a directory of rules is not one.
     """
     from capture.options import AnalysisOptions
-    from tui import proxies
+    from tui.command import proxies
 
     told = []
     try:
@@ -305,7 +305,7 @@ def _tls_keylog(arguments: Namespace) -> str:
     named = arguments.tls_keylog
     if named is None and not os.environ.get("SSLKEYLOGFILE"):
         return ""
-    from tui.tls_keys import BadKeyLog, chosen_keylog
+    from tui.command.tls_keys import BadKeyLog, chosen_keylog
 
     # Of a capture that still runs, the client that writes the keys may be yet to start.
     coming = arguments.settings is not None or getattr(arguments, "follow", False)

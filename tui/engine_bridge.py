@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from capture.report.model import FlowReport
     from capture.snapshot import Snapshot
     from capture.timeline.telling import Telling
-    from tui.naming import Naming
+    from tui.names.naming import Naming
 
 __all__ = ["EngineBridge", "EngineLike", "FrameStore"]
 

@@ -13,7 +13,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from capture.protocols.text import printable
-from tui.keys import BoundAction, active_actions
+from tui.keys.bindings import BoundAction, active_actions
 from widgets.cells import cut
 
 __all__ = ["Footline"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from capture.options import AnalysisOptions
     from tui.engine_bridge import EngineLike
     from tui.feeds import Feed, Opened
-    from tui.naming import Naming
+    from tui.names.naming import Naming
 
 __all__ = ["Opener", "Setup", "open_bridge"]
 
@@ -56,8 +56,8 @@ def open_bridge(feed: Feed, setup: Setup) -> EngineBridge:
 
 
 def _naming() -> Naming:
-    from tui.naming import Naming
-    from tui.resolver import Resolver
+    from tui.names.naming import Naming
+    from tui.names.resolver import Resolver
 
     return Naming(Resolver())
 

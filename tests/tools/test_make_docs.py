@@ -34,7 +34,7 @@ def test_the_shell_can_read_its_completion(shell: str) -> None:
 
 
 def test_every_option_is_completed_and_in_the_manual() -> None:
-    from tui.arguments import parsers
+    from tui.command.arguments import parsers
 
     manual = documents()[MANUAL]
     for parser in parsers().values():

@@ -21,9 +21,10 @@ from capture import __version__, check
 from capture.check import Unreadable
 from capture.options import AnalysisOptions
 from tests.capture.report.data import denied, healthy, hostile, mixed, report, stalled
-from tui import cli, naming, resolver
+from tui import cli
 from tui.feeds import FileFeed
-from tui.resolver import Resolver
+from tui.names import naming, resolver
+from tui.names.resolver import Resolver
 
 ROOT = Path(__file__).parents[2]
 CAPTURES = ROOT / "tests" / "data" / "captures"

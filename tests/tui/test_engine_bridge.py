@@ -9,8 +9,8 @@ from capture.snapshot import Snapshot
 from tests.tui.fakes import FakeEngine, FakeStore, capture, started
 from tests.widgets.build import flow, report
 from tui.engine_bridge import EngineBridge
-from tui.naming import Naming
-from tui.resolver import Resolver
+from tui.names.naming import Naming
+from tui.names.resolver import Resolver
 
 
 def snapshot(rev: int, **changes: object) -> Snapshot:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.tui.fakes import loaded_app
 from tests.tui.user import using
-from tui.keys import SUBJECTS
+from tui.keys.bindings import SUBJECTS
 from tui.screens.help import WIDE, HelpScreen
 
 

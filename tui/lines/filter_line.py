@@ -19,7 +19,7 @@ from textual.widgets import Input, Static
 from capture.filtering import FilterError, Material, compile_filter
 from capture.filtering.completion import Completion, complete
 from capture.report.model import FlowReport
-from tui.keys import key_for
+from tui.keys.bindings import key_for
 from tui.lines.filter_history import FilterHistory
 from tui.lines.line_input import LineInput
 from widgets.cells import cut

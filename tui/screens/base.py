@@ -6,7 +6,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.footline import Footline
-from tui.keys import BoundAction
+from tui.keys.bindings import BoundAction
 
 __all__ = ["PaneScreen"]
 

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from tui.keys import actions_of
+from tui.keys.bindings import actions_of
 from widgets.column_list import ColumnList
 from widgets.glyphs import Glyphs
 from widgets.tunnel_list import TunnelList

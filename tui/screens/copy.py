@@ -13,7 +13,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from capture.protocols.text import printable
-from tui.keys import key_for
+from tui.keys.bindings import key_for
 
 __all__ = ["CopyScreen"]
 

@@ -14,7 +14,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from tui.keys import SUBJECTS, BoundAction, actions_of, key_for
+from tui.keys.bindings import SUBJECTS, BoundAction, actions_of, key_for
 from tui.screens.base import PaneScreen
 
 __all__ = ["HelpScreen"]

@@ -22,9 +22,9 @@ from capture.report.model import FlowReport
 from capture.snapshot import Snapshot
 from capture.timeline.ladder import build_ladder
 from tui.engine_bridge import EngineBridge
-from tui.finder import Finder
+from tui.finding.finder import Finder
 from tui.footline import Footline
-from tui.keys import AWAY, FIND, PANES, BoundAction
+from tui.keys.bindings import AWAY, FIND, PANES, BoundAction
 from tui.link.budget import LinkBudget
 from tui.screens.parts.away import AwayPart
 from tui.screens.parts.closer import CloserPart

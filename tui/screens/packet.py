@@ -17,8 +17,8 @@ from capture.snapshot import Snapshot
 from capture.units import octets, time_of_day
 from tui.engine_bridge import EngineBridge
 from tui.footline import Footline
+from tui.frame.shown_frame import ShownFrame, fetch_shown
 from tui.screens.base import PaneScreen
-from tui.shown_frame import ShownFrame, fetch_shown
 from widgets.glyphs import Glyphs
 from widgets.packet_detail import HexView, LayerField, LayerTree
 
@@ -124,7 +124,7 @@ class PacketScreen(PaneScreen):
     def _dissect(self, frame: ShownFrame) -> None:
         if frame.number != self._number:
             return
-        from tui.dissect import dissect
+        from tui.frame.dissect import dissect
 
         try:
             layers = dissect(frame.data, frame.linktype)

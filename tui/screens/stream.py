@@ -27,7 +27,7 @@ from capture.stream.text import StreamText
 from capture.units import octets, size
 from tui.engine_bridge import EngineBridge
 from tui.footline import Footline
-from tui.keys import key_for
+from tui.keys.bindings import key_for
 from tui.lines.find_line import FindLine
 from tui.screens.base import PaneScreen
 from widgets.glyphs import Glyphs

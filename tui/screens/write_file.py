@@ -18,7 +18,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Checkbox, Input, RadioButton, RadioSet, Static
 
 from capture.protocols.text import printable
-from tui.keys import key_for
+from tui.keys.bindings import key_for
 from tui.writing import AlreadyThere, CannotWrite
 
 __all__ = ["Choice", "Option", "WriteScreen", "Writing"]

@@ -15,7 +15,7 @@ from capture.snapshot import Snapshot
 from capture.timeline.ladder import build_ladder
 from capture.units import plural
 from tui.config import Config
-from tui.keys import AWAY
+from tui.keys.bindings import AWAY
 from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from tui.keys import REPLAY
+from tui.keys.bindings import REPLAY
 from tui.screens.base import PaneScreen
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from capture.report.model import FlowReport
     from capture.snapshot import Snapshot
     from tui.engine_bridge import EngineBridge
-    from tui.finder import Finder
+    from tui.finding.finder import Finder
     from tui.footline import Footline
     from widgets.glyphs import Glyphs
     from widgets.header import CaptureHeader

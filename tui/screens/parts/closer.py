@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 
 from capture.packets.index import EMPTY
-from tui.keys import CLOSER
+from tui.keys.bindings import CLOSER
 from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from capture.units import count, plural, time_of_day
-from tui.keys import FIND, PANES, active_actions
+from tui.keys.bindings import FIND, PANES, active_actions
 from tui.screens.parts.base import MainPart
 from widgets.cells import cut
 from widgets.empty import empty_text

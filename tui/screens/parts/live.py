@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 
 from capture.report.waiting import waiting
 from capture.units import plural
-from tui.keys import LIVE, BoundAction, key_for
+from tui.keys.bindings import LIVE, BoundAction, key_for
 from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual.binding import Binding, BindingType
 from textual.timer import Timer
 
-from tui.keys import REPLAY, BoundAction
+from tui.keys.bindings import REPLAY, BoundAction
 from tui.screens.parts.base import MainPart
 from widgets.replay_bar import ReplayBar
 

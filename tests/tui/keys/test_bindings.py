@@ -8,7 +8,7 @@ from textual.binding import Binding
 from tests.tui.fakes import FakeEngine, loaded_app, make_app
 from tests.tui.test_packet_screen import open_packet
 from tests.tui.user import User, using
-from tui.keys import active_actions
+from tui.keys.bindings import active_actions
 from tui.screens.base import PaneScreen
 from tui.screens.help import HelpScreen
 

@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tui.output import ReaderLeft, narrate, write_chunks
+from tui.command.output import ReaderLeft, narrate, write_chunks
 
 if TYPE_CHECKING:
     from capture.check import Outcome
     from capture.options import AnalysisOptions
     from capture.report.model import Report
+    from tui.command.progress import ProgressBar
     from tui.feeds import Feed
-    from tui.progress import ProgressBar
 
 __all__ = ["Wanted", "report_coming", "report_files"]
 
@@ -100,7 +100,7 @@ def report_files(
     from capture.check import check_files
     from capture.report.redact import safe
     from capture.report.render import render
-    from tui.progress import ProgressBar as Bar
+    from tui.command.progress import ProgressBar as Bar
 
     if len(paths) > 1:
         _end_in_order()
@@ -144,8 +144,8 @@ def report_coming(
     from capture.report.redact import safe
     from capture.report.render import render
     from capture.watching.check import check_live
+    from tui.command.progress import ProgressBar as Bar
     from tui.feeds import FeedFailed
-    from tui.progress import ProgressBar as Bar
 
     try:
         opened = feed.open()
@@ -179,8 +179,8 @@ def _named(reports: Iterable[Report], options: AnalysisOptions, wanted: Wanted) 
     """The reports with the names of hosts, where the user wants them and the format has them."""
     if not options.resolve or wanted.format == "csv":
         return reports
-    from tui.naming import named_in_time
-    from tui.resolver import Resolver
+    from tui.names.naming import named_in_time
+    from tui.names.resolver import Resolver
 
     return named_in_time(reports, Resolver())
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.proxies import BadProxy, from_environment, from_iprep_conf, parse_proxy, unique
+from tui.command.proxies import BadProxy, from_environment, from_iprep_conf, parse_proxy, unique
 
 
 @pytest.mark.parametrize(

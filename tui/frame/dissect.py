@@ -2,7 +2,7 @@
 
 Scapy is imported on the first call and nowhere else: it takes as long to load as the rest
 of the program. Its layers end at the TCP payload; what is said inside is read by
-``tui.payload``, because HTTP and TLS run on any port here.
+``tui.frame.payload``, because HTTP and TLS run on any port here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from capture.protocols.text import printable
-from tui.payload import payload_layers
+from tui.frame.payload import payload_layers
 from widgets.packet_detail import LayerField
 
 __all__ = ["dissect"]

@@ -9,7 +9,7 @@ from typing import Final
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.screen import Screen
 
-from tui.keys import BoundAction, actions_of, active_actions
+from tui.keys.bindings import BoundAction, actions_of, active_actions
 from tui.screens.base import PaneScreen
 
 __all__ = ["ActionProvider"]

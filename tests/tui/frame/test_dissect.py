@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from capture.sources import open_source
 from tests.tui.fakes import CONNECT, FORBIDDEN, frame, stored, view_of
 from tests.widgets.build import denied_packets
-from tui.dissect import dissect
-from tui.payload import payload_layers
+from tui.frame.dissect import dissect
+from tui.frame.payload import payload_layers
 from widgets.packet_detail import LayerField
 
-CAPTURES = Path(__file__).parent.parent / "data" / "captures"
+CAPTURES = Path(__file__).parents[2] / "data" / "captures"
 
 
 def field(fields: tuple[LayerField, ...], *path: str) -> LayerField:

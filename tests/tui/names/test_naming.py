@@ -6,9 +6,9 @@ import pytest
 
 from capture.report.model import Report
 from tests.widgets.build import flow, report
-from tui import naming
-from tui.naming import Naming, named_in_time
-from tui.resolver import Resolver
+from tui.names import naming
+from tui.names.naming import Naming, named_in_time
+from tui.names.resolver import Resolver
 
 PATIENCE_S = 20.0
 

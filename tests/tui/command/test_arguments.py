@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture.live.settings import CaptureSettings, Ring, StopWhen
-from tui import arguments
-from tui.arguments import UsageError, parse
+from tui.command import arguments
+from tui.command.arguments import UsageError, parse
 
 
 def test_a_bare_file_is_the_same_as_r() -> None:

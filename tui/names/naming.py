@@ -12,7 +12,7 @@ from capture.names import hosts_of
 
 if TYPE_CHECKING:
     from capture.report.model import FlowReport, Report
-    from tui.resolver import Resolver
+    from tui.names.resolver import Resolver
 
 __all__ = ["Naming", "named_in_time"]
 

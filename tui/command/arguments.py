@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from capture import __version__
 from capture.protocols.text import printable
 from capture.report.render import FORMATS
-from tui.capture_arguments import LONE, add_capture, capture_settings
+from tui.command.capture_arguments import LONE, add_capture, capture_settings
 
 if TYPE_CHECKING:
     from capture.live.settings import CaptureSettings

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Final, TextIO
 
 from capture.protocols.text import printable
-from tui.progress import ProgressBar
+from tui.command.progress import ProgressBar
 
 ERRORS: Final = "tunnelscope.plain"
 _PLAIN: Final = {

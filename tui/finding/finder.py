@@ -14,7 +14,7 @@ from textual.worker import Worker
 from capture.facts import FlowFacts
 from capture.packets.index import EMPTY, PacketView
 from capture.packets.searching import TextIndex
-from tui.search import PacketSearch, TunnelSearch, next_in
+from tui.finding.search import PacketSearch, TunnelSearch, next_in
 from widgets.packet_list import PacketList
 from widgets.tunnel_list import TunnelList
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conversations import certificate, client_hello, named_certificate, server_hello
-from tui.handshake_fields import handshake_fields
+from tui.frame.handshake_fields import handshake_fields
 from widgets.packet_detail import LayerField
 
 

@@ -6,7 +6,7 @@ from capture.facts import CLIENT, PROXY
 from capture.packets.index import PacketView
 from tests.tui.fakes import CONNECT, SECRET, FakeEngine, FakeStore, started, stored
 from tests.widgets.build import ACK, PSH, denied_facts, packets
-from tui.shown_frame import fetch_shown
+from tui.frame.shown_frame import fetch_shown
 
 HEADERS = 54
 

@@ -14,7 +14,7 @@ from capture.protocols.text import printable
 from capture.protocols.tls_names import alert_name
 from capture.stream.handshakes import HANDSHAKE_NAMES, RECORD_NAMES
 from capture.stream.items import record_length
-from tui.handshake_fields import handshake_fields
+from tui.frame.handshake_fields import handshake_fields
 from widgets.packet_detail import LayerField
 
 __all__ = ["payload_layers"]

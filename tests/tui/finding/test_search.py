@@ -9,8 +9,8 @@ from capture.packets.index import PacketView
 from capture.packets.searching import TextIndex
 from tests.tui.fakes import shifted, view_of
 from tests.widgets import build
-from tui import search
-from tui.search import PacketSearch, TunnelSearch, next_in
+from tui.finding import search
+from tui.finding.search import PacketSearch, TunnelSearch, next_in
 
 FACTS = {1: build.denied_facts(1), 2: shifted(build.tunnel_facts(2), 9)}
 

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from tui import resolver
-from tui.resolver import AT_ONCE, FAILURES, REST_S, Resolver, Unavailable, look_up
+from tui.names import resolver
+from tui.names.resolver import AT_ONCE, FAILURES, REST_S, Resolver, Unavailable, look_up
 
 PATIENCE_S = 20.0
 """Far more than any of this takes."""

@@ -7,8 +7,8 @@ import pytest
 from capture.decrypt import keys as keys_module
 from capture.decrypt.keys import TlsKeys
 from tests.capture.decrypt.build import CAPTURE, KEYS
-from tui import tls_keys
-from tui.tls_keys import BadKeyLog, chosen_keylog
+from tui.command import tls_keys
+from tui.command.tls_keys import BadKeyLog, chosen_keylog
 
 
 def test_a_log_that_was_named() -> None:

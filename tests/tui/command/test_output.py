@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tui import output
-from tui.output import OutputFailed, prepare, write_chunks
-from tui.progress import ProgressBar
+from tui.command import output
+from tui.command.output import OutputFailed, prepare, write_chunks
+from tui.command.progress import ProgressBar
 
 
 def stream(encoding: str) -> tuple[io.BytesIO, io.TextIOWrapper]:

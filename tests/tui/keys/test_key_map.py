@@ -5,7 +5,7 @@ import pytest
 from tests.tui.fakes import loaded_app
 from tests.tui.user import using
 from tui.config import Config
-from tui.key_map import UnknownKey, bindable, check_keys
+from tui.keys.key_map import UnknownKey, bindable, check_keys
 
 
 def test_every_action_can_be_put_on_keys() -> None:

@@ -1,0 +1,1 @@
+"""``/``: one query, looked for without freezing the screen."""

@@ -1,0 +1,1 @@
+"""One frame taken apart for the detail screen, with every secret covered."""

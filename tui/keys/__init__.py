@@ -1,0 +1,1 @@
+"""Key bindings read back: for hints, help, the palette and the configuration file."""

@@ -1,0 +1,1 @@
+"""Names of addresses, from the capture and from the system's resolver."""
