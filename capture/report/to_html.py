@@ -21,6 +21,7 @@ from capture.report.prose import (
     attempts,
     by_gravity,
     explanation,
+    fine_flows,
     flows_line,
     known_issue,
     lost_line,
@@ -140,20 +141,21 @@ def _document(report: Report, others: bool, ladders: Ladders) -> Iterator[str]:
     yield f'<p class="dim">{_text(source_line(report))}</p>\n'
     yield f"<p>{_text(why or flows_line(report))}</p>\n"
     grave = by_gravity([flow for flow in report.telling if needs_block(flow)])
-    fine = [flow for flow in report.flows if not needs_block(flow)]
-    drawn = [flow for flow in fine if flow.uid in ladders]
-    fine = [flow for flow in fine if flow.uid not in ladders]
+    found = fine_flows(report, len(report.flows) if ladders else ROWS)
+    drawn = [flow for flow in found if flow.uid in ladders]
+    rows = [flow for flow in found if flow.uid not in ladders][:ROWS]
+    fine = len(report.flows) - len(grave) - len(drawn)
     for flow in (*grave[:BLOCKS], *drawn):
         yield _block(flow, ladders.get(flow.uid) or rungs_of_steps(flow), report.names)
     if grave[BLOCKS:]:
         yield f"<h2>More flows with a problem or a warning ({count(len(grave) - BLOCKS)})</h2>\n"
-        yield from _table(grave[BLOCKS:], report.names, None)
+        yield from _table(grave[BLOCKS:], report.names)
     if fine:
-        yield f"<h2>Flows without a problem ({count(len(fine))})</h2>\n"
-        yield from _table(fine, report.names, ROWS)
+        yield f"<h2>Flows without a problem ({count(fine)})</h2>\n"
+        yield from _table(rows, report.names, fine)
     if others and report.others:
         yield f"<h2>Other TCP flows ({count(len(report.others))})</h2>\n"
-        yield from _table(report.others, report.names, ROWS)
+        yield from _table(report.others[:ROWS], report.names, len(report.others))
     if report.findings:
         yield "<h2>Capture</h2>\n"
         for finding in report.findings:
@@ -228,25 +230,24 @@ def _finding(finding: Finding) -> str:
     return "".join(parts)
 
 
-def _table(
-    flows: Sequence[FlowReport], names: Mapping[str, str], limit: int | None
-) -> Iterator[str]:
+def _table(flows: Sequence[FlowReport], names: Mapping[str, str], total: int = 0) -> Iterator[str]:
+    """One row a flow; ``total``: how many there are, if more."""
     yield (
         '<div class="scroll"><table>\n<thead><tr><th class="n">#</th><th>client</th><th>proxy</th>'
         '<th>target</th><th class="n">status</th><th>verdict</th><th class="n">data</th>'
         '<th class="n">time</th></tr></thead>\n<tbody>\n'
     )
-    for flow in flows[:limit]:
+    for flow in flows:
         status = "" if flow.status is None else str(flow.status)
-        total = size(flow.bytes_to_proxy + flow.bytes_to_client)
+        data = size(flow.bytes_to_proxy + flow.bytes_to_client)
         client, proxy = with_name(flow.client, names), with_name(flow.proxy, names)
         yield (
             f'<tr><td class="n">{flow.id}</td><td>{_code(client)}</td>'
             f"<td>{_code(proxy)}</td><td>{_code(flow.target)}</td>"
             f'<td class="n">{status}</td><td>{_text(flow.verdict)}</td>'
-            f'<td class="n">{escape(total)}</td>'
+            f'<td class="n">{escape(data)}</td>'
             f'<td class="n">{escape(duration(flow.duration_s))}</td></tr>\n'
         )
     yield "</tbody></table></div>\n"
-    if limit is not None and len(flows) > limit:
-        yield f"<p>and {plural(len(flows) - limit, 'more flow')}</p>\n"
+    if total > len(flows):
+        yield f"<p>and {plural(total - len(flows), 'more flow')}</p>\n"

@@ -100,7 +100,9 @@ def _array(key: str, items: Iterator[str]) -> Iterator[str]:
 
 def _head(report: Report) -> dict[str, Any]:
     source = report.source
-    verdicts = Counter(flow.verdict for flow in report.flows)
+    verdicts = Counter(flow.verdict for flow in report.telling)
+    if len(report.flows) > len(report.telling):
+        verdicts["ok"] += len(report.flows) - len(report.telling)
     severities = Counter(str(item.severity) for flow in report.telling for item in flow.findings)
     severities.update(str(item.severity) for item in report.findings)
     known = [name for name in VERDICTS if name in verdicts]

@@ -16,6 +16,7 @@ from capture.report.prose import (
     attempts,
     by_gravity,
     explanation,
+    fine_flows,
     flows_line,
     known_issue,
     lost_line,
@@ -88,18 +89,18 @@ def _document(report: Report, others: bool) -> Iterator[str]:
     yield f"# tunnelscope: {code(source_name(report))}\n\n"
     yield f"{prose(source_line(report))}\n\n{prose(why or flows_line(report))}\n"
     grave = by_gravity([flow for flow in report.telling if needs_block(flow)])
-    fine = [flow for flow in report.flows if not needs_block(flow)]
+    fine = len(report.flows) - len(grave)
     for flow in grave[:BLOCKS]:
         yield "\n" + _block(flow, report.names)
     if grave[BLOCKS:]:
         yield f"\n## More flows with a problem or a warning ({count(len(grave) - BLOCKS)})\n\n"
-        yield from _table(grave[BLOCKS:], report.names, None)
+        yield from _table(grave[BLOCKS:], report.names)
     if fine:
-        yield f"\n## Flows without a problem ({count(len(fine))})\n\n"
-        yield from _table(fine, report.names, ROWS)
+        yield f"\n## Flows without a problem ({count(fine)})\n\n"
+        yield from _table(fine_flows(report, ROWS), report.names, fine)
     if others and report.others:
         yield f"\n## Other TCP flows ({count(len(report.others))})\n\n"
-        yield from _table(report.others, report.names, ROWS)
+        yield from _table(report.others[:ROWS], report.names, len(report.others))
     if report.findings:
         yield "\n## Capture\n\n"
         for finding in report.findings:
@@ -155,12 +156,11 @@ def _finding(finding: Finding) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(
-    flows: Sequence[FlowReport], names: Mapping[str, str], limit: int | None
-) -> Iterator[str]:
+def _table(flows: Sequence[FlowReport], names: Mapping[str, str], total: int = 0) -> Iterator[str]:
+    """One row a flow; ``total``: how many there are, if more."""
     yield "| # | client | proxy | target | status | verdict | data | time |\n"
     yield "|--:|---|---|---|--:|---|--:|--:|\n"
-    for flow in flows[:limit]:
+    for flow in flows:
         columns = (
             str(flow.id),
             code(with_name(flow.client, names)),
@@ -172,5 +172,5 @@ def _table(
             duration(flow.duration_s),
         )
         yield f"| {' | '.join(columns)} |\n"
-    if limit is not None and len(flows) > limit:
-        yield f"\nand {plural(len(flows) - limit, 'more flow')}\n"
+    if total > len(flows):
+        yield f"\nand {plural(total - len(flows), 'more flow')}\n"

@@ -15,6 +15,7 @@ from capture.report.prose import (
     attempts,
     by_gravity,
     explanation,
+    fine_flows,
     flows_line,
     known_issue,
     lost_line,
@@ -58,18 +59,18 @@ def text_chunks(reports: Iterable[Report], *, many: bool, others: bool = False) 
 def _document(report: Report, others: bool) -> Iterator[str]:
     yield "\n".join(_head(report)) + "\n"
     grave = by_gravity([flow for flow in report.telling if needs_block(flow)])
-    fine = [flow for flow in report.flows if not needs_block(flow)]
+    fine = len(report.flows) - len(grave)
     for flow in grave[:BLOCKS]:
         yield "\n" + "\n".join(_block(flow, report.names)) + "\n"
     if grave[BLOCKS:]:
         yield f"\nMore flows with a problem or a warning ({count(len(grave) - BLOCKS)})\n"
-        yield from _table(grave[BLOCKS:], report.names, limit=None)
+        yield from _table(grave[BLOCKS:], report.names)
     if fine:
-        yield f"\nFlows without a problem ({count(len(fine))})\n"
-        yield from _table(fine, report.names, limit=ROWS)
+        yield f"\nFlows without a problem ({count(fine)})\n"
+        yield from _table(fine_flows(report, ROWS), report.names, fine)
     if others and report.others:
         yield f"\nOther TCP flows ({count(len(report.others))})\n"
-        yield from _table(report.others, report.names, limit=ROWS)
+        yield from _table(report.others[:ROWS], report.names, len(report.others))
     if report.findings:
         yield "\nCapture\n"
         for finding in report.findings:
@@ -177,28 +178,31 @@ def _labelled(label: str, body: Sequence[str]) -> list[str]:
     return [f"{lead if not index else ' ' * _LABEL}{line}" for index, line in enumerate(body)]
 
 
-def _table(
-    flows: Sequence[FlowReport], names: Mapping[str, str], *, limit: int | None
-) -> Iterator[str]:
-    """One line a flow. Columns are as wide as they need to be, and share what there is."""
-    shown = flows[:limit]
-    rows = [_HEADINGS, *[_cells(flow, names) for flow in shown]]
+def _table(flows: Sequence[FlowReport], names: Mapping[str, str], total: int = 0) -> Iterator[str]:
+    """One line a flow. Columns are as wide as they need to be, and share what there is.
+
+    Args:
+        flows: Those with a line.
+        names: Of hosts, by address.
+        total: How many there are, if more.
+    """
+    rows = [_HEADINGS, *[_cells(flow, names) for flow in flows]]
     widths = _widths(rows)
-    for row, flow in zip(rows, (None, *shown), strict=True):
+    for row, flow in zip(rows, (None, *flows), strict=True):
         columns = [
             fit_middle(text, width) if align == "<" else f"{text:>{width}}"
             for text, width, align in zip(row, widths, _ALIGN, strict=True)
         ]
         yield " ".join(columns).rstrip() + "\n"
-        if flow is not None and flow.steps and len(flows) <= BASELINES:
+        if flow is not None and flow.steps and max(total, len(flows)) <= BASELINES:
             for line in _step_lines(flow, WIDTH - widths[0] - 1):
                 yield f"{'':{widths[0] + 1}}{line}\n"
         for finding in flow.findings if flow is not None else ():
             if finding.severity is Severity.INFO:
                 for line in wrap(f"info: {safe(finding.title)}", WIDTH - widths[0] - 1):
                     yield f"{'':{widths[0] + 1}}{line}\n"
-    if len(flows) > len(shown):
-        left = plural(len(flows) - len(shown), "more flow")
+    if total > len(flows):
+        left = plural(total - len(flows), "more flow")
         yield f"and {left}; --format csv lists them all\n"
 
 
