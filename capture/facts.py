@@ -373,4 +373,6 @@ class CaptureFacts:
 
     def timed(self, *marks: Mark) -> bool:
         """Whether the times of these packets are known."""
+        if not self.untimed:  # as nearly always
+            return self.times_known
         return self.times_known and not any(mark.number in self.untimed for mark in marks)
