@@ -27,8 +27,9 @@ SHAPES: Final = 256
 
 _KEY_SHARE: Final = 51
 _SHORTEST: Final = 40
-_RANDOM: Final = slice(0, 6)
+_VERSION: Final = slice(0, 6)
 """Header and version; the random follows."""
+RANDOM: Final = slice(6, 38)
 
 H = TypeVar("H")
 
@@ -63,15 +64,15 @@ class _Memo(Generic[H]):
         known = self._known.get((len(data), data[38]))
         if known is not None:
             found: H | None = known.hellos.get(known.cut(data))
-            if found is not None and data[6:38] != HELLO_RETRY:
+            if found is not None and data[RANDOM] != HELLO_RETRY:
                 return found
         found = self._parse(data)
-        if found is not None and data[6:38] != HELLO_RETRY:
+        if found is not None and data[RANDOM] != HELLO_RETRY:
             self._learn(data, found)
         return found
 
     def _learn(self, data: bytes, hello: H) -> None:
-        slices = tuple(self._told(data))
+        slices = tuple(self.told(data))
         shape = len(data), data[38]
         known = self._known.get(shape)
         if known is None or known.slices != slices or len(known.hellos) >= MOST:
@@ -80,9 +81,13 @@ class _Memo(Generic[H]):
             known = self._known[shape] = _Shape(slices, itemgetter(*slices), {})
         known.hellos[known.cut(data)] = hello
 
-    def _told(self, data: bytes) -> Iterator[slice]:
-        """All of a message but what is random."""
-        yield _RANDOM
+    def told(self, data: bytes) -> Iterator[slice]:
+        """All of a message but what is random: messages as long that are equal there are parsed
+        to the same, unless one asks for another hello (``HELLO_RETRY``)."""
+        if len(data) < _SHORTEST:
+            yield slice(0, len(data))
+            return
+        yield _VERSION
         begin = 39 + data[38]
         for kind, at, end in extensions(data, self._client):
             if kind != _KEY_SHARE:
@@ -91,7 +96,7 @@ class _Memo(Generic[H]):
             while at + 4 <= end:  # group, length, key
                 yield slice(begin, at + 4)
                 begin = at = min(at + 4 + (data[at + 2] << 8 | data[at + 3]), end)
-        yield slice(begin, None)
+        yield slice(begin, len(data))
 
 
 class HelloMemo:

@@ -23,7 +23,7 @@ from capture.judging.cards import Card
 from capture.record import record
 from capture.report.table import TableRow
 from capture.shards.forms import SIZES, Forms
-from capture.shards.skeleton import Skeletons
+from capture.shards.said import Reader
 from capture.shards.traced import Place, Trace, Untraceable
 from capture.tracking.build import FlowRows
 from capture.tracking.tracker import Tracker
@@ -68,7 +68,7 @@ class Alike:
         self._judge = judge
         self._shared = not (capture.untimed or capture.text)
         """Whether packets differ in nothing but their place and time."""
-        self._skeletons = Skeletons()
+        self._reader = Reader()
         self._known: dict[Hashable, list[_Judged]] = defaultdict(list)
 
     def lines(self, flows: Sequence[int]) -> list[Line]:
@@ -89,7 +89,7 @@ class Alike:
 
     def _together(self, flows: Ints, found: dict[int, Line | None]) -> None:
         """Judge those of the flows that have many like them."""
-        forms = Forms(self._tracker, flows, self._skeletons)
+        forms = Forms(self._tracker, flows, self._reader)
         alike: dict[Hashable, list[int]] = defaultdict(list)
         for at, key in enumerate(forms.keys):
             if key is not None:

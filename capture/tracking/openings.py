@@ -54,6 +54,18 @@ class Kept(NamedTuple):
         return self.row & 1
 
 
+class Lot(NamedTuple):
+    """Kept segments of several flows as columns, by row and in capture order."""
+
+    row: Ints
+    rank: Ints
+    """How many segments of the row were kept before each."""
+    seq: Ints
+    number: Ints
+    time_ns: Ints
+    payload: list[bytes]
+
+
 class Start(NamedTuple):
     """The first segments of a flow, as far as a plain tunnel needs them to show itself."""
 
@@ -192,6 +204,29 @@ class Openings:
             for item in map(Kept._make, zip(row, seq, payloads, number, time_ns, strict=True)):
                 found[item.row >> 1].append(item)
         return found
+
+    def lot(self, flows: Ints) -> Lot:
+        """The kept segments of several flows, without an object for each."""
+        wanted = self._set(flows)
+        places = [np.flatnonzero(wanted[chunk.flow]) for chunk in self._chunks]
+        row, rank, seq, number, time_ns = [
+            np.concatenate([
+                np.zeros(0, np.int64),
+                *[chunk.columns[name][at] for chunk, at in zip(self._chunks, places, strict=True)],
+            ])
+            for name in ("row", "rank", "seq", "number", "time_ns")
+        ]  # fmt: skip
+        payload = [
+            item
+            for chunk, at in zip(self._chunks, places, strict=True)
+            if len(at)
+            for item in chunk.payloads.take(at)
+        ]
+        order = np.lexsort((rank, row))
+        return Lot(
+            row[order], rank[order], seq[order], number[order], time_ns[order],
+            [payload[at] for at in order.tolist()],
+        )  # fmt: skip
 
     def starts(self, flows: Ints) -> Iterator[Start]:
         """The first segments of flows (ascending) of which two of each side are kept."""

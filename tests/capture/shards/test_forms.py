@@ -10,7 +10,9 @@ import pytest
 
 from capture.decode.columns import OPT_MSS
 from capture.shards.forms import _IGNORED, SIZES, Forms
-from capture.shards.skeleton import Skeletons
+from capture.shards.numbers import Numbers
+from capture.shards.said import Reader
+from capture.shards.skeleton import Places, Skeletons
 from tests.capture.tracking.building import HANDSHAKE, captures, frames_in, story, track
 
 STATUS = "HTTP/1.1_403_Forbidden"
@@ -57,7 +59,7 @@ def keys(*texts: str) -> list[Hashable]:
         now += 10**10
     tracked = track(frames).tracker
     assert len(tracked) == len(texts)
-    return Forms(tracked, np.arange(len(texts)), Skeletons()).keys
+    return Forms(tracked, np.arange(len(texts)), Reader()).keys
 
 
 def test_alike() -> None:
@@ -87,12 +89,12 @@ def test_not_alike(other: str) -> None:
 
 
 def test_skeletons_leave_out_what_is_encrypted() -> None:
-    skeletons = Skeletons()
+    skeletons = Skeletons(Numbers())
     data = bytes.fromhex("1703030004")
     alert = bytes.fromhex("1503030002")
 
     def of(stream: bytes) -> Hashable:
-        return skeletons.of(stream, "", "")
+        return skeletons.of(stream, "", 0, Places([], [], []))
 
     assert of(data + b"1234") == of(data + b"5678")
     assert of(data + b"1234") != of(data + b"123")
