@@ -7,7 +7,7 @@ the end for ``check``, in a thread for the screen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ from capture.decode.linktypes import linktype_name
 from capture.facts import CaptureFacts, Endpoint, FlowFacts
 from capture.flow_reports import FlowReports
 from capture.frames import FrameBlock, SourceInfo
+from capture.judged import JudgedFlow
 from capture.judging import Catalogue, Judgement, judge
 from capture.judging.cards import Card, card
 from capture.judging.relate import relate_cards
@@ -46,28 +47,6 @@ work, so that a screen goes on filling."""
 
 OTHER: Final = Judgement("ok", (), ())
 """Verdict of flows that are not to a proxy: they are not judged."""
-
-
-@dataclass(slots=True)
-class JudgedFlow:
-    """A flow to a proxy, as it was last looked at."""
-
-    facts: FlowFacts
-    judgement: Judgement
-    related: Judgement | None = None
-    """The judgement in the light of the other flows, once they were all looked at."""
-    report: FlowReport | None = None
-    """The report made last, of this judgement or of the one before."""
-    reported: Judgement | None = None
-    """What ``report`` was made of."""
-    number: int = 0
-    """Number in the reports, where it must not change; else 0."""
-    legs: tuple[SecondLeg, ...] = ()
-    """The proxy's connections to the server, as far as the capture has them."""
-
-    @property
-    def shown(self) -> Judgement:
-        return self.related or self.judgement
 
 
 class Analysis:

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.analysis import JudgedFlow
 from capture.facts import FlowFacts
 from capture.frames import Ints
+from capture.judged import JudgedFlow
 
 T = TypeVar("T")
 

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from capture.analysis import JudgedFlow
 from capture.facts import CaptureFacts, Endpoint, FlowFacts
 from capture.frames import Ints
+from capture.judged import JudgedFlow
 from capture.judging import Judgement
 from capture.judging.cards import Card, card, target
 from capture.replay.begun import Begun

@@ -16,10 +16,10 @@ from typing import Final
 
 import numpy as np
 
-from capture.analysis import JudgedFlow
 from capture.decode.columns import IcmpError
 from capture.facts import CaptureFacts, FlowFacts
 from capture.frames import Ints
+from capture.judged import JudgedFlow
 from capture.judging import Catalogue, Judgement, judge
 from capture.judging.cards import Card, card
 from capture.replay.clock import Times

@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from capture.record import record
-
-if TYPE_CHECKING:
-    from capture.report.table import Table
 
 SCHEMA: Final = 1
 
@@ -213,6 +210,21 @@ class SourceReport:
         if self.first_ns is None or self.last_ns is None:
             return 0.0
         return max(0, self.last_ns - self.first_ns) / 1e9
+
+
+class Table:
+    """The rows of a report whose flows were not kept, as text.
+
+    Attributes:
+        lines: The cells of each row but the first, as CSV.
+        gravest: Rank of the gravest finding of all rows; -1 without one.
+    """
+
+    __slots__ = ("gravest", "lines")
+
+    def __init__(self, lines: list[str], gravest: int) -> None:
+        self.lines = lines
+        self.gravest = gravest
 
 
 @record

@@ -53,18 +53,3 @@ def table_row(flow: FlowReport) -> TableRow:
         flow.bytes_to_client, flow.retransmissions_to_proxy + flow.retransmissions_to_client,
         flow.rtt_ms, attempts[-1].delay_ms if attempts else None,
     )  # fmt: skip
-
-
-class Table:
-    """The rows of a report whose flows were not kept, as text.
-
-    Attributes:
-        lines: The cells of each row but the first, as CSV.
-        gravest: Rank of the gravest finding of all rows; -1 without one.
-    """
-
-    __slots__ = ("gravest", "lines")
-
-    def __init__(self, lines: list[str], gravest: int) -> None:
-        self.lines = lines
-        self.gravest = gravest

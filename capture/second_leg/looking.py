@@ -17,7 +17,7 @@ from capture.second_leg.pairing import SecondLeg, begun_for, find_legs, wanted
 from capture.tracking.table import distinct
 
 if TYPE_CHECKING:
-    from capture.analysis import JudgedFlow
+    from capture.judged import JudgedFlow
     from capture.tracking.tracker import Tracker
 
 MOST: Final = 10_000

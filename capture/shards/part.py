@@ -27,8 +27,8 @@ from capture.judging.select import is_proxied
 from capture.judging.whole import judge_cards
 from capture.options import AnalysisOptions
 from capture.report.build import flow_report
-from capture.report.model import Finding, Report, SourceReport
-from capture.report.table import Table, table_row
+from capture.report.model import Finding, Report, SourceReport, Table
+from capture.report.table import table_row
 from capture.report.to_csv import line_of
 from capture.shards.alike import Alike, Line
 from capture.shards.finished import Finished, chosen

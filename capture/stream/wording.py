@@ -5,10 +5,10 @@ Where a key log opens records, what they hold is said in the same words, behind 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from itertools import groupby
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from capture.protocols.text import printable
 from capture.protocols.tls_hello import (
@@ -25,9 +25,8 @@ from capture.units import octets, plural, size
 
 if TYPE_CHECKING:
     from capture.decrypt.protection import Clear
-    from capture.stream.inside import Inside
 
-__all__ = ["LineKind", "StreamLine", "Wording"]
+__all__ = ["LineKind", "Opener", "StreamLine", "Wording"]
 
 MAX_TEXT: Final = 4_000
 """Characters of a line."""
@@ -70,11 +69,33 @@ class StreamLine(NamedTuple):
     """Of a turn: row of the packet that began it."""
 
 
+class Opener(Protocol):
+    """Opens records, and words the stream that they hold (``capture.stream.inside``)."""
+
+    def open(self, side: int, item: Item) -> Clear | None:
+        """The content of a sealed record; None for anything else."""
+
+    def why_sealed(self) -> str:
+        """Why records cannot be opened, the first time it is asked; else empty."""
+
+    def lines(self, side: int, parts: Sequence[tuple[Item, bytes]]) -> Iterator[StreamLine]:
+        """What some opened records of application data hold, in words."""
+
+    def lost(self, side: int) -> Iterator[StreamLine]:
+        """Records are missing here."""
+
+    def turned(self, side: int) -> Iterator[StreamLine]:
+        """The other side speaks now."""
+
+    def finish(self, side: int) -> Iterator[StreamLine]:
+        """The stream is over."""
+
+
 class Wording:
     """Items of one side as lines."""
 
     def __init__(
-        self, side: int, shown: Callable[[Item], bytes], inside: Inside | None = None
+        self, side: int, shown: Callable[[Item], bytes], inside: Opener | None = None
     ) -> None:
         """Prepare.
 

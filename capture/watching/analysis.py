@@ -15,10 +15,11 @@ from typing import Final
 
 import numpy as np
 
-from capture.analysis import Analysis, JudgedFlow
+from capture.analysis import Analysis
 from capture.decode.decoder import MAX_DNS
 from capture.facts import CaptureFacts, FlowFacts
 from capture.frames import FrameBlock, Ints, SourceInfo
+from capture.judged import JudgedFlow
 from capture.judging import Catalogue, Judgement, judge
 from capture.judging.cards import Card, card
 from capture.judging.select import CANDIDATE_PORTS, SCAN, is_proxied
