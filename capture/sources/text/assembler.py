@@ -4,27 +4,29 @@ heads that an author wrote between two of them."""
 from __future__ import annotations
 
 import re
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
 from capture.decode.columns import SYN
 from capture.frames import SourceInfo
-from capture.sources.text import frames, grammar, heads
+from capture.sources.text import frames, grammar, heads, packet_line, wrapped
 from capture.sources.text.clock import Clock
 from capture.sources.text.conversation import Conversation, Segment, Side
 from capture.sources.text.frames import Frame, Ip, Tcp
-from capture.sources.text.grammar import IcmpLine, PacketLine, TcpLine
+from capture.sources.text.grammar import IcmpLine, TcpLine
 from capture.sources.text.hosts import Hosts, packed, split_port
-from capture.sources.text.lines import unquote
+from capture.sources.text.lines import LOGGED, unquote
+from capture.sources.text.packet_line import PacketLine
+from capture.sources.text.sent import Sent, SentLately
 
 _MOST_UNDER: Final = 4096
 """Lines kept under a packet line; 64 KiB in hex are as many."""
 _MOST_CONVERSATIONS: Final = 50_000
-_MOST_PAIRS: Final = 4096
 _MOST_UNTIMED: Final = 100_000
 _TCP_IN_DETAIL: Final = re.compile(r"^(?:tcp|ip-proto-6)\b")
 _ICMP_HINT: Final = re.compile(r"\bICMP6?\b")
+_CARRIES: Final = re.compile(r"(?:VXLAN|Geneve|OTV)\b")
+"""A tunnel's packet; the one that it carries is printed in the next line, without a time."""
 
 
 @dataclass(slots=True)
@@ -41,21 +43,12 @@ class _Pending:
     """A packet line, and the lines under it so far."""
 
     line: PacketLine
+    text: str
+    """The packet line without what quoting put around it."""
     prefix: str
-    """What quoting put in front of the packet line."""
+    """What quoting put in front of it."""
     under: list[str] = field(default_factory=list)
     """As they are, without ``prefix``."""
-
-
-@dataclass(slots=True)
-class _Sent:
-    """A segment that an ICMP error may be about."""
-
-    tcp: Tcp
-    ip: Ip
-    length: int
-    ip_length: int
-    quoted: bool = False
 
 
 class Assembler:
@@ -75,10 +68,12 @@ class Assembler:
         self._conversations: dict[tuple[bytes, int, bytes, int], tuple[Conversation, int]] = {}
         self._latest: Conversation | None = None
         self._latest_version = 4
-        self._sent: dict[tuple[bytes, bytes], deque[_Sent]] = {}
+        self._sent = SentLately(info)
         self._made: list[TextFrame] = []
         self._count = 0
         self._quick = False
+        self._stretched = False
+        self._width = 0
 
     def take(self) -> list[TextFrame]:
         """The frames made since the last call."""
@@ -91,15 +86,20 @@ class Assembler:
         if pending is not None and raw.startswith(("\t", "  ")) and self._belongs(pending, raw):
             self._under(pending, raw)
             return
+        self._width = max(self._width, len(raw))
         prefix, line = unquote(raw)
-        packet = grammar.parse_packet_line(line)
-        if packet is not None:
+        packet = packet_line.parse_packet_line(line)
+        if packet is None or (pending is not None and self._is_part(pending, packet)):
+            if pending is not None:
+                self._under(pending, raw)
+        elif pending is not None and self._carries(pending, packet):
+            packet.stamp, packet.interface = pending.line.stamp, pending.line.interface
+            self._pending = _Pending(packet, line, prefix)
+        else:
             self.flush()
             # A single blank is what -ttt prints itself; a tab is an author's.
             quoted = prefix.strip() or len(prefix) > 1 or prefix == "\t"
-            self._pending = _Pending(packet, prefix if quoted else "")
-        elif pending is not None:
-            self._under(pending, raw)
+            self._pending = _Pending(packet, line, prefix if quoted else "")
 
     @staticmethod
     def _belongs(pending: _Pending, raw: str) -> bool:
@@ -109,18 +109,36 @@ class Assembler:
         line = pending.line
         if raw.startswith("\t"):
             return bool(line.stamp or line.body or not line.src)
-        return not line.src and line.version == 4
+        return not line.src and line.version == 4 and not line.begun
+
+    @staticmethod
+    def _is_part(pending: _Pending, packet: PacketLine) -> bool:
+        """Whether a packet line without a time is what ``-v`` prints under another one: its
+        ends, or the packet that an ICMP error is about."""
+        line = pending.line
+        if packet.stamp is not None or packet.interface or not line.version:
+            return False
+        return not line.src or (line.stamp is not None and bool(_ICMP_HINT.search(line.body[:80])))
+
+    @staticmethod
+    def _carries(pending: _Pending, packet: PacketLine) -> bool:
+        return packet.stamp is None and _CARRIES.match(pending.line.body) is not None
 
     @staticmethod
     def _under(pending: _Pending, raw: str) -> None:
-        if len(pending.under) < _MOST_UNDER:
-            pending.under.append(raw.removeprefix(pending.prefix))
+        if len(pending.under) >= _MOST_UNDER:
+            return
+        if pending.prefix and not raw.startswith(pending.prefix):
+            logged = LOGGED.match(raw)  # each line has its own time in front
+            raw = raw[logged.end() :] if logged else raw
+        pending.under.append(raw.removeprefix(pending.prefix))
 
     def flush(self) -> None:
         """Make the frames of the packet line that is pending, if any."""
         pending, self._pending = self._pending, None
         if pending is None:
             return
+        self._rejoin(pending)
         line = pending.line
         self._clock.at(line.stamp)
         if line.version and not line.src:
@@ -150,6 +168,10 @@ class Assembler:
             self._info.assumed.append(
                 "flags and sequence numbers are not printed (tcpdump -q): bytes were counted"
             )
+        if self._stretched:
+            self._info.assumed.append(
+                "some lengths are smaller than the heads printed under them: the heads count"
+            )
         if self._count and not self._info.times_known:
             self._info.assumed.append("the text has no times: nothing is known of delays")
 
@@ -157,12 +179,23 @@ class Assembler:
         self._count += 1
         self._made.append(TextFrame(frame, self._clock.now, interface))
 
-    @staticmethod
-    def _find_addresses(pending: _Pending) -> None:
+    def _rejoin(self, pending: _Pending) -> None:
+        """Undo the wrapping of the packet line, if it was wrapped."""
+        under = pending.under
+        if under and pending.line.version:
+            text, parts = wrapped.rejoin(pending.line, pending.text, under, self._width)
+            whole = packet_line.parse_packet_line(text) if parts else None
+            if whole is not None:
+                pending.line = whole
+                del under[:parts]
+
+    def _find_addresses(self, pending: _Pending) -> None:
         """With ``-v`` the addresses of an IPv4 packet come on the second line."""
-        for index, text in enumerate(pending.under[:2]):
-            if grammar.parse_pair(pending.line, text):
-                del pending.under[: index + 1]
+        for index, first in enumerate(pending.under[:2]):
+            rest = pending.under[index + 1 :]
+            text, parts = wrapped.rejoin(None, first.strip(), rest, self._width)
+            if packet_line.parse_pair(pending.line, text):
+                del pending.under[: index + parts + 1]
                 return
 
     # -- TCP ---------------------------------------------------------------------------
@@ -198,6 +231,8 @@ class Assembler:
         """The head in the segment, and those that follow it without a packet line."""
         first = heads.from_first_line(said.first_line) if said.first_line else None
         under = pending.under
+        while under and not under[0].strip():
+            under = under[1:]
         if not under:
             return first, []
         if heads.looks_like_dump(under):
@@ -215,8 +250,16 @@ class Assembler:
             expected = sender == conversation.client_index()
             same = first is not None and first.lines[0] == found[0].lines[0]
             if same or (first is None and found[0].request == expected):
+                self._stretch(segment, found[0], conversation.sides[sender])
                 return found[0], found[1:]
         return first, found
+
+    def _stretch(self, segment: Segment, head: heads.Head, sender: Side) -> None:
+        """Believe the head that an author shows, not a length in which it has no room."""
+        if segment.length < head.shortest:
+            segment.length = head.shortest
+            sender.reached(segment.seq + segment.length)
+            self._stretched = True
 
     def _heads(self, pending: _Pending) -> None:
         """Heads under a line that is no TCP segment belong to the latest connection."""
@@ -264,7 +307,7 @@ class Assembler:
             checksum or 0,
         )
         frame = frames.tcp_frame(ip, tcp, payload, segment.length)
-        self._remember(_Sent(tcp, ip, segment.length, frame.wirelen))
+        self._sent.remember(Sent(tcp, ip, segment.length, frame.wirelen))
         self._emit(frame, line.interface)
 
     def _conversation(self, line: PacketLine) -> tuple[Conversation, int] | None:
@@ -339,13 +382,18 @@ class Assembler:
         ip.dont_fragment = False
         return frames.icmp_frame(ip, error.type, error.code, error.mtu, quote, error.length)
 
-    def _quoted(self, pending: _Pending) -> _Sent | None:
+    def _likely(self, ip: Ip, error: IcmpLine, version: int) -> Sent | None:
+        target = self._hosts.address(error.target, version) if error.target else None
+        port = self._hosts.port(error.port) if error.port else 0
+        return self._sent.about(ip.dst, target, port, error.mtu)
+
+    def _quoted(self, pending: _Pending) -> Sent | None:
         for index, text in enumerate(pending.under):
-            line = grammar.parse_packet_line(text.lstrip())
+            line = packet_line.parse_packet_line(text.lstrip())
             if line is None:
                 continue
             if not line.src and not any(
-                grammar.parse_pair(line, following)
+                packet_line.parse_pair(line, following)
                 for following in pending.under[index + 1 : index + 2]
             ):
                 return None
@@ -367,45 +415,8 @@ class Assembler:
                 said.options,
             )
             ip = self._ip(line, me.address, peer.address)
-            return _Sent(tcp, ip, min(said.length or 0, 65_535), 0)
+            return Sent(tcp, ip, min(said.length or 0, 65_535), 0)
         return None
-
-    def _likely(self, ip: Ip, error: IcmpLine, version: int) -> _Sent | None:
-        """The segment an error is about, when it does not quote one: one that its receiver
-        sent to the named host, too large for the MTU when that is the matter."""
-        target = self._hosts.address(error.target, version) if error.target else None
-        candidates: list[_Sent] = []
-        if target is not None:
-            candidates.extend(self._sent.get((ip.dst, target), ()))
-        else:
-            for (source, _), sent in reversed(self._sent.items()):
-                if source == ip.dst:
-                    candidates.extend(sent)
-        if error.port:
-            port = self._hosts.port(error.port)
-            candidates = [sent for sent in candidates if sent.tcp.dport == port]
-        if error.mtu:
-            candidates = [sent for sent in candidates if sent.ip_length > error.mtu] or candidates
-        if not candidates:
-            return None
-        found = next((sent for sent in candidates if error.mtu and not sent.quoted), candidates[-1])
-        found.quoted = True
-        note = (
-            "ICMP errors are printed without the packet they quote: they were taken to be about"
-            " the segments that their receiver sent just before"
-        )
-        if note not in self._info.assumed:
-            self._info.assumed.append(note)
-        return found
-
-    def _remember(self, sent: _Sent) -> None:
-        pair = sent.ip.src, sent.ip.dst
-        kept = self._sent.get(pair)
-        if kept is None:
-            if len(self._sent) >= _MOST_PAIRS:
-                del self._sent[next(iter(self._sent))]
-            kept = self._sent[pair] = deque(maxlen=64)
-        kept.append(sent)
 
     # -- hex dumps ---------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import itertools
 from typing import Final
 
 from capture.frames import SourceInfo
-from capture.sources.text.grammar import Stamp
+from capture.sources.text.packet_line import Stamp
 
 _DAY: Final = 86_400 * 10**9
 

@@ -19,6 +19,8 @@ _HALF: Final = 0x80000000
 _USUAL_WINDOW: Final = 64_240
 _MOST_BYTES: Final = 65_535
 _SACK: Final = 5
+_FAR: Final = 1 << 24
+"""First numbers are drawn from 2^32 (RFC 9293 3.4.1): one below is 0.4 % likely."""
 
 
 @dataclass(slots=True)
@@ -47,6 +49,16 @@ class Side:
         number &= _MASK
         if self.next is None or 0 < (number - self.next) & _MASK < _HALF:
             self.next = number
+
+
+def _base(first: int) -> int:
+    """What tcpdump will subtract from a side's numbers when ``first`` is the first that it
+    printed of them in the middle of a connection.
+
+    A small one is less the connection's first number already: the text is an excerpt.
+    """
+    first &= _MASK
+    return first if first >= _FAR else 0
 
 
 def _apart(one: int, other: int) -> int:
@@ -94,8 +106,8 @@ class Conversation:
             seq = me.number(line.seq)
         else:
             seq = me.next if me.next is not None else 1
-        if me.base is None:
-            me.base = seq
+        if me.base is None and line.seq is not None:
+            me.base = _base(seq)
         ack = 0
         if flags & ACK:
             ack = self._acknowledged(line, peer)
@@ -128,7 +140,8 @@ class Conversation:
             return peer.next if peer.next is not None else 1
         ack = peer.number(line.ack)
         if peer.base is None:
-            peer.base = (ack - 1) & _MASK
+            peer.base = _base(ack - 1)
+            peer.next = None if peer.base else peer.next  # what was counted so far was a guess
         peer.reached(ack)
         return ack
 

@@ -28,6 +28,11 @@ class Head:
     """Its final blank line was printed too."""
     body: list[str] = field(default_factory=list)
 
+    @property
+    def shortest(self) -> int:
+        """Bytes up to the end of the first line: no segment that shows it has fewer."""
+        return len(self.lines[0].encode("utf-8", "replace"))
+
     def payload(self, length: int | None) -> bytes:
         """The bytes on the wire, as far as they are known.
 

@@ -12,11 +12,12 @@ from capture.frames import FrameBlock, Interface, SourceInfo, UnreadableInput, n
 from capture.keeping.store import PacketStore, Spool
 from capture.sources.recorded import keep
 from capture.sources.streams import Stream
-from capture.sources.text import frames, grammar
+from capture.sources.text import frames
 from capture.sources.text.assembler import Assembler, TextFrame
 from capture.sources.text.clock import Clock, are_differences
 from capture.sources.text.hosts import Hosts
 from capture.sources.text.lines import LineReader, unquote
+from capture.sources.text.packet_line import Stamp, parse_packet_line
 
 if TYPE_CHECKING:
     from capture.sources.feed_clock import FeedClock
@@ -170,15 +171,15 @@ class TextSource:
 
 
 def _is_ip(line: str) -> bool:
-    packet = grammar.parse_packet_line(unquote(line)[1]) if line.strip() else None
+    packet = parse_packet_line(unquote(line)[1]) if line.strip() else None
     return packet is not None and (packet.version != 0 or packet.arp)
 
 
-def _stamps(lines: list[str]) -> list[grammar.Stamp | None]:
+def _stamps(lines: list[str]) -> list[Stamp | None]:
     """Times of the first packet lines."""
-    found: list[grammar.Stamp | None] = []
+    found: list[Stamp | None] = []
     for line in lines:
-        packet = grammar.parse_packet_line(unquote(line)[1])
+        packet = parse_packet_line(unquote(line)[1])
         if packet is not None:
             found.append(packet.stamp)
             if len(found) == _TIMES_LOOKED_AT:

@@ -4,9 +4,9 @@ import pytest
 
 from capture.sources.text import grammar
 from capture.sources.text.clock import are_differences
-from capture.sources.text.grammar import Stamp
 from capture.sources.text.heads import from_dump, from_lines
 from capture.sources.text.lines import unquote
+from capture.sources.text.packet_line import Stamp, parse_packet_line
 
 DAY = 86_400 * 10**9
 
@@ -57,7 +57,7 @@ def test_flags(text: str, bits: int) -> None:
     ],
 )
 def test_times(line: str, nanoseconds: int, dated: bool) -> None:
-    packet = grammar.parse_packet_line(line)
+    packet = parse_packet_line(line)
     assert packet is not None
     assert packet.stamp == Stamp(nanoseconds, dated)
 
@@ -78,11 +78,11 @@ def test_times(line: str, nanoseconds: int, dated: bool) -> None:
     ],
 )
 def test_lines_that_begin_no_packet(line: str) -> None:
-    assert grammar.parse_packet_line(line) is None
+    assert parse_packet_line(line) is None
 
 
 def test_detail_of_verbose_lines() -> None:
-    packet = grammar.parse_packet_line(
+    packet = parse_packet_line(
         "IP (tos 0x0, ttl 63, id 2269, offset 1480, flags [+], proto TCP (6), length 1500,"
         " options (NOP,EOL)) 10.0.0.1 > 10.0.0.2: tcp"
     )
@@ -151,7 +151,7 @@ def test_patterns_take_linear_time() -> None:
         for start in ("", "10:00:00.1 IP a.1 > b.2: Flags [S], options [", "HTTP/1.1 200 ", "GET "):
             line = start + part * (size // len(part)) + "x"
             rest = unquote(line)[1]
-            packet = grammar.parse_packet_line(rest)
+            packet = parse_packet_line(rest)
             grammar.parse_tcp(rest if packet is None else packet.body)
             grammar.parse_icmp(rest, 4)
             grammar.parse_icmp(rest, 6)
