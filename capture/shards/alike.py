@@ -16,16 +16,17 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.facts import CaptureFacts, FlowFacts, Mark
+from capture.facts import CLIENT, PROXY, CaptureFacts, Direction, FlowFacts, Mark
 from capture.frames import Ints
 from capture.judging import Judgement
 from capture.judging.cards import Card
 from capture.record import record
 from capture.report.table import TableRow
-from capture.shards.forms import SIZES, Forms
+from capture.shards.forms import PACKETS_AT, SHUT_AT, SIZES, SPANS, SPANS_AT, Forms
 from capture.shards.said import Reader
-from capture.shards.traced import Place, Trace, Untraceable
-from capture.tracking.build import FlowRows
+from capture.shards.traced import Trace, Untraceable
+from capture.tracking.build import FlowRows, longest_silence, longest_wait, zero_window
+from capture.tracking.events import ZeroWindow
 from capture.tracking.tracker import Tracker
 
 CHUNK: Final = 4096
@@ -113,7 +114,9 @@ class Alike:
     def _judged(self, forms: Forms, flows: Ints, places: list[int]) -> dict[int, _Judged]:
         """Judge the flows at these places for all that are alike; by place, without those that
         cannot speak for others."""
-        judged = {int(flows[at]): _Judged(self._tracker, forms, at) for at in places}
+        judged = {
+            int(flows[at]): _Judged(self._tracker, forms, at, int(flows[at])) for at in places
+        }
         try:
             facts = self._tracker.facts_of(list(judged), lambda flow, rows: judged[flow].seen(rows))
         except Untraceable:
@@ -152,30 +155,39 @@ class _Judged:
         tracker: Has the flow.
         forms: Its form is among these.
         at: There.
+        flow: Its number.
     """
 
-    def __init__(self, tracker: Tracker, forms: Forms, at: int) -> None:
+    def __init__(self, tracker: Tracker, forms: Forms, at: int, flow: int) -> None:
+        self._flow = flow
         self._tracker = tracker
         self._trace = Trace()
         self._line: Line | None = None
         self._host = forms.hosts[at]
         self._sized = forms.sized[at]
-        numbers = forms.numbers[at].tolist()
-        self._place = {number: place for place, number in enumerate(numbers) if number}
-        self._times = forms.values[at, forms.times :].tolist()
-        self._first_time = forms.times
+        self._values = forms.values[at].tolist()
+        numbers = self._values[PACKETS_AT::2]
+        self._places = {number: place for place, number in enumerate(numbers) if number}
+        self._rows: FlowRows | None = None
 
     def seen(self, rows: FlowRows) -> FlowRows:
         """The flow's columns with its sizes traced."""
+        self._rows = rows
         if not self._sized:
             return rows
-        traced = []
-        for number, side in enumerate(rows.sides):
-            places = enumerate(SIZES, number * len(SIZES))
-            given = {name: self._trace.given(getattr(side, name), at) for at, name in places}
-            traced.append(side._replace(**given))
-        client, proxy = traced
+        client, proxy = [
+            side._replace(**self._given(SIZES, number * len(SIZES)))
+            for number, side in enumerate(rows.sides)
+        ]
         return rows._replace(sides=(client, proxy))
+
+    def _given(self, names: Sequence[str], first: int) -> dict[str, int]:
+        """Traced numbers by name, whose places begin at one."""
+        values = enumerate(self._values[first : first + len(names)], first)
+        return {
+            name: self._trace.given(value, place)
+            for name, (place, value) in zip(names, values, strict=True)
+        }
 
     def judge(self, judge: Judge, facts: FlowFacts) -> None:
         """Judge the flow by facts that were made of what was ``seen``.
@@ -183,19 +195,40 @@ class _Judged:
         Raises:
             Untraceable: It does not speak for others.
         """
-        facts = self._traced(facts)
-        if facts.rtt_ns is not None and facts.ack is not None and facts.syn is not None:
-            facts = replace(facts, rtt_ns=facts.ack.time_ns - facts.syn.time_ns)
-        self._line = judge(facts)
+        assert self._rows is not None
+        spans = self._rows.flow._replace(**self._given(SPANS, SPANS_AT))
+        facts = self._traced(replace(facts, longest_silence=None, longest_wait=None))
+        # What follows from times is worked out again.
+        self._line = judge(
+            replace(
+                facts,
+                rtt_ns=facts.ack.time_ns - facts.syn.time_ns if facts.ack and facts.syn else None,
+                longest_silence=longest_silence(spans),
+                longest_wait=longest_wait(spans, facts.sides, facts.tunnel, facts.last),
+                sides=(self._shut(facts, CLIENT), self._shut(facts, PROXY)),
+            )
+        )
+
+    def _shut(self, facts: FlowFacts, side: int) -> Direction:
+        """A direction with the times traced for which its window was shut."""
+        window = self._tracker.odd.windows.get(2 * self._flow + side)
+        if window is None:
+            return facts.sides[side]
+        traced = ZeroWindow(
+            self._traced(window.since),
+            self._trace.given(window.longest_ns, SHUT_AT + side),
+            self._traced(window.longest),
+        )
+        return replace(facts.sides[side], **zero_window(traced, facts.last.time_ns))
 
     def _traced(self, value: Any) -> Any:
-        """A value with the times of all packets in it traced."""
+        """A value with the numbers and times of all packets in it traced."""
         if isinstance(value, Mark):
-            place = self._place.get(value.number)
-            if place is None or self._times[place] != value.time_ns:
+            place = PACKETS_AT + 2 * self._places.get(value.number, 0)
+            if self._values[place : place + 2] != [*value]:
                 raise Untraceable
-            time_ns = self._trace.given(value.time_ns, self._first_time + place)
-            return Mark(Place(value.number, place), time_ns)
+            number, time_ns = self._trace.ranked(value.number, place), value.time_ns
+            return Mark(number, self._trace.given(time_ns, place + 1))
         if isinstance(value, tuple):
             items = [item if type(item) in _PLAIN else self._traced(item) for item in value]
             return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
@@ -217,10 +250,8 @@ class _Judged:
         """The lines of flows to which the judgement belongs."""
         if self._line is None:
             return [None] * len(which)
-        given = _Given(
-            self._host, forms.values[which], forms.numbers[which],
-            [forms.hosts[at] for at in which.tolist()],
-        )  # fmt: skip
+        hosts = [forms.hosts[at] for at in which.tolist()]
+        given = _Given(self._host, forms.values[which], hosts)
         table, tracker = self._tracker.table.flows, self._tracker
         clients = [tracker.endpoint_text(end) for end in table.client[flows[which]].tolist()]
         hosts = [tracker.client(flow).host for flow in flows[which].tolist()]
@@ -235,15 +266,13 @@ class _Given:
 
     Args:
         host: The host that the judged one asked for; empty: all asked for the same.
-        values: Sizes of each, and the times of its packets.
-        numbers: Numbers of its packets, by place.
+        values: What differs between the flows (see ``Forms``).
         hosts: The host that each asked for.
     """
 
-    def __init__(self, host: str, values: Ints, numbers: Ints, hosts: list[str]) -> None:
+    def __init__(self, host: str, values: Ints, hosts: list[str]) -> None:
         self._host = host
         self._values = values
-        self._numbers = numbers
         self._hosts = hosts
 
     def alike(self, item: T, **own: list[str]) -> list[T]:
@@ -257,9 +286,6 @@ class _Given:
 
     def _column(self, value: Any) -> Iterable[Any]:
         """A value of the judged flow, as each of the flows has it."""
-        if isinstance(value, Place):
-            numbers: list[int] = self._numbers[:, value.place].tolist()
-            return numbers
         values = Trace.values(value, self._values)
         if values is not None:
             return values

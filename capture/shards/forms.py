@@ -15,7 +15,7 @@ import numpy as np
 from capture.facts import CLIENT, PROXY
 from capture.frames import Ints
 from capture.shards.said import ALONE, Reader, Said
-from capture.tracking.table import Columns
+from capture.tracking.table import FlowTable
 from capture.tracking.tracker import Tracker
 
 _IGNORED: Final = frozenset({
@@ -32,76 +32,101 @@ SIZES: Final = (
 """Columns of a side in which flows of one form may differ."""
 
 
+_SPAN: Final = ("from_no", "from_ns", "to_no", "ns")
+SPANS: Final = tuple([f"{what}_{part}" for what in ("silence", "wait") for part in _SPAN])
+"""Columns of a flow in which those of one form may differ, too. Which packets are the furthest
+apart is a matter of chance; a rule that asks where they come among others is noted doing so."""
+
+SPANS_AT: Final = 2 * len(SIZES)
+SHUT_AT: Final = SPANS_AT + len(SPANS)
+PACKETS_AT: Final = SHUT_AT + 2
+
+
 class Forms:
     """The forms of several flows.
 
+    Args:
+        tracker: Has them.
+        flows: These, ascending.
+        reader: Tells apart what was said.
+
     Attributes:
-        sized: Whether the key leaves the flow's sizes out.
         keys: Equal for flows of one form; None for flows that are better looked at alone.
-        numbers: Numbers of the packets that facts mention, in order, shape ``(n, places)``.
-            The first place is 0; unused ones are, too.
-        values: The ``SIZES`` of the client's side, those of the proxy's, and from the place
-            ``times`` on the times of these packets.
+        sized: Whether the key leaves the flow's sizes out.
         hosts: The host that each flow asked for, where its key leaves it out; else empty.
+        values: What else may differ: the ``SIZES`` of the client's side and the proxy's; from
+            ``SPANS_AT`` on the ``SPANS``; from ``SHUT_AT`` on for how long each side's window was
+            shut; from ``PACKETS_AT`` on number and time of each packet that facts mention, in
+            order. The first packet is none, unused ones are, too: 0. Shape ``(n, places)``.
     """
 
     def __init__(self, tracker: Tracker, flows: Ints, reader: Reader) -> None:
         said = Said(tracker, flows, reader)
-        exact, sizes, numbers, times = _columns(tracker, flows)
-        packets = np.concatenate([np.stack(numbers, 1), said.packets], 1)
-        places = _ranks(packets)
-        self.numbers = np.zeros((len(flows), places.shape[1] + 1), np.int64)
-        at = self.numbers.copy()
-        np.put_along_axis(self.numbers, places, packets, 1)
-        np.put_along_axis(at, places, np.concatenate([np.stack(times, 1), said.times], 1), 1)
-        self.numbers[:, 0] = at[:, 0] = 0
-        size = np.stack(sizes, 1)
-        self.times = len(sizes)
-        self.values = np.concatenate([size, at], 1)
+        table = tracker.table
+        exact, numbers, times = _columns(table, flows)
+        sizes = _stacked([
+            getattr(table.sides, name)[2 * flows + side]
+            for side in (CLIENT, PROXY)
+            for name in SIZES
+        ])  # fmt: skip
+        spans = _stacked([getattr(table.flows, name)[flows] for name in SPANS])
+        packets = np.concatenate([_stacked(numbers), said.packets], 1)
+        ranks = _ranks(packets)
+        marks = np.zeros((len(flows), ranks.shape[1] + 1, 2), np.int64)
+        at = np.arange(len(flows))[:, None], ranks
+        marks[*at, 0] = packets
+        marks[*at, 1] = np.concatenate([_stacked(times), said.times], 1)
+        marks[:, 0] = 0
+        shut = _shut(tracker, flows)
+        self.values = np.concatenate([sizes, spans, shut, marks.reshape(len(flows), -1)], 1)
         self.sized = said.sized
         self.hosts = said.hosts
-        own = np.where(said.sized[:, None], 0, size)
-        same = np.concatenate([np.stack([*exact, said.said], 1), own, places], 1)
+        exact.append(said.said)
+        exact += [
+            column != 0 for name, column in zip(SPANS, spans.T, strict=True) if name[-1] == "o"
+        ]
+        own = np.where(said.sized[:, None], 0, sizes)
+        same = np.concatenate([_stacked(exact), own, ranks], 1)
         self.keys: list[Hashable] = [
             None if number == ALONE else row.tobytes().rstrip(b"\0")  # of columns that few need
             for number, row in zip(said.said.tolist(), same, strict=True)
         ]
 
 
-def _columns(
-    tracker: Tracker, flows: Ints
-) -> tuple[list[Ints], list[Ints], list[Ints], list[Ints]]:
-    """Columns that flows of one form have in common; sizes; packet numbers; the packets'
-    times."""
+def _columns(table: FlowTable, flows: Ints) -> tuple[list[Ints], list[Ints], list[Ints]]:
+    """Columns that flows of one form have in common; packet numbers; the packets' times."""
     exact: list[Ints] = []
     numbers: list[Ints] = []
     times: list[Ints] = []
-    table = tracker.table
     for columns, rows in (
         (table.flows, flows), (table.sides, 2 * flows), (table.sides, 2 * flows + 1),
     ):  # fmt: skip
         for name in columns.names:
+            if name in SPANS:
+                continue
             if name.endswith("_no"):
-                numbers.append(getattr(columns, name)[rows].astype(np.int64))
-                times.append(_time_of(columns, name.removesuffix("_no"), rows))
+                numbers.append(getattr(columns, name)[rows])
+                times.append(getattr(columns, f"{name.removesuffix('_no')}_ns")[rows])
             elif not (name in _IGNORED or name.endswith("_ns") or name in SIZES):
-                exact.append(getattr(columns, name)[rows].astype(np.int64))
-    sizes = [
-        getattr(table.sides, name)[2 * flows + side].astype(np.int64)
-        for side in (CLIENT, PROXY)
-        for name in SIZES
+                exact.append(getattr(columns, name)[rows])
+    return exact, numbers, times
+
+
+def _stacked(columns: list[Ints]) -> Ints:
+    """Columns side by side."""
+    return np.stack(columns, 1, dtype=np.int64, casting="unsafe")
+
+
+def _shut(tracker: Tracker, flows: Ints) -> Ints:
+    """For how long each side's window was shut before it opened again, in nanoseconds."""
+    found = np.zeros((len(flows), 2), np.int64)
+    windows = tracker.odd.windows
+    rows = np.array(sorted(windows), np.int64)
+    rows = rows[np.isin(rows >> 1, flows)]
+    found[np.searchsorted(flows, rows >> 1), rows & 1] = [
+        windows[row].longest_ns for row in rows.tolist()
     ]
-    return exact, sizes, numbers, times
-
-
-def _time_of(columns: Columns, name: str, rows: Ints) -> Ints:
-    """Time of the packet whose number is in column ``name_no``."""
-    what = name.removesuffix("_to")
-    if what == name:
-        time_ns: Ints = getattr(columns, f"{name}_ns")[rows]
-        return time_ns
-    ended: Ints = getattr(columns, f"{what}_from_ns")[rows] + getattr(columns, f"{what}_ns")[rows]
-    return ended
+    return found
 
 
 def _ranks(numbers: Ints) -> Ints:

@@ -15,6 +15,7 @@ from capture.shards.numbers import Numbers
 from capture.shards.opened import Openings, plain_host
 from capture.shards.skeleton import STAND_IN
 from capture.tracking.build import MIN_RUN
+from capture.tracking.events import ZeroWindow
 from capture.tracking.openings import KEPT_SEGMENTS, Lot
 from capture.tracking.streams import Conversation
 from capture.tracking.tracker import Tracker
@@ -92,7 +93,7 @@ class Said:
         """Add what was said otherwise, and what else no column tells; returns the marks of
         these, by place."""
         odd, alerts, talks = tracker.odd, tracker.payload.walker.alerts, tracker.payload
-        rows = {row >> 1 for row in chain(odd.resets, alerts)}
+        rows = {row >> 1 for row in chain(odd.resets, odd.windows, alerts)}
         some = talks.conversations.keys() | odd.syns.keys() | rows
         found: dict[int, list[Mark]] = {}
         for place, flow in enumerate(flows.tolist()):
@@ -111,7 +112,10 @@ class Said:
             key = [said, len(marks)]
             marks += odd.syns.get(flow, ())
             for row in (2 * flow, 2 * flow + 1):
-                key += (odd.resets.get(row), len(marks))
+                window = odd.windows.get(row, ZeroWindow())
+                shut = [mark for mark in (window.since, window.longest) if mark is not None]
+                marks += shut
+                key += (odd.resets.get(row), window.since is None, len(shut), len(marks))
                 for mark, level, code in alerts.get(row, ()):
                     marks.append(mark)
                     key += (level, code)
@@ -141,7 +145,7 @@ def _rare(tracker: Tracker) -> list[int]:
         for row, ranges in odd.ranges.items()
         if any(item.sent >= MIN_RUN for item in ranges.values())
     ]
-    rows = chain(again, odd.gaps, odd.windows, tracker.payload.walker.carry)
+    rows = chain(again, odd.gaps, tracker.payload.walker.carry)
     return [*tracker.icmp, *[row >> 1 for row in rows]]
 
 

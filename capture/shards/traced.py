@@ -41,6 +41,11 @@ class Trace:
         """
         return _Whole(value, ("given", place), self)
 
+    def ranked(self, value: int, place: int) -> int:
+        """A number that is traced, but for how it compares with others that are ranked: they are
+        known to come in the same order in all runs."""
+        return _Ranked(value, ("given", place), self)
+
     def decide(self, code: Code, outcome: bool) -> bool:
         """Note what came of a comparison."""
         self._decided[code] = outcome
@@ -68,17 +73,6 @@ class Trace:
         return values
 
 
-class Place(int):
-    """A packet's number of which is known which packet's it is; else a plain number."""
-
-    place: int
-
-    def __new__(cls, number: int, place: int) -> Place:
-        self = super().__new__(cls, number)
-        self.place = place
-        return self
-
-
 class _Whole(int):
     """A traced integer."""
 
@@ -92,6 +86,16 @@ class _Whole(int):
 
     def __hash__(self) -> int:
         raise Untraceable
+
+
+class _Ranked(_Whole):
+    """A traced integer of which is known how it compares with others of its kind, and with 0."""
+
+    def __hash__(self) -> int:
+        return int.__hash__(self)
+
+    def __bool__(self) -> bool:
+        return int.__bool__(self)
 
 
 class _Real(float):
@@ -169,6 +173,8 @@ def _compares(name: str) -> Callable[..., Any]:
         if not isinstance(other, int | float):
             return NotImplemented
         outcome = bool(work_out(_plain(self), _plain(other)))
+        if isinstance(self, _Ranked) and isinstance(other, _Ranked):
+            return outcome
         return self.trace.decide((name, self.code, _code_of(other)), outcome)
 
     return method

@@ -27,7 +27,7 @@ from capture.facts import (
 from capture.protocols.conversation import HttpExchange
 from capture.protocols.masking import mask_payload
 from capture.protocols.readers import RecordHeader
-from capture.tracking.events import Oddities
+from capture.tracking.events import Oddities, ZeroWindow
 from capture.tracking.records import RECORDS, RecordWalker
 from capture.tracking.settle import Summary, direction
 from capture.tracking.streams import Conversation, TlsSeen
@@ -99,14 +99,15 @@ def flow_facts(
         challenge_ack=syn is not None and proxy.first_flags & (SYN | ACK | RST) == ACK,
         rtt_ns=ack.time_ns - syn.time_ns if syn and ack else None,
         closes=_closes(sides),
-        longest_silence=_silence(own),
+        longest_silence=longest_silence(own),
         icmp=icmp,
         mid_stream=syn is None and own.syn_ack_no == 0,
         one_way=_one_way(client, proxy, syn is not None),
         time_backwards=own.backwards,
         reused_port=own.reused,
         tcp_fast_open=bool(syn and first_payload and first_payload.number == syn.number),
-        **_waits(own, sides, values, last),
+        longest_wait=longest_wait(own, sides, values.get("tunnel"), last),
+        **values,
     )
 
 
@@ -131,28 +132,27 @@ def _one_way(client: Any, proxy: Any, syn: bool) -> bool:
     return False
 
 
-def _silence(own: Any) -> Silence | None:
+def longest_silence(own: Any) -> Silence | None:
+    """The longest stretch without a packet of a flow."""
     if not own.silence_to_no:
         return None
     start = Mark(own.silence_from_no, own.silence_from_ns)
     return Silence(start, Mark(own.silence_to_no, own.silence_from_ns + own.silence_ns))
 
 
-def _waits(
-    own: Any, sides: tuple[Direction, Direction], values: dict[str, Any], last: Mark
-) -> dict[str, Any]:
-    """Add the longest wait for the proxy's next payload inside the tunnel."""
-    tunnel: Mark | None = values.get("tunnel")
+def longest_wait(
+    own: Any, sides: tuple[Direction, Direction], tunnel: Mark | None, last: Mark
+) -> Silence | None:
+    """The longest wait for the proxy's next payload inside the tunnel."""
     if tunnel is None:
-        return values
+        return None
     wait = Silence(sides[PROXY].last_payload or tunnel, last)
     if own.wait_to_no and own.wait_from_ns >= tunnel.time_ns:
         start = Mark(own.wait_from_no, own.wait_from_ns)
         inner = Silence(start, Mark(own.wait_to_no, own.wait_from_ns + own.wait_ns))
         if inner.seconds >= wait.seconds:
             wait = inner
-    values["longest_wait"] = wait
-    return values
+    return wait
 
 
 def _closes(sides: tuple[Direction, Direction]) -> tuple[tuple[str, Mark], ...]:
@@ -234,12 +234,7 @@ def _rare(odd: Oddities, row: int, last_ns: int) -> dict[str, Any]:
     values: dict[str, Any] = {}
     window = odd.windows.get(row)
     if window is not None:
-        open_ns = last_ns - window.since.time_ns if window.since else 0
-        values.update(
-            zero_window_ns=max(window.longest_ns, open_ns),
-            zero_window_mark=window.longest if window.longest_ns > open_ns else window.since,
-            zero_window_open=window.since is not None,
-        )
+        values.update(zero_window(window, last_ns))
     reset = odd.resets.get(row)
     if reset is not None:
         values.update(
@@ -249,6 +244,16 @@ def _rare(odd: Oddities, row: int, last_ns: int) -> dict[str, Any]:
             rst_seq_offset=reset.offset,
         )
     return values
+
+
+def zero_window(window: ZeroWindow, last_ns: int) -> dict[str, Any]:
+    """Fields of a direction whose receive window was shut."""
+    open_ns = last_ns - window.since.time_ns if window.since else 0
+    return {
+        "zero_window_ns": max(window.longest_ns, open_ns),
+        "zero_window_mark": window.longest if window.longest_ns > open_ns else window.since,
+        "zero_window_open": window.since is not None,
+    }
 
 
 def _run(odd: Oddities, row: int, max_ack: int) -> RetransmitRun | None:
