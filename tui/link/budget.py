@@ -99,6 +99,10 @@ class LinkBudget:
         """Whether what is drawn now was asked for."""
         return self._asked_at >= self._unasked_at or self._clock() - self._asked_at < ASKED_S
 
+    def asked_within(self, seconds: float) -> bool:
+        """Whether the user asked for something so lately."""
+        return self._clock() - self._asked_at < seconds
+
     def keep_up(self, behind: bool) -> None:
         """Note whether something waits to be written."""
         if not behind:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.footline import Footline
 from tui.keys.bindings import BoundAction
+from tui.screens.answering import AnsweringScreen
 
 __all__ = ["PaneScreen"]
 
 
-class PaneScreen(Screen[None], inherit_bindings=False):
+class PaneScreen(AnsweringScreen, inherit_bindings=False):
     """A screen made of named panes above a ``Footline``."""
 
     ALLOW_SELECT = False

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from tui.keys.bindings import actions_of
+from tui.screens.answering import AnsweringScreen
 from widgets.column_list import ColumnList
 from widgets.glyphs import Glyphs
 from widgets.tunnel_list import TunnelList
@@ -17,7 +18,7 @@ from widgets.tunnel_list import TunnelList
 __all__ = ["ColumnScreen"]
 
 
-class ColumnScreen(ModalScreen[None]):
+class ColumnScreen(AnsweringScreen, ModalScreen[None]):
     """A list of the columns over the screen they belong to."""
 
     AUTO_FOCUS = "#columns"

@@ -14,11 +14,12 @@ from textual.widgets.option_list import Option
 
 from capture.protocols.text import printable
 from tui.keys.bindings import key_for
+from tui.screens.answering import AnsweringScreen
 
 __all__ = ["CopyScreen"]
 
 
-class CopyScreen(ModalScreen[str | None]):
+class CopyScreen(AnsweringScreen, ModalScreen[str | None]):
     """Ends with the text to copy, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

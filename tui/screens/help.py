@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final
 
 from rich.cells import cell_len
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -15,6 +16,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from tui.keys.bindings import SUBJECTS, BoundAction, actions_of, key_for
+from tui.screens.answering import AnsweringScreen
 from tui.screens.base import PaneScreen
 
 __all__ = ["HelpScreen"]
@@ -24,11 +26,14 @@ Section = tuple[str, list[BoundAction]]
 
 WIDE: Final = 116
 """Columns from which on sections stand side by side."""
+PANEL: Final = 78
+PANEL_WIDE: Final = 150
+"""Columns of the panel where there is room, as in the style sheet, and with two columns of text."""
 FRAME: Final = 5
 """Columns of the frame, its padding and a scroll bar."""
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(AnsweringScreen, ModalScreen[None]):
     """Sections of keys: what works anywhere, subject by subject, then pane by pane."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -42,6 +47,8 @@ class HelpScreen(ModalScreen[None]):
         super().__init__()
         self._below = below
         self._ascii = ascii_only
+        self._filled = 0
+        """Columns of the screen that the sections were written for."""
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help"), Horizontal(id="help-columns"):
@@ -53,9 +60,10 @@ class HelpScreen(ModalScreen[None]):
         panel.border_title = "Keys"
         panel.border_subtitle = f"{key_for('help.close', self, self.app)} closes"
         panel.focus()
+        self._fill(self.app.size.width)  # now: to lay out and draw an empty panel takes as long
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._fill)
+    def on_resize(self, event: events.Resize) -> None:
+        self._fill(event.size.width)
 
     def action_scroll(self, lines: int) -> None:
         self.query_one("#help", VerticalScroll).scroll_relative(y=lines, animate=False)
@@ -85,14 +93,18 @@ class HelpScreen(ModalScreen[None]):
         sections += [(title, unseen((node,))) for title, node in panes]
         return [(title, actions) for title, actions in sections if actions]
 
-    def _fill(self) -> None:
+    def _fill(self, width: int) -> None:
+        """Write the sections as they fit a screen of so many columns."""
+        if width == self._filled:
+            return
+        self._filled = width
         sections = self.sections()
         first: Sequence[Section] = sections
         second: Sequence[Section] = ()
-        room = self.query_one("#help").outer_size.width - FRAME
-        if self.app.size.width >= WIDE:
+        room = min(width, PANEL) - FRAME
+        if width >= WIDE:
             first, second = _halves(sections)
-            room = room // 2 - 2
+            room = (min(width, PANEL_WIDE) - FRAME) // 2 - 2
         self.query_one("#help-text", Static).update(self._text(first, room))
         self.query_one("#help-more", Static).update(self._text(second, room))
 

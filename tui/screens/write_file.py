@@ -19,6 +19,7 @@ from textual.widgets import Checkbox, Input, RadioButton, RadioSet, Static
 
 from capture.protocols.text import printable
 from tui.keys.bindings import key_for
+from tui.screens.answering import AnsweringScreen
 from tui.writing import AlreadyThere, CannotWrite
 
 __all__ = ["Choice", "Option", "WriteScreen", "Writing"]
@@ -75,7 +76,7 @@ class _Dot(RadioButton):
         return "(*)" if self.value else "( )"
 
 
-class WriteScreen(ModalScreen[str | None]):
+class WriteScreen(AnsweringScreen, ModalScreen[str | None]):
     """Asks and writes. Ends with the line to show, or None when the user gave up."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -93,6 +93,17 @@ def test_what_is_drawn_was_asked_for_unless_it_came_by_itself() -> None:
     assert asked == [True, False, True, True, False]
 
 
+def test_it_is_known_how_lately_a_key_was_pressed() -> None:
+    clock = Clock()
+    budget = LinkBudget(None, clock)
+    assert not budget.asked_within(1.0)
+    budget.ask()
+    budget.unasked()
+    clock.now_s = 0.5
+    assert budget.asked_within(1.0)
+    assert not budget.asked_within(0.5)
+
+
 def test_updates_wait_until_all_is_on_the_screen_but_not_for_ever() -> None:
     clock = Clock()
     budget = LinkBudget(1000, clock, patience_s=3.0)

@@ -22,9 +22,9 @@ SEEK: Final = 0.02
 """Part of the recording that a seek goes over, and a far one."""
 SEEK_FAR: Final = 0.1
 
-ANSWER_S: Final = 0.02
+ANSWER_S: Final = 0.005
 """How often the answer to a command is looked for, rather than a few times a second."""
-ANSWER_LOOKS: Final = 150
+ANSWER_LOOKS: Final = 600
 """After so many looks in vain, a few times a second will do."""
 
 CALM: Final = 16
