@@ -362,7 +362,7 @@ class Analysis:
             first_ns=self._first_ns or 0,
             last_ns=self._last_ns or 0,
             packets=self.packets,
-            text=info.format == "tcpdump-text",
+            text=info.format.endswith("-text"),
             times_known=info.times_known,
             untimed=frozenset(info.untimed),
             lost_kernel=info.lost_kernel,

@@ -338,7 +338,7 @@ class CaptureFacts:
     packets: int = 0
     live: bool = False
     text: bool = False
-    """Read from tcpdump's text: payload is known only where it was printed."""
+    """Read from tcpdump's or Wireshark's text: payload is known only where it was printed."""
     times_known: bool = True
     untimed: frozenset[int] = frozenset()
     """Packets whose time is made up (a head that a document prints without one)."""

@@ -113,7 +113,7 @@ class SourceInfo:
 
     path: str
     format: str
-    """``pcap``, ``pcapng`` or ``tcpdump-text``; live: ``live``."""
+    """``pcap``, ``pcapng``, ``tcpdump-text`` or ``wireshark-text``; live: ``live``."""
     compression: str = ""
     """``gzip``, ``xz``, ``zstd`` or empty."""
     interfaces: list[Interface] = field(default_factory=list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["alert_name", "alert_text", "cipher_name", "version_name"]
+__all__ = ["alert_name", "alert_text", "chosen_cipher", "cipher_name", "version_name"]
 
 
 def version_name(version: int) -> str:
@@ -25,6 +25,12 @@ def alert_text(code: int) -> str:
 def cipher_name(cipher: int) -> str:
     """IANA's name of a cipher suite; the number in hex for the rare ones."""
     return _CIPHERS.get(cipher) or f"0x{cipher:04x}"
+
+
+def chosen_cipher(cipher: int) -> str | None:
+    """Name of the cipher suite that a server chose; None for 0, which none may choose
+    (RFC 5246 appendix A.5): the hello was told without it (``capture.sources.text``)."""
+    return cipher_name(cipher) if cipher else None
 
 
 _VERSIONS: Final = {

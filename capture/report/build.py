@@ -15,7 +15,7 @@ from capture.facts import (
     final_exchange,
 )
 from capture.protocols.events import Request
-from capture.protocols.tls_names import alert_name, cipher_name, version_name
+from capture.protocols.tls_names import alert_name, chosen_cipher, version_name
 from capture.report.model import Attempt, Finding, FlowReport, Step, TlsReport
 from capture.report.steps import build_steps
 
@@ -147,7 +147,7 @@ def _tls(tls: TlsFacts) -> TlsReport:
     return TlsReport(
         sni=hello.sni if hello else None,
         version=version_name(answer.version) if answer else None,
-        cipher=cipher_name(answer.cipher) if answer else None,
+        cipher=chosen_cipher(answer.cipher) if answer else None,
         alpn=offered,
         server_hello=answer is not None,
         alert_code=alert.code if alert else None,
@@ -157,4 +157,5 @@ def _tls(tls: TlsFacts) -> TlsReport:
         certificate_issuer=certificate.issuer if certificate else None,
         certificate_not_after=expiry.strftime("%Y-%m-%dT%H:%M:%SZ") if expiry else None,
         offered_versions=tuple([version_name(item) for item in hello.versions]) if hello else (),
+        sni_seen=hello is None or hello.complete,
     )

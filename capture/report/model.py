@@ -120,6 +120,9 @@ class TlsReport:
     certificate_not_after: str | None = None
     offered_versions: tuple[str, ...] = ()
     """Not serialised."""
+    sni_seen: bool = True
+    """False: the capture ends before the place of a server name, so that none means nothing.
+    Not serialised."""
 
 
 @record

@@ -210,8 +210,10 @@ def _client_hello(facts: FlowFacts) -> _Seen:
         other = {"ssh": "SSH in the tunnel", "http": "HTTP in the tunnel"}
         return _Seen(None, other.get(facts.tunnel_protocol, ""))
     hello = tls.client_hello
-    detail = f"SNI {hello.sni}" if hello is not None and hello.sni else "no SNI"
-    return _Seen(tls.client_hello_mark, detail if hello is not None else "", done=True)
+    detail = ""
+    if hello is not None and (hello.sni or hello.complete):
+        detail = f"SNI {hello.sni}" if hello.sni else "no SNI"
+    return _Seen(tls.client_hello_mark, detail, done=True)
 
 
 def _server_hello(facts: FlowFacts, verdict: str) -> _Seen:

@@ -122,12 +122,14 @@ def _tls_words(flow: FlowReport) -> list[str]:
     tls = flow.tls
     if tls is None:
         return []
-    parts = [f"SNI {safe(tls.sni)}" if tls.sni else "no SNI", tls.version or "", tls.cipher or ""]
+    name = f"SNI {safe(tls.sni)}" if tls.sni else "no SNI" if tls.sni_seen else ""
+    parts = [name, tls.version or "", tls.cipher or ""]
     if tls.alert_name:
         parts.append(f"alert {tls.alert_name} ({tls.alert_code}) from the {tls.alert_from}")
     if tls.certificate_issuer:
         parts.append(f"certificate issued by {safe(tls.certificate_issuer)}")
-    return [", ".join(filter(None, parts))]
+    words = ", ".join(filter(None, parts))
+    return [words] if words else []
 
 
 def _steps(flow: FlowReport) -> list[str]:

@@ -9,7 +9,13 @@ from typing import Final, NamedTuple
 
 from capture.facts import SENDERS
 from capture.protocols.events import Certificate
-from capture.protocols.tls_names import alert_name, alert_text, cipher_name, version_name
+from capture.protocols.tls_names import (
+    alert_name,
+    alert_text,
+    chosen_cipher,
+    cipher_name,
+    version_name,
+)
 from capture.protocols.tls_offer import ClientOffer, ServerChoice
 from capture.protocols.tls_registry import extension_name, group_name, signature_name
 from capture.protocols.x509_detail import CertificateDetail, chain_problems
@@ -75,7 +81,8 @@ def _outcome(detail: TlsDetail) -> Iterator[TlsFact]:
     else:
         tone = Tone.GOOD if server.version >= _OLD else Tone.WARNING
         yield TlsFact("version", version_name(server.version), tone, detail.server_row)
-        yield TlsFact("cipher suite", cipher_name(server.hello.cipher), row=detail.server_row)
+        chosen = chosen_cipher(server.hello.cipher) or "not shown"
+        yield TlsFact("cipher suite", chosen, row=detail.server_row)
         if (group := server.group or detail.exchange_group) is not None:
             yield TlsFact("key exchange", group_name(group), row=detail.server_row)
         if server.version < TLS13:
@@ -155,7 +162,7 @@ def _server(detail: TlsDetail) -> Iterator[TlsFact]:
 
 def _choice(choice: ServerChoice, row: int) -> Iterator[TlsFact]:
     yield TlsFact("version", version_name(choice.version), row=row)
-    yield TlsFact("cipher suite", cipher_name(choice.hello.cipher), row=row)
+    yield TlsFact("cipher suite", chosen_cipher(choice.hello.cipher) or "not shown", row=row)
     if choice.group is not None:
         label = "asks for a share of" if choice.retry else "key share"
         yield TlsFact(label, group_name(choice.group), row=row)

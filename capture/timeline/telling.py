@@ -15,7 +15,7 @@ from capture.decode.columns import IPV6_BASE, IcmpError
 from capture.facts import CLIENT, PROXY, Exchange, FlowFacts, Mark, TlsDirection, TlsFacts
 from capture.protocols.events import ClientHello, Request, Response, ServerHello
 from capture.protocols.icmp_names import icmp_name
-from capture.protocols.tls_names import alert_name, cipher_name, version_name
+from capture.protocols.tls_names import alert_name, chosen_cipher, version_name
 from capture.report.model import Severity
 from capture.report.redact import safe
 
@@ -162,14 +162,14 @@ def _tls(facts: FlowFacts) -> Iterator[_Said]:
 
 def client_hello_text(hello: ClientHello) -> str:
     """``ClientHello SNI=host``; without a name it says so."""
-    name = f"SNI={hello.sni}" if hello.sni else "without SNI"
-    return f"ClientHello {name}" + ("" if hello.complete else "  (incomplete)")
+    name = f" SNI={hello.sni}" if hello.sni else " without SNI" if hello.complete else ""
+    return f"ClientHello{name}" + ("" if hello.complete else "  (incomplete)")
 
 
 def server_hello_text(hello: ServerHello) -> str:
     """``ServerHello TLSv1.3 TLS_AES_128_GCM_SHA256``."""
     name = "HelloRetryRequest" if hello.retry else "ServerHello"
-    return f"{name} {version_name(hello.version)} {cipher_name(hello.cipher)}"
+    return f"{name} {version_name(hello.version)} {chosen_cipher(hello.cipher) or ''}".rstrip()
 
 
 def _records(tls: TlsFacts, sender: int) -> Iterator[_Said]:

@@ -12,7 +12,7 @@ from capture.frames import SourceInfo
 from capture.sources.text import frames, grammar, heads, packet_line, wrapped
 from capture.sources.text.clock import Clock
 from capture.sources.text.conversation import Conversation, Segment, Side
-from capture.sources.text.frames import Frame, Ip, Tcp
+from capture.sources.text.frames import Frame, Ip, Tcp, TextFrame
 from capture.sources.text.grammar import IcmpLine, TcpLine
 from capture.sources.text.hosts import Hosts, packed, split_port
 from capture.sources.text.lines import LOGGED, unquote
@@ -27,15 +27,6 @@ _TCP_IN_DETAIL: Final = re.compile(r"^(?:tcp|ip-proto-6)\b")
 _ICMP_HINT: Final = re.compile(r"\bICMP6?\b")
 _CARRIES: Final = re.compile(r"(?:VXLAN|Geneve|OTV)\b")
 """A tunnel's packet; the one that it carries is printed in the next line, without a time."""
-
-
-@dataclass(slots=True)
-class TextFrame:
-    """A frame and where it belongs."""
-
-    frame: Frame
-    time_ns: int
-    interface: str
 
 
 @dataclass(slots=True)

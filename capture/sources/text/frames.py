@@ -25,6 +25,15 @@ class Frame:
 
 
 @dataclass(slots=True)
+class TextFrame:
+    """A frame and where it belongs."""
+
+    frame: Frame
+    time_ns: int
+    interface: str
+
+
+@dataclass(slots=True)
 class Ip:
     """The IP header to build."""
 

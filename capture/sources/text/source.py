@@ -1,4 +1,4 @@
-"""A source of frames that are made from text."""
+"""A source of frames that are made from text: tcpdump's lines, or a packet list's."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from capture.keeping.store import PacketStore, Spool
 from capture.sources.recorded import keep
 from capture.sources.streams import Stream
 from capture.sources.text import frames
-from capture.sources.text.assembler import Assembler, TextFrame
+from capture.sources.text.assembler import Assembler
 from capture.sources.text.clock import Clock, are_differences
+from capture.sources.text.frames import TextFrame
 from capture.sources.text.hosts import Hosts
 from capture.sources.text.lines import LineReader, unquote
 from capture.sources.text.packet_line import Stamp, parse_packet_line
+from capture.sources.text.wireshark.columns import Columns
+from capture.sources.text.wireshark.reader import Reader
 
 if TYPE_CHECKING:
     from capture.sources.feed_clock import FeedClock
@@ -36,7 +39,7 @@ _NAMED_FORMATS: Final = (("{", "JSON"), ("<", "HTML or XML"))
 
 
 class TextSource:
-    """What ``tcpdump`` printed, as frames.
+    """What ``tcpdump``, ``tshark`` or Wireshark's packet list printed, as frames.
 
     Every packet becomes a raw IP packet with the headers that are printed and as much
     payload as is known; the rest looks as if a snaplen had cut it off.
@@ -46,7 +49,7 @@ class TextSource:
         stream: Standing at the text's first byte.
 
     Raises:
-        UnreadableInput: There is no line of tcpdump's in the text.
+        UnreadableInput: There is no line of theirs in the text.
     """
 
     def __init__(self, info: SourceInfo, stream: Stream) -> None:
@@ -58,36 +61,36 @@ class TextSource:
         self._stream = stream
         self._lines = LineReader(stream)
         self._batches = self._lines.batches()
-        self._head = self._search()
-        sample = "\n".join(self._head)
-        self._assembler = Assembler(
-            info, Hosts(info, sample), Clock(info, are_differences(_stamps(self._head)))
-        )
+        self._head: list[str] = []
+        listed = self._search()
+        info.format = "wireshark-text" if listed else "tcpdump-text"
+        hosts = Hosts(info, "\n".join(self._head))
+        clock = Clock(info, are_differences(_stamps(self._head, listed)))
+        make = Reader if listed else Assembler
+        self._assembler: Reader | Assembler = make(info, hosts, clock)
         self._number = 1
         self._interfaces: dict[str, int] = {}
 
-    def _search(self) -> list[str]:
-        """Read on to the first packet line; returns the lines so far, or raises."""
-        lines: list[str] = []
+    def _search(self) -> bool:
+        """Read on to the first packet line; returns whether it is a packet list's, or raises."""
+        columns = Columns()
         size = 0
-        found = False
         for batch in self._batches:
-            lines.extend(batch)
+            self._head.extend(batch)
             size += sum(map(len, batch))
-            found = found or any(_is_ip(line) for line in batch)
-            if found or size > _SEARCHED:
+            for line in batch:
+                if _is_ip(line):
+                    return False
+                row = columns.read(line)
+                if row is not None and row.sure:
+                    return True
+            if size > _SEARCHED:
                 break
-        if found:
-            return lines
-        first = next((line.strip() for line in lines if line.strip()), "")
+        first = next((line.strip() for line in self._head if line.strip()), "")
         for start, name in _NAMED_FORMATS:
             if first.startswith(start):
                 raise UnreadableInput(f"is {name}, not a capture")
-        if any(" → " in line and " TCP " in line for line in lines[:200]):
-            raise UnreadableInput(
-                "is tshark's text, which lacks ports and sequence numbers: give the capture file"
-            )
-        raise UnreadableInput("is text without a packet line as tcpdump prints them")
+        raise UnreadableInput("is text without a packet line as tcpdump or tshark print them")
 
     def blocks(self) -> Iterator[FrameBlock]:
         """See ``capture.frames.Source``."""
@@ -175,11 +178,12 @@ def _is_ip(line: str) -> bool:
     return packet is not None and (packet.version != 0 or packet.arp)
 
 
-def _stamps(lines: list[str]) -> list[Stamp | None]:
+def _stamps(lines: list[str], listed: bool) -> list[Stamp | None]:
     """Times of the first packet lines."""
+    columns = Columns()
     found: list[Stamp | None] = []
     for line in lines:
-        packet = parse_packet_line(unquote(line)[1])
+        packet = columns.read(line) if listed else parse_packet_line(unquote(line)[1])
         if packet is not None:
             found.append(packet.stamp)
             if len(found) == _TIMES_LOOKED_AT:

@@ -1,0 +1,3 @@
+"""The packet list of Wireshark and tshark, as it is pasted, exported or piped."""
+
+from __future__ import annotations

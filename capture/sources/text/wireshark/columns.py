@@ -1,0 +1,122 @@
+"""Cuts a line of a packet list into columns.
+
+tshark's lines (``1 0.000000 10.0.0.1 → 10.0.0.2 TCP 74 …``, with ``->`` before 2.0), the
+window's rows copied or exported as text, and the same as CSV. Number, times and length may
+be missing, and there may be columns of the user's own in front of the source.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from capture.sources.text.lines import unquote
+from capture.sources.text.packet_line import Stamp, read_stamp
+from capture.sources.text.wireshark.info import Opaque, Said, Segment, read_info
+
+_TIME: Final = (
+    r"(?:\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?Z?|\d{1,2}:\d\d:\d\d[.,]\d{1,9}"
+    r"|\d{1,10}[.,]\d{1,9})"
+)
+_HIDDEN: Final = r"<[^<>\s]{1,40}>|\[[^\[\]\s]{1,40}\]|\([^()\s]{1,40}\)"
+_ADDRESS: Final = rf"(?:{_HIDDEN}|[\w.:%*×•…█-])+"
+_ARROW: Final = r"(?:→|⟶|➝|->|=>|\?)"
+_ROW: Final = re.compile(
+    rf"[\s>*]*(?P<times>(?:{_TIME}\s+){{0,3}})(?P<src>{_ADDRESS})\s+(?P<arrow>{_ARROW}\s*)?"
+    rf"(?P<dst>{_ADDRESS})\s+(?P<protocol>[A-Za-z][\w./+-]{{0,30}})\s+"
+    r"(?:(?P<length>\d{1,6})\s+)?(?P<info>\S.*)$"
+)
+_NUMBER: Final = re.compile(r"(\d{1,9})\D*$")
+_NAMES: Final = ("no.", "time", "source", "destination", "protocol", "length", "info")
+
+
+@dataclass(slots=True)
+class Row:
+    """A line of the packet list."""
+
+    number: int | None
+    """As the list numbers it; None where it does not."""
+    stamp: Stamp | None
+    src: str
+    dst: str
+    protocol: str
+    length: int | None
+    """Bytes of the frame; None where the column is missing."""
+    said: Said
+    order: int = 0
+    """Among all rows."""
+
+    @property
+    def sure(self) -> bool:
+        """Nothing but a packet list has such a line."""
+        return isinstance(self.said, Segment)
+
+
+class Columns:
+    """Reads rows; remembers what a CSV's header says of its columns."""
+
+    def __init__(self) -> None:
+        self._order = dict(zip(_NAMES, range(len(_NAMES)), strict=True))
+
+    def read(self, line: str) -> Row | None:
+        """The row that a line is; None for every other line."""
+        prefix, rest = unquote(line)
+        if rest.startswith('"'):
+            return self._cells(rest)
+        match = _ROW.match(rest)
+        if not match:
+            return None
+        length, info = match["length"], match["info"]
+        said = read_info(match["protocol"], info)
+        if length and isinstance(said, Opaque):
+            # Without a column for the length its place is the first port's.
+            whole = read_info(match["protocol"], f"{length} {info}")
+            if isinstance(whole, Segment):
+                said, length = whole, None
+        if isinstance(said, Opaque) and not (match["arrow"] and match["times"]):
+            return None  # prose can look like that
+        times = re.findall(_TIME, match["times"])
+        number = _NUMBER.search(prefix)
+        return Row(
+            int(number[1]) if number else None,
+            _stamp(times[0]) if times else None,
+            match["src"],
+            match["dst"],
+            match["protocol"],
+            int(length) if length else None,
+            said,
+        )
+
+    def _cells(self, line: str) -> Row | None:
+        import csv
+
+        try:
+            cells = next(csv.reader([line]), [])
+        except csv.Error:
+            return None
+        names = [cell.strip().lower() for cell in cells]
+        if "source" in names and "info" in names:
+            self._order = {name: index for index, name in enumerate(names) if name}
+            return None
+        cell = {
+            name: cells[index].strip() if index < len(cells) else ""
+            for name, index in self._order.items()
+        }
+        src, dst, protocol = (cell.get(name, "") for name in ("source", "destination", "protocol"))
+        if not (src and dst and protocol and len(cells) >= 5):
+            return None
+        number, length = cell.get("no.", ""), cell.get("length", "")
+        return Row(
+            int(number) if number.isdecimal() and len(number) < 10 else None,
+            _stamp(cell.get("time", "")),
+            src,
+            dst,
+            protocol,
+            int(length) if length.isdecimal() and len(length) < 7 else None,
+            read_info(protocol, cell.get("info", "")),
+        )
+
+
+def _stamp(text: str) -> Stamp | None:
+    return read_stamp(text.replace(",", "."))
