@@ -48,7 +48,8 @@ _FOREIGN: Final = (
 
 
 def open_source(path: str, *, spool: bool = False) -> FileSource:
-    """Open a capture: pcap, pcapng or tcpdump's text, packed or not, from a file or a pipe.
+    """Open a capture: pcap, pcapng or text of tcpdump or tshark, packed or not, from a file
+    or a pipe.
 
     Args:
         path: File name; ``-`` is the standard input.
@@ -116,7 +117,7 @@ def _open(file: FileStream, info: SourceInfo, spool: bool) -> FileSource:
         if head.startswith(magic):
             raise UnreadableInput(f"is {name}, not a capture that can be read here")
     if not _looks_like_text(head):
-        raise UnreadableInput("is no capture: neither pcap, pcapng nor tcpdump's text output")
+        raise UnreadableInput("is no capture: neither pcap, pcapng nor text of tcpdump or tshark")
     from capture.sources.text import TextSource
 
     info.format = "tcpdump-text"

@@ -40,8 +40,9 @@ examples:
   tunnelscope --ssh root@box -i eth0 host 10.10.10.1 and port 80
   ssh root@box tcpdump -U -s0 -w - port 80 | tunnelscope -r -
 
-Reads pcap, pcapng, both compressed with gzip, xz or zstd, and tcpdump's text. Without a
-terminal the report is printed instead of the screen.
+Reads pcap, pcapng, both compressed with gzip, xz or zstd, and text as tcpdump, tshark or
+Wireshark's packet list print it. Without a terminal the report is printed instead of the
+screen.
 """
 
 _CHECK_EPILOG: Final = """\

@@ -59,6 +59,10 @@ class Side:
             self.gaps.remove(seq)
 
 
+def _fitting(number: int, end: int) -> int:
+    return -2 if number < end else 2 if number - end < 2 else 1  # a FIN counts as one
+
+
 @dataclass(slots=True)
 class Connection:
     """Two sides, the one whose line came first in front."""
@@ -161,8 +165,9 @@ class Connection:
         """What later rows of the connection say of ``length`` bytes from ``start`` on.
 
         Returns:
-            1: so many are acknowledged, or others follow them; -1: fewer are, or other bytes
-            stand in their place; 0: nothing is said. And the order of the row that tells.
+            2: just so many are acknowledged, or others follow them; 1: more are; -2: fewer
+            are, or other bytes stand in their place; 0: nothing is said. And the order of the
+            row that tells.
         """
         end = start + length
         for row in self.ahead:
@@ -171,10 +176,13 @@ class Connection:
                 continue
             if self.sender(row) != sender:
                 if said.ack is not None and said.ack > start:
-                    return 1 if said.ack >= end else -1, row.order
-            elif said.seq is not None and not said.again and not said.flags & SYN:
-                if said.seq >= end or said.seq == start:
-                    return 1 if said.seq >= end else -1, row.order
+                    return _fitting(said.ack, end), row.order
+            elif (
+                said.seq is not None
+                and not (said.again or said.flags & SYN)
+                and (said.seq >= end or said.seq == start)
+            ):
+                return _fitting(said.seq, end), row.order
         return 0, 0
 
     def sender(self, row: Row) -> int | None:
@@ -218,23 +226,24 @@ class Connection:
                 return row.said.seq - length
         return me.next + 1  # at least one byte is missing
 
-    def told(self, sender: int) -> int | None:
-        """How many bytes later rows show that ``sender`` sends next; None where none does."""
+    def told(self, sender: int) -> tuple[int, int] | None:
+        """How many bytes ``sender`` sends next before a later row shows it, and the order of
+        that row; None where none does."""
         start = self.sides[sender].next
         for row in self.ahead:
             if isinstance(row.said, Segment):
                 number = row.said.seq if self.sender(row) == sender else row.said.ack
                 if number is not None and number > start:
-                    return number - start
+                    return number - start, row.order
         return None
 
-    def closes(self, sender: int, end: int) -> bool:
+    def closes(self, sender: int, end: int) -> int | None:
         """Whether a FIN came with the bytes before ``end``: it is acknowledged, and no row
-        of its own shows it."""
+        of its own shows it. The order of the row that tells, or None."""
         for row in self.ahead:
             if isinstance(row.said, Segment):
                 if self.sender(row) == sender:
-                    return False
+                    return None
                 if row.said.ack is not None and row.said.ack >= end:
-                    return row.said.ack == end + 1
-        return False
+                    return row.order if row.said.ack == end + 1 else None
+        return None

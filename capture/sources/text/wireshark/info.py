@@ -33,7 +33,7 @@ _BEHIND: Final = re.compile(
 )
 """What is put behind a status line: the body's media type, what a field holds, remarks."""
 _REMARKS: Final = re.compile(
-    r"\s*\[(?:Packet size limited|Malformed Packet|Unreassembled Packet|BoundErrorUnreassembled)[^\]]*\]"
+    r"\s*\[(?:Packet size limited|Malformed Packet|Unreassembled Packet|BoundError)[^\]]*\]"
 )
 _TLS: Final = re.compile(r"(?:TLS|SSL)(?:v[\d.]+)?$", re.IGNORECASE)
 _VERSIONS: Final = {

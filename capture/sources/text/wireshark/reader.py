@@ -22,7 +22,7 @@ from capture.sources.text.sent import Sent, SentLately
 from capture.sources.text.wireshark.columns import Columns, Row
 from capture.sources.text.wireshark.connection import Connection, Side
 from capture.sources.text.wireshark.info import Head, Icmp, Opaque, Records, Said, Segment
-from capture.sources.text.wireshark.records import record_bytes
+from capture.sources.text.wireshark.records import least_size, record_bytes
 
 _AHEAD: Final = 2048
 """Rows that wait, to tell what belongs where."""
@@ -213,7 +213,8 @@ class Reader:
         me.begun, me.shown = said.goes_on, _first_line(said) if said.goes_on else ""
         me.took(seq, length)
         flags = ACK | PSH
-        if connection.closes(sender, seq + length):
+        closed = connection.closes(sender, seq + length)
+        if closed is not None and not self._more(row, closed):
             flags |= FIN
             me.next += 1
         options = b"\x01" * _STAMPS if me.stamps else b""
@@ -236,7 +237,7 @@ class Reader:
                 if (me.host, connection.sides[1 - sender].host) == (row.src, row.dst):
                     length = self._length(row, me, None)
                     proof, order = connection.proof(sender, me.next, length)
-                    suits = 6 * proof + connection.fits(said, sender)
+                    suits = 4 * proof + connection.fits(said, sender)
                     # Of several that are proved alike, the one whose proof comes first.
                     score = (connection.open, suits, -order)
                     best.append((score, sender, connection))
@@ -254,12 +255,24 @@ class Reader:
             version = _version(row.src)
             link = self._link.get(version, _ETHERNET + (40 if version == 6 else 20))
             return max(0, row.length - link - 20 - (_STAMPS if side.stamps else 0))
-        told = owner[0].told(owner[1]) if owner is not None else None
-        if told is not None:
-            return min(told, 65_535)
+        least = 1
         if isinstance(row.said, Head):
-            return len(row.said.line) + 4
-        return 64 if isinstance(row.said, Records) else 1
+            least = len(row.said.line) + 4
+        elif isinstance(row.said, Records):
+            least = least_size(row.said.messages, row.said.version)
+        told = owner[0].told(owner[1]) if owner is not None else None
+        if told is None:
+            return least
+        return min(told[0], least if self._more(row, told[1]) else 65_535)
+
+    def _more(self, row: Row, order: int) -> bool:
+        """Whether more rows without ports come the same way before the one of ``order``."""
+        for later in self._rows:
+            if later.order >= order:
+                break
+            if (later.src, later.dst) == (row.src, row.dst) and not isinstance(later.said, Segment):
+                return True
+        return False
 
     @staticmethod
     def _bytes(said: Said, connection: Connection, length: int) -> bytes:
@@ -333,11 +346,12 @@ class Reader:
         return frames.icmp_frame(ip, error.type, error.code, error.mtu, quote)
 
 
-_NOT_TCP: Final = frozenset(
-    "ARP ICMP ICMPV6 IGMP IGMPV2 IGMPV3 IPV4 IPV6 UDP DNS MDNS LLMNR NBNS BROWSER DHCP DHCPV6"
-    " BOOTP NTP SNMP SSDP QUIC GQUIC STUN RTP RTCP ISAKMP ESP SYSLOG TFTP RADIUS LLDP STP CDP"
-    " LACP LOOP EAPOL EAP WIREGUARD DTLS DTLSV1.2 SCTP OSPF VRRP HSRP GRE".split()
-)
+_NOT_TCP: Final = frozenset((
+    "ARP", "ICMP", "ICMPV6", "IGMP", "IGMPV2", "IGMPV3", "IPV4", "IPV6", "UDP", "DNS", "MDNS",
+    "LLMNR", "NBNS", "BROWSER", "DHCP", "DHCPV6", "BOOTP", "NTP", "SNMP", "SSDP", "QUIC", "GQUIC",
+    "STUN", "RTP", "RTCP", "ISAKMP", "ESP", "SYSLOG", "TFTP", "RADIUS", "LLDP", "STP", "CDP",
+    "LACP", "LOOP", "EAPOL", "EAP", "WIREGUARD", "DTLS", "SCTP", "OSPF", "VRRP", "HSRP", "GRE",
+))  # fmt: skip
 """Protocols that TCP does not carry, or seldom."""
 
 

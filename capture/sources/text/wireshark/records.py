@@ -65,6 +65,11 @@ def record_bytes(messages: Sequence[str], version: int, total: int) -> bytes:
     return bytes(made)
 
 
+def least_size(messages: Sequence[str], version: int) -> int:
+    """Payload bytes that the messages have at least."""
+    return sum(_HEADER + record.least for record in _records(messages, version)) or 1
+
+
 def _records(messages: Sequence[str], version: int) -> list[_Record]:
     """The records of the messages up to the first that is not known here."""
     records: list[_Record] = []
