@@ -66,7 +66,10 @@ class Payload:
         sides = self._table.sides
         start = a.seq + (a.flags & SYN != 0)
         end = start + a.length
-        rows = np.flatnonzero((a.length > 0) & (end > sides.want[a.row]))
+        # What lies inside a record is nobody's business, unless it is the rest of a hello.
+        kept = sides.kept[a.row]
+        wanted = (end > sides.want[a.row]) | (kept > 0) & (kept < KEPT_SEGMENTS)
+        rows = np.flatnonzero((a.length > 0) & wanted)
         if len(rows):
             talking = sides.mode[a.row[rows]] == TALK
             plain = rows[~talking]
