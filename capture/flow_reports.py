@@ -117,10 +117,10 @@ def settled_rows(tracker: Tracker, flows: Ints) -> Iterator[TableRow]:
     ):
         summary = tracker.summary(flow)
         assert summary is not None
-        request, response = summary.request, summary.response
+        request, response, hello, server = summary.said
         yield TableRow(
             0, text(client), text(proxy), request.authority or request.target, "tunnel",
-            response.status, response.reason, summary.hello.sni,
-            version_name(summary.server.version), "ok", "", FIRST_CLOSE, first,
+            response.status, response.reason, hello.sni,
+            version_name(server.version), "ok", "", FIRST_CLOSE, first,
             max(0, last - first) / 1e9, packets, sent, received, 0, rtt / 1e6, delay / 1e6,
         )  # fmt: skip

@@ -26,12 +26,36 @@ MOST: Final = 4096
 SHAPES: Final = 256
 
 _KEY_SHARE: Final = 51
-_SHORTEST: Final = 40
+SHORTEST: Final = 40
+"""Of shorter hellos nothing is left out."""
 _VERSION: Final = slice(0, 6)
 """Header and version; the random follows."""
 RANDOM: Final = slice(6, 38)
 
 H = TypeVar("H")
+
+
+def told(data: bytes, *, client: bool) -> Iterator[slice]:
+    """All of a hello but what is random: messages as long that are equal there are parsed to the
+    same, unless one asks for another hello (``HELLO_RETRY``).
+
+    Args:
+        data: The message.
+        client: It is a ClientHello: its key shares come as a list.
+    """
+    if len(data) < SHORTEST:
+        yield slice(0, len(data))
+        return
+    yield _VERSION
+    begin = 39 + data[38]
+    for kind, at, end in extensions(data, client):
+        if kind != _KEY_SHARE:
+            continue
+        at += 2 if client else 0
+        while at + 4 <= end:  # group, length, key
+            yield slice(begin, at + 4)
+            begin = at = min(at + 4 + (data[at + 2] << 8 | data[at + 3]), end)
+    yield slice(begin, len(data))
 
 
 class _Shape(NamedTuple):
@@ -59,7 +83,7 @@ class _Memo(Generic[H]):
 
     def __call__(self, data: bytes) -> H | None:
         """Parse a whole message, its 4-byte header included."""
-        if len(data) < _SHORTEST:
+        if len(data) < SHORTEST:
             return self._parse(data)
         known = self._known.get((len(data), data[38]))
         if known is not None:
@@ -82,21 +106,8 @@ class _Memo(Generic[H]):
         known.hellos[known.cut(data)] = hello
 
     def told(self, data: bytes) -> Iterator[slice]:
-        """All of a message but what is random: messages as long that are equal there are parsed
-        to the same, unless one asks for another hello (``HELLO_RETRY``)."""
-        if len(data) < _SHORTEST:
-            yield slice(0, len(data))
-            return
-        yield _VERSION
-        begin = 39 + data[38]
-        for kind, at, end in extensions(data, self._client):
-            if kind != _KEY_SHARE:
-                continue
-            at += 2 if self._client else 0
-            while at + 4 <= end:  # group, length, key
-                yield slice(begin, at + 4)
-                begin = at = min(at + 4 + (data[at + 2] << 8 | data[at + 3]), end)
-        yield slice(begin, len(data))
+        """All of a message but what is random; see ``told``."""
+        return told(data, client=self._client)
 
 
 class HelloMemo:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-_SECOND_NS = 10**9
+SECOND_NS = 10**9
 _NO_DATE = "1970-01-01"
 
 
@@ -15,8 +15,8 @@ def rfc3339(time_ns: int | None) -> str | None:
     """
     if time_ns is None:
         return None
-    second, fraction = divmod(time_ns, _SECOND_NS)
-    return f"{_second(second)}.{fraction:09}Z"
+    second, fraction = divmod(time_ns, SECOND_NS)
+    return f"{whole_second(second)}.{fraction:09}Z"
 
 
 def readable(time_ns: int) -> str:
@@ -24,12 +24,12 @@ def readable(time_ns: int) -> str:
 
     Texts without dates begin on the first day of the epoch (see ``SourceInfo.assumed``).
     """
-    day, _, clock = _second(time_ns // _SECOND_NS).partition("T")
+    day, _, clock = whole_second(time_ns // SECOND_NS).partition("T")
     return clock if day == _NO_DATE else f"{day} {clock} UTC"
 
 
 @lru_cache(maxsize=1024)
-def _second(second: int) -> str:
+def whole_second(second: int) -> str:
     """A whole second; cached, because flows of one second share it. Any int64 of
     nanoseconds lies in the years 1677 to 2262, which ``datetime`` holds."""
     from datetime import datetime, timedelta

@@ -71,8 +71,8 @@ class Finished:
 
     def _choose(self, tracker: Tracker, flows: Ints) -> None:
         """Add the witnesses among the flows, and let those go that others make needless."""
-        told = dict(zip(flows.tolist(), tracker.told(flows), strict=True))
-        numbers = tracker.table.flows.first_no[flows].tolist()
+        told = {flow: item for flow, *item in tracker.told(flows)}
+        numbers = tracker.table.flows.first_no[list(told)].tolist()
         new = dict(zip(numbers, told, strict=True))
         every = [*self._told, *[(number, *told[flow]) for number, flow in new.items()]]
         every.sort()

@@ -7,19 +7,23 @@ and row of a flow take a hundred.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from sys import intern
+
+import numpy as np
 
 from capture.flow_reports import FIRST_CLOSE
 from capture.frames import Ints
 from capture.judging.cards import Card
 from capture.protocols.tls_names import version_name
-from capture.report.times import rfc3339
+from capture.report.times import SECOND_NS, whole_second
 from capture.report.to_csv import cell
-from capture.tracking.settle import Summary
+from capture.tracking.settle import Said
+from capture.tracking.table import distinct
 from capture.tracking.tracker import Tracker
 
 
-def settled_lines(tracker: Tracker, flows: Ints, timed: bool) -> Iterator[str]:
+def settled_lines(tracker: Tracker, flows: Ints, timed: bool) -> list[str]:
     """The lines of a ``Table`` for settled flows: what ``line_of`` makes of their rows.
 
     Args:
@@ -27,40 +31,36 @@ def settled_lines(tracker: Tracker, flows: Ints, timed: bool) -> Iterator[str]:
         flows: Their numbers.
         timed: The capture has times.
     """
-    table, ends = tracker.table, _Ends(tracker)
-    own, sides, up, down = table.flows, table.sides, 2 * flows, 2 * flows + 1
+    own, sides, up, down = tracker.table.flows, tracker.table.sides, 2 * flows, 2 * flows + 1
     first = own.first_ns[flows]
-    shared: dict[tuple[int, ...], str] = {}
-    for flow, client, proxy, start, lasted, rtt, packets, sent, received, delay in zip(
-        flows.tolist(),
-        own.client[flows].tolist(),
-        own.proxy[flows].tolist(),
-        first.tolist(),
-        ((own.last_ns[flows] - first).clip(0) / 1e9).tolist(),
-        ((own.ack_ns[flows] - own.syn_ns[flows]) / 1e6).tolist(),
-        (sides.packets[up] + sides.packets[down]).tolist(),
-        sides.bytes[up].tolist(),
-        sides.bytes[down].tolist(),
-        ((sides.first_payload_ns[down] - sides.first_payload_ns[up]) / 1e6).tolist(),
-        strict=True,
-    ):
-        said = _summary(tracker, flow)
-        # Parsers give equal heads and hellos as the same objects.
-        key = id(said.request), id(said.response), id(said.hello), id(said.server)
-        middle = shared.get(key) or shared.setdefault(key, _middle(said))
-        yield (
-            f"{ends.text(client)},{ends.text(proxy)},{middle},{rfc3339(start) if timed else ''},"
-            f"{lasted},{packets},{sent},{received},0,{rtt},{delay}"
+    said, which = tracker.said(flows)
+    middles = {place: _middle(said[place]) for place in set(which)}
+    return [
+        f"{client},{proxy},{middles[place]},{start},{lasted},{packets},{sent},{received},0,{rtt},"
+        f"{delay}"
+        for client, proxy, place, start, lasted, packets, sent, received, rtt, delay in zip(
+            _ends(tracker, own.client[flows]),
+            _ends(tracker, own.proxy[flows]),
+            which,
+            _times(first) if timed else repeat("", len(flows)),
+            ((own.last_ns[flows] - first).clip(0) / 1e9).tolist(),
+            (sides.packets[up] + sides.packets[down]).tolist(),
+            sides.bytes[up].tolist(),
+            sides.bytes[down].tolist(),
+            ((own.ack_ns[flows] - own.syn_ns[flows]) / 1e6).tolist(),
+            ((sides.first_payload_ns[down] - sides.first_payload_ns[up]) / 1e6).tolist(),
+            strict=True,
         )
+    ]
 
 
 def settled_cards(tracker: Tracker, flows: list[int]) -> Iterator[Card]:
     """The cards of settled flows."""
     own, sides = tracker.table.flows, tracker.table.sides
-    for flow in flows:
-        said, client = _summary(tracker, flow), tracker.client(flow)
-        proxy, answer = tracker.proxy(flow), 2 * flow + 1
-        authority = said.request.authority
+    said, which = tracker.said(np.array(flows, np.int64))
+    for flow, place in zip(flows, which, strict=True):
+        client, proxy, answer = tracker.client(flow), tracker.proxy(flow), 2 * flow + 1
+        authority = said[place].request.authority
         yield Card(
             number=int(own.first_no[flow]),
             first_ns=int(own.first_ns[flow]),
@@ -70,7 +70,7 @@ def settled_cards(tracker: Tracker, flows: list[int]) -> Iterator[Card]:
             proxy=intern(str(proxy)),
             proxy_host=intern(proxy.host),
             proxy_port=proxy.port,
-            target=authority or said.request.target,
+            target=said[place].target,
             asked=(authority.rpartition(":")[0].lower(),) if authority else (),
             verdict="ok",
             tunnel=int(sides.first_payload_no[answer]),
@@ -78,7 +78,7 @@ def settled_cards(tracker: Tracker, flows: list[int]) -> Iterator[Card]:
             credentials=False,
             challenged=False,
             answered_ns=int(sides.first_payload_ns[answer]),
-            sni=said.hello.sni or "",
+            sni=said[place].name,
             unanswered=False,
             answered_hello=True,
             issuer=None,
@@ -94,34 +94,33 @@ def settled_cards(tracker: Tracker, flows: list[int]) -> Iterator[Card]:
         )  # fmt: skip
 
 
-def _summary(tracker: Tracker, flow: int) -> Summary:
-    summary = tracker.summary(flow)
-    assert summary is not None
-    return summary
-
-
-def _middle(said: Summary) -> str:
+def _middle(said: Said) -> str:
     """The cells of a line that only what was said decides."""
-    request, response = said.request, said.response
-    version = version_name(said.server.version)
+    response, version = said.response, version_name(said.server_hello.version)
     return (
-        f"{cell(request.authority or request.target)},tunnel,{response.status},"
-        f"{cell(response.reason)},{cell(said.hello.sni)},{cell(version)},ok,,{FIRST_CLOSE}"
+        f"{cell(said.target)},tunnel,{response.status},"
+        f"{cell(response.reason)},{cell(said.name)},{cell(version)},ok,,{FIRST_CLOSE}"
     )
 
 
-class _Ends:
+def _ends(tracker: Tracker, ends: Ints) -> list[str]:
     """Endpoints as cells."""
+    hosts: dict[int, str] = {}
+    for host in distinct(ends >> 16).tolist():
+        whole = tracker.endpoint_text(host << 16)
+        # Empty where the text needs a closer look.
+        hosts[host] = whole[:-1] if cell(whole) == whole else ""
+    return [
+        f"{text}{end & 0xFFFF}" if (text := hosts[end >> 16]) else cell(tracker.endpoint_text(end))
+        for end in ends.tolist()
+    ]
 
-    def __init__(self, tracker: Tracker) -> None:
-        self._tracker = tracker
-        self._hosts: dict[int, str] = {}
-        """By address number; empty where the text needs a closer look."""
 
-    def text(self, value: int) -> str:
-        """An endpoint of the columns."""
-        host = self._hosts.get(value >> 16)
-        if host is None:
-            whole = self._tracker.endpoint_text(value >> 16 << 16)
-            host = self._hosts[value >> 16] = whole[:-1] if cell(whole) == whole else ""
-        return f"{host}{value & 0xFFFF}" if host else cell(self._tracker.endpoint_text(value))
+def _times(times_ns: Ints) -> list[str]:
+    """What ``rfc3339`` says of each."""
+    seconds, fractions = np.divmod(times_ns, SECOND_NS)
+    days = {second: f"{whole_second(second)}." for second in distinct(seconds).tolist()}
+    return [
+        f"{days[second]}{fraction:09}Z"
+        for second, fraction in zip(seconds.tolist(), fractions.tolist(), strict=True)
+    ]

@@ -281,7 +281,7 @@ def _settled(said: Summary, rows: FlowRows, sides: tuple[Direction, Direction]) 
     assert asked is not None
     assert answered is not None
     ends = [side.stream_bytes + 1 for side in sides]
-    heads = (said.request.length, said.response.length)
+    heads = (said.said.request.length, said.said.response.length)
     tls = said.tls(
         (direction(rows.sides[CLIENT], ends[CLIENT]), direction(rows.sides[PROXY], ends[PROXY]))
     )

@@ -8,7 +8,7 @@ any other way is handed to a conversation instead, from its first byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from capture.decode.columns import Segments
 from capture.facts import CLIENT
 from capture.frames import Bytes, Ints
+from capture.tracking.lexicon import ODD, Lexicon
 from capture.tracking.payloads import Copied, File, Payloads, Spots, joined
 from capture.tracking.sequence import Analysed
 from capture.tracking.table import FlowTable, distinct
@@ -29,8 +30,9 @@ CHUNK_SIZE: Final = 1024
 KEPT_SEGMENTS: Final = 8
 """Segments kept of each side: a ClientHello of two, a certificate chain of five."""
 
-START_SEGMENTS: Final = 3
-"""Of these a settled tunnel is told: a head, and a hello of two; of the proxy's one less."""
+REQUEST, REPLY, HELLO, SERVER, MORE = range(5)
+"""The segments that a plain tunnel begins with: CONNECT, its reply, what the client and what the
+proxy's side sends first in the tunnel, and the client's second one."""
 
 _HEAD_END: Final = 0x0D0A0D0A
 _CONNECT: Final = int.from_bytes(b"CONNECT ", "big")
@@ -66,25 +68,14 @@ class Lot(NamedTuple):
     payload: list[bytes]
 
 
-class Start(NamedTuple):
-    """The first segments of a flow, as far as a plain tunnel needs them to show itself."""
+class Starts(NamedTuple):
+    """How several flows begin; the columns are ``REQUEST`` to ``MORE``, shape ``(n, 5)``."""
 
-    flow: int
-    asked: bytes
-    told: bytes
-    hello: bytes
-    """What the client sent first in the tunnel."""
-    more: bytes
-    """And second; empty without it."""
-    answer: bytes
-    """What the proxy's side sent first in the tunnel."""
-    hello_no: int
-    hello_ns: int
-    more_no: int
-    """Packet of ``more``; without it, of ``hello``."""
-    more_ns: int
-    answer_no: int
-    answer_ns: int
+    said: Ints
+    """What segments say (see ``Lexicon``); ``ODD`` without one."""
+    number: Ints
+    """Packet numbers."""
+    time_ns: Ints
 
 
 class _Chunk:
@@ -113,6 +104,12 @@ class _Chunk:
         row = self.columns["row"]
         return _Chunk(self.columns | {"row": 2 * number[self.flow] + (row & 1)}, self.payloads)
 
+    def reworded(self, number: Ints) -> _Chunk:
+        """The chunk with new numbers for what is said."""
+        said = self.columns["said"]
+        said = np.where(said >= 0, number[said], said)
+        return _Chunk(self.columns | {"said": said}, self.payloads)
+
     def without(self, gone: NDArray[np.bool_]) -> _Chunk | None:
         """The chunk without the flows that are True; None when nothing is left."""
         stay = ~gone[self.flow]
@@ -130,6 +127,8 @@ class Openings:
     def __init__(self) -> None:
         self._chunks: list[_Chunk] = []
         self._join_at = MANY_CHUNKS
+        self.lexicon: Lexicon | None = None
+        """What kept segments say is looked up there at once; None: nobody wants to know."""
         self.file: File | None = None
         """The file that blocks are parts of, where payload is left; it shows the next one.
         None: payload must be copied."""
@@ -156,6 +155,7 @@ class Openings:
         side were kept before each."""
         if not len(positions):
             return
+        at, size = segments.payload_at[a.index[positions]], a.length[positions]
         columns = {
             "row": a.row[positions],
             "seq": start[positions],
@@ -163,13 +163,14 @@ class Openings:
             "time_ns": a.time_ns[positions],
             "rank": rank,
         }
-        at = segments.payload_at[a.index[positions]]
-        ends = at + a.length[positions]
+        if self.lexicon is not None:
+            side = a.side[positions]
+            columns["said"] = self.lexicon.numbers(segments.data, at, size, side, rank)
         # Reassembled datagrams lie in a buffer of their own, behind the block's bytes.
         if self.file is not None and not segments.data.flags.owndata:
-            payloads: Payloads = Spots(self.file, at + self.file.base, ends - at)
+            payloads: Payloads = Spots(self.file, at + self.file.base, size)
         else:
-            payloads = Copied.of(segments.data, at, ends)
+            payloads = Copied.of(segments.data, at, at + size)
         self._chunks.append(_Chunk(columns, payloads))
         if len(self._chunks) >= self._join_at:
             self._join()
@@ -191,12 +192,12 @@ class Openings:
         self._chunks = joined
         self._join_at = MANY_CHUNKS + len(joined)
 
-    def of_flows(self, flows: Ints) -> dict[int, list[Kept]]:
-        """The kept segments of several flows, by flow."""
+    def of_flows(self, flows: Ints, most: int = KEPT_SEGMENTS) -> dict[int, list[Kept]]:
+        """The kept segments of several flows, by flow; ``most``: so many of each side."""
         found: dict[int, list[Kept]] = {flow: [] for flow in flows.tolist()}
         wanted = self._set(flows)
         for chunk in self._chunks:
-            which = np.flatnonzero(wanted[chunk.flow])
+            which = np.flatnonzero(wanted[chunk.flow] & (chunk.columns["rank"] < most))
             if not len(which):
                 continue
             row, seq, number, time_ns = [chunk.columns[name][which].tolist() for name in _FIELDS]
@@ -228,35 +229,26 @@ class Openings:
             [payload[at] for at in order.tolist()],
         )  # fmt: skip
 
-    def starts(self, flows: Ints) -> Iterator[Start]:
-        """The first segments of flows (ascending) of which two of each side are kept."""
+    def starts(self, flows: Ints) -> Starts:
+        """How flows (ascending) begin, as far as it was looked up."""
+        found = Starts(*[np.zeros((len(flows), MORE + 1), np.int64) for _ in Starts._fields])
+        found.said[:] = ODD
         wanted = self._set(flows)
-        keys: list[Ints] = []
-        numbers: list[Ints] = []
-        times: list[Ints] = []
-        payloads: list[bytes] = []
         for chunk in self._chunks:
-            rank, side = chunk.columns["rank"], chunk.columns["row"] & 1
-            at = np.flatnonzero(wanted[chunk.flow] & (rank < START_SEGMENTS - side))
-            keys.append(chunk.columns["row"][at] * START_SEGMENTS + rank[at])
-            numbers.append(chunk.columns["number"][at])
-            times.append(chunk.columns["time_ns"][at])
-            payloads += chunk.payloads.take(at)
-        key = np.concatenate(keys)
-        order = np.argsort(key)
-        key, place = key[order], order.tolist()
-        number = np.concatenate(numbers)[order].tolist()
-        time_ns = np.concatenate(times)[order].tolist()
-        first = np.searchsorted(key, 2 * flows * START_SEGMENTS)
-        answer = np.searchsorted(key, (2 * flows + 1) * START_SEGMENTS)
-        for flow, c, p in zip(flows.tolist(), first.tolist(), answer.tolist(), strict=True):
-            more = p - c > 2
-            yield Start(
-                flow, payloads[place[c]], payloads[place[p]], payloads[place[c + 1]],
-                payloads[place[c + 2]] if more else b"", payloads[place[p + 1]],
-                number[c + 1], time_ns[c + 1], number[c + 1 + more], time_ns[c + 1 + more],
-                number[p + 1], time_ns[p + 1],
-            )  # fmt: skip
+            column = 2 * chunk.columns["rank"] + (chunk.columns["row"] & 1)
+            at = np.flatnonzero(wanted[chunk.flow] & (column <= MORE))
+            place = np.searchsorted(flows, chunk.flow[at]), column[at]
+            for name, values in found._asdict().items():
+                values[place] = chunk.columns[name][at]
+        return found
+
+    def said(self) -> Ints:
+        """What all that is kept says."""
+        return np.concatenate([np.zeros(0, np.int64), *[c.columns["said"] for c in self._chunks]])
+
+    def reword(self, number: Ints) -> None:
+        """Follow the lexicon when it forgot something (see ``Lexicon.forget``)."""
+        self._chunks = [chunk.reworded(number) for chunk in self._chunks]
 
     def _set(self, flows: Ints) -> NDArray[np.bool_]:
         """These flows as a mask over all that may be kept."""

@@ -1,30 +1,27 @@
 """Healthy tunnels that are over: what a report needs of them, and nothing else.
 
 A capture may hold tens of thousands of tunnels that opened, were used and closed as they
-should. The columns tell them from the others; of their first segments only a ``Summary``
-is kept then, made of objects that such tunnels share. A settled flow's verdict is ``ok``
-without a finding: the conditions here are stricter than those of every rule, which a test
-proves on all captures at hand.
+should. The columns tell them from the others, and of what was said on them a number is kept,
+which stands for all that say the same (``lexicon``): no object a flow. A settled flow's verdict
+is ``ok`` without a finding: the conditions here are stricter than those of every rule, which a
+test proves on all captures at hand.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Hashable, Iterable
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.facts import Exchange, Mark, Record, TlsDirection, TlsFacts
+from capture.facts import CLIENT, Exchange, Mark, Record, TlsDirection, TlsFacts
 from capture.frames import Ints
 from capture.protocols.events import ClientHello, Request, Response, ServerHello
-from capture.protocols.http1 import parse_request, parse_response
-from capture.protocols.tls_hello_memo import HelloMemo
-from capture.tracking.openings import Openings, Start
-from capture.tracking.records import HEADER, LOST, RECORDS
-from capture.tracking.table import FlowTable, renumbered
+from capture.tracking.lexicon import MOST, PARTED, Lexicon
+from capture.tracking.openings import HELLO, MORE, SERVER, Openings
+from capture.tracking.records import LOST, RECORDS
+from capture.tracking.table import Columns, FlowTable, distinct
 
 AFTER_NS: Final = 2_000_000_000
 """A closed flow is left alone for this long: its last packets may be under way."""
@@ -35,48 +32,63 @@ PROMPT_NS: Final = 1_000_000_000
 REQUEST_BYTES: Final = 160
 """More than a TLS 1.3 Finished (74) and a close_notify (24) with their headers."""
 
-TLS13: Final = 0x0304
+HELLO_SEGMENTS: Final = 3
+"""Segments of a client up to the end of a hello of two."""
 
-_MARKS: Final = struct.Struct("<7q")
+_COLUMNS: Final = (
+    ("settled", "?", False), ("refused", "?", False), ("said", "i4", 0),
+    ("hello_packets", "u1", 0), ("hello_no", "u4", 0), ("hello_ns", "i8", 0),
+    ("end_no", "u4", 0), ("end_ns", "i8", 0), ("server_no", "u4", 0), ("server_ns", "i8", 0),
+)  # fmt: skip
+"""Of each flow: whether it is settled, or only looked so by its columns; the place of what was
+said on it; first and last packet of the ClientHello, and that of the ServerHello."""
 _NO_ZEROS: Final = ("retransmissions", "lost", "acked_unseen", "zero_windows", "cut",
                     "fragments", "out_of_order", "rst_no", "window_full")  # fmt: skip
 
 
-class Summary:
+class Said(NamedTuple):
+    """What was said on a settled tunnel."""
+
+    request: Request
+    response: Response
+    hello: ClientHello
+    server_hello: ServerHello
+
+    @property
+    def target(self) -> str:
+        """What the client asked for."""
+        return self.request.authority or self.request.target
+
+    @property
+    def name(self) -> str:
+        """The server name it sent; empty without one."""
+        return self.hello.sni or ""
+
+
+class Summary(NamedTuple):
     """What is kept of a settled tunnel beside its columns."""
 
-    __slots__ = ("_marks", "hello", "request", "response", "server")
-
-    def __init__(
-        self,
-        request: Request,
-        response: Response,
-        hello: ClientHello,
-        server: ServerHello,
-        marks: tuple[int, int, int, int, int, int, int],
-    ) -> None:
-        self.request = request
-        self.response = response
-        self.hello = hello
-        self.server = server
-        self._marks = _MARKS.pack(*marks)
+    said: Said
+    hello: Mark
+    """First packet of the ClientHello."""
+    hello_end: Mark
+    hello_packets: int
+    server: Mark
+    """Packet of the ServerHello."""
 
     def exchange(self, asked: Mark, answered: Mark) -> Exchange:
         """The one request and its reply."""
-        return Exchange(self.request, asked, self.response, answered)
+        return Exchange(self.said.request, asked, self.said.response, answered)
 
     def tls(self, sides: tuple[TlsDirection, TlsDirection]) -> TlsFacts:
         """The handshake's facts."""
-        first_no, first_ns, last_no, last_ns, packets, server_no, server_ns = _MARKS.unpack(
-            self._marks
-        )
         return TlsFacts(
-            client_hello=self.hello,
-            client_hello_mark=Mark(first_no, first_ns),
-            client_hello_end=Mark(last_no, last_ns),
-            client_hello_packets=packets,
-            server_hello=self.server,
-            server_hello_mark=Mark(server_no, server_ns),
+            client_hello=self.said.hello,
+            client_hello_mark=self.hello,
+            client_hello_end=self.hello_end,
+            client_hello_packets=self.hello_packets,
+            server_hello=self.said.server_hello,
+            server_hello_mark=self.server,
             sides=sides,
         )
 
@@ -146,81 +158,103 @@ def choose_witnesses(settled: Iterable[tuple[int, Hashable, Hashable, str, str]]
 
 
 class Settler:
-    """Turns the openings of healthy, closed tunnels into summaries."""
+    """Turns the openings of healthy, closed tunnels into summaries, by columns.
+
+    Attributes:
+        lexicon: What openings say.
+        said: What was said on settled tunnels, each once.
+    """
 
     def __init__(self, table: FlowTable, openings: Openings) -> None:
-        self.summaries: dict[int, Summary] = {}
+        self.lexicon = Lexicon()
+        self.said: list[Said] = []
         self._table = table
         self._openings = openings
-        self._hellos = HelloMemo()
-        self._refused: set[int] = set()
-        """Flows that looked healthy by their columns only."""
+        self._kept = Columns(_COLUMNS, 1)
+        self._places: dict[tuple[int, ...], int] = {}
+        """Places in ``said`` by the numbers of what is said there."""
+
+    def settled(self) -> Ints:
+        """The settled flows, ascending."""
+        return np.flatnonzero(self._kept.settled)
+
+    def places(self, flows: Ints) -> Ints:
+        """The place in ``said`` of what was said on settled flows."""
+        return self._kept.said[flows]
+
+    def summary(self, flow: int) -> Summary | None:
+        """The summary of a flow; None for one that is not settled."""
+        if flow >= len(self._kept.settled) or not self._kept.settled[flow]:
+            return None
+        (row,) = self._kept.take(np.array([flow]))
+        return Summary(
+            self.said[row.said],
+            Mark(row.hello_no, row.hello_ns),
+            Mark(row.end_no, row.end_ns),
+            row.hello_packets,
+            Mark(row.server_no, row.server_ns),
+        )
 
     def renumber(self, number: Ints) -> None:
         """Follow the flow table when flows were let go (see ``FlowTable.keep``)."""
-        self.summaries = renumbered(self.summaries, number, 1)
-        self._refused = {new for flow in self._refused if (new := int(number[flow])) >= 0}
-        self._hellos = HelloMemo()  # it also holds what only flows had that are gone
+        self._kept.grow(len(number))
+        self._kept.keep(np.flatnonzero(number >= 0))
+        if max(len(self.said), len(self.lexicon.meanings)) > MOST:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Forget what nobody says any more."""
+        said, settled = self._kept.said, self.settled()
+        used = distinct(said[settled])
+        said[settled] = np.searchsorted(used, said[settled])
+        words = np.array(list(self._places), np.int64).reshape(-1, len(Said._fields))[used]
+        new = self.lexicon.forget(np.concatenate([self._openings.said(), words.ravel()]))
+        self._openings.reword(new)
+        self.said = [self.said[place] for place in used.tolist()]
+        self._places = dict(zip(map(tuple, new[words].tolist()), range(len(used)), strict=True))
+
+    def _place(self, words: tuple[int, ...]) -> int:
+        """The place in ``said`` of what these numbers mean."""
+        place = self._places.get(words)
+        if place is None:
+            place = self._places[words] = len(self.said)
+            self.said.append(Said._make([self.lexicon.meanings[word] for word in words]))
+        return place
 
     def settle(self, now_ns: int | None, spared: set[int]) -> None:
         """Settle what can be; ``spared``: flows that something else is known of."""
+        kept = self._kept
+        kept.grow(self._table.count)
         flows = healthy(self._table, self._openings.flows(), now_ns)
-        skip = spared | self._refused
-        if skip:
-            flows = flows[~np.isin(flows, list(skip))]
+        flows = flows[~kept.refused[flows]]
+        if spared:
+            flows = flows[~np.isin(flows, list(spared))]
         if not len(flows):
             return
-        done: list[int] = []
-        for start in self._openings.starts(flows):
-            summary = self._summary(start)
-            if summary is None:
-                self._refused.add(start.flow)
-            else:
-                self.summaries[start.flow] = summary
-                done.append(start.flow)
-        self._openings.drop(np.array(done, np.int64))
+        said, number, time_ns = self._openings.starts(flows)
+        parted = said[:, HELLO] == PARTED
+        self._put_together(flows, said, parted)
+        said = said[:, : len(Said._fields)]
+        plain = (said >= 0).all(1)
+        kept.refused[flows[~plain]] = True
+        done, each = flows[plain], np.arange(len(flows))[plain]
+        last = np.where(parted, MORE, HELLO)[plain]
+        kept.settled[done] = True
+        kept.said[done] = [self._place(words) for words in map(tuple, said[plain].tolist())]
+        kept.hello_packets[done] = 1 + parted[plain]
+        kept.hello_no[done], kept.hello_ns[done] = number[each, HELLO], time_ns[each, HELLO]
+        kept.end_no[done], kept.end_ns[done] = number[each, last], time_ns[each, last]
+        kept.server_no[done], kept.server_ns[done] = number[each, SERVER], time_ns[each, SERVER]
+        self._openings.drop(done)
 
-    def _summary(self, start: Start) -> Summary | None:
-        """Parse an opening; None when it is not as plain as it looked."""
-        heads = _heads(start.asked, start.told)
-        if heads is None:
-            return None
-        stream, packets = start.hello, 1
-        last_no, last_ns = start.hello_no, start.hello_ns
-        size = _record_size(stream)
-        if len(stream) < size:
-            stream, packets = stream + start.more, 2
-            last_no, last_ns = start.more_no, start.more_ns
-        if not HEADER < size <= len(stream):
-            return None
-        hello = self._hellos.client(stream[HEADER:size])
-        if hello is None or hello.length != size - HEADER:
-            return None
-        size = _record_size(start.answer)
-        if not HEADER < size <= len(start.answer):
-            return None
-        server = self._hellos.server(start.answer[HEADER:size])
-        # Before TLS 1.3 certificates can be seen: such tunnels are looked at in full.
-        if server is None or server.retry or server.version < TLS13:
-            return None
-        return Summary(
-            *heads, hello, server,
-            (start.hello_no, start.hello_ns, last_no, last_ns, packets,
-             start.answer_no, start.answer_ns),
-        )  # fmt: skip
-
-
-@lru_cache(maxsize=4096)
-def _heads(asked: bytes, told: bytes) -> tuple[Request, Response] | None:
-    """A request and its reply; None where a rule may have to say something of them."""
-    request, response = parse_request(asked), parse_response(told)
-    if request is None or response is None or request.credentials or request.malformed:
-        return None
-    if request.length != len(asked) or response.length != len(told):
-        return None
-    return request, response
-
-
-def _record_size(stream: bytes) -> int:
-    """Length of the TLS record at the start of a segment; 0 where its header is cut."""
-    return HEADER + (stream[3] << 8 | stream[4]) if len(stream) > HEADER else 0
+    def _put_together(self, flows: Ints, said: Ints, parted: NDArray[np.bool_]) -> None:
+        """Look up the ClientHellos that fill two segments."""
+        which = np.flatnonzero(parted)
+        if not len(which):
+            return
+        kept = self._openings.of_flows(flows[which], HELLO_SEGMENTS)
+        streams = [
+            b"".join([item.payload for item in items if item.side == CLIENT][1:])
+            for items in kept.values()
+        ]
+        said[which, HELLO] = self.lexicon.parted(streams)

@@ -220,13 +220,14 @@ class FlowTable:
         self.flows.keep(flows)
         self.sides.keep(flows)
         self.count = len(flows)
+        there = number.tolist()
         self._current = {
-            pair: new for pair, old in self._current.items() if (new := int(number[old])) != UNKNOWN
+            pair: new for pair, old in self._current.items() if (new := there[old]) != UNKNOWN
         }
         self._before = {
-            int(number[new]): int(number[old])
+            there[new]: there[old]
             for new, old in self._before.items()
-            if number[new] != UNKNOWN and number[old] != UNKNOWN
+            if there[new] != UNKNOWN and there[old] != UNKNOWN
         }
         return number
 

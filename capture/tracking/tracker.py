@@ -6,7 +6,7 @@ It owns all state of the analysis; one thread drives it. See ``table`` (who is w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -21,7 +21,7 @@ from capture.tracking.openings import Kept
 from capture.tracking.payload import Payload, replay
 from capture.tracking.records import TALK
 from capture.tracking.sequence import Analysed, analyse
-from capture.tracking.settle import Settler, Summary, choose_witnesses
+from capture.tracking.settle import Said, Settler, Summary, choose_witnesses
 from capture.tracking.state import commit, note_milestones
 from capture.tracking.streams import Conversation
 from capture.tracking.table import FlowTable, distinct, renumbered
@@ -54,6 +54,8 @@ class Tracker:
         """Called with the flows that a block goes on with, while they are as they were."""
         self._settler = Settler(self.table, self.payload.openings)
         self._settling = settle
+        if settle:
+            self.payload.openings.lexicon = self._settler.lexicon
         self._now_ns = 0
         self._hosts: dict[int, str] = {}
         """Printable hosts with their colon, by address number."""
@@ -117,7 +119,7 @@ class Tracker:
     def _said(
         self, flow: int, rows: FlowRows, kept: dict[int, list[Kept]]
     ) -> Conversation | Summary | None:
-        summary = self._settler.summaries.get(flow)
+        summary = self._settler.summary(flow)
         if summary is not None:
             return summary
         conversation = self.payload.conversations.get(flow)
@@ -197,8 +199,7 @@ class Tracker:
 
     def tunnel_servers(self) -> list[Endpoint]:
         """Distinct server ends that opened a tunnel as tunnels open."""
-        flows = [*self._settler.summaries, *self.payload.openings.flows().tolist()]
-        opened = np.array(flows, np.int64)
+        opened = np.concatenate([self._settler.settled(), self.payload.openings.flows()])
         opened = opened[self.table.sides.kept[2 * opened + 1] > 0]
         return self._endpoints(self.table.flows.proxy[opened])
 
@@ -230,30 +231,38 @@ class Tracker:
 
     def settled_flows(self) -> Ints:
         """Flows of which only a summary is kept, ascending."""
-        return np.array(sorted(self._settler.summaries), np.int64)
+        return self._settler.settled()
 
     def witnesses(self) -> list[int]:
         """Settled flows that stand for all; see ``choose_witnesses``."""
-        flows = self.settled_flows()
-        return choose_witnesses(
-            (flow, *told) for flow, told in zip(flows.tolist(), self.told(flows), strict=True)
-        )
+        return choose_witnesses(self.told(self.settled_flows()))
 
-    def told(self, flows: Ints) -> Iterator[tuple[int, int, str, str]]:
-        """Address number of the client, proxy, target and server name of settled flows."""
-        columns = self.table.flows
-        summaries = [self._settler.summaries[flow] for flow in flows.tolist()]
-        return zip(
-            (columns.client[flows] >> 16).tolist(),
-            columns.proxy[flows].tolist(),
-            [item.request.authority or item.request.target for item in summaries],
-            [item.hello.sni or "" for item in summaries],
-            strict=True,
-        )
+    def told(self, flows: Ints) -> list[tuple[int, int, int, str, str]]:
+        """Number, address number of the client, proxy, target and server name of those settled
+        flows (ascending) that may be witnesses: where each pair of these comes first."""
+        said = self._settler.said
+        host, proxy = self.table.flows.client[flows] >> 16, self.table.flows.proxy[flows]
+        place = self._settler.places(flows)
+        first = distinct(np.concatenate([_firsts(proxy, host), _firsts(proxy, place)]))
+        return [
+            (flow, client, server, said[at].target, said[at].name)
+            for flow, client, server, at in zip(
+                flows[first].tolist(),
+                host[first].tolist(),
+                proxy[first].tolist(),
+                place[first].tolist(),
+                strict=True,
+            )
+        ]
+
+    def said(self, flows: Ints) -> tuple[list[Said], list[int]]:
+        """What was said on all settled flows, each once; and the place of these there."""
+        places: list[int] = self._settler.places(flows).tolist()
+        return self._settler.said, places
 
     def summary(self, flow: int) -> Summary | None:
         """The summary of a settled flow: a tunnel that was used and closed in order."""
-        return self._settler.summaries.get(flow)
+        return self._settler.summary(flow)
 
     def direct_web(self) -> int:
         """Flows of ordinary web traffic."""
@@ -295,3 +304,12 @@ class Tracker:
         errors = self.icmp.setdefault(flow, [])
         if len(errors) < MAX_ICMP:
             errors.append(error)
+
+
+def _firsts(left: Ints, right: Ints) -> Ints:
+    """Where each pair of values comes first."""
+    order = np.lexsort((left, right))
+    left, right = left[order], right[order]
+    new = np.ones(len(order), np.bool_)
+    new[1:] = (left[1:] != left[:-1]) | (right[1:] != right[:-1])
+    return order[new]

@@ -78,7 +78,7 @@ def test_nothing_that_a_tracker_knows_of_flows_is_forgotten() -> None:
         "conversations", "openings", "walker", "_flipped", "_table", "_waiting",
     }  # fmt: skip
     assert set(vars(tracker.payload.walker)) <= {"_table", "_carry", "alerts"}
-    assert set(vars(tracker.payload.openings)) <= {"_chunks", "_join_at", "file"}
+    assert set(vars(tracker.payload.openings)) <= {"_chunks", "_join_at", "file", "lexicon"}
     assert set(tracker.odd.__slots__) <= {"ranges", "gaps", "windows", "resets", "syns"}
     assert set(vars(tracker.table)) <= {"count", "born", "flows", "sides", "_current", "_before"}
     decoder = Decoder()

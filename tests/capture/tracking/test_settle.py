@@ -5,13 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from capture.facts import PROXY, CaptureFacts, FlowFacts
 from capture.judging import Catalogue, judge
-from capture.tracking import tracker
+from capture.tracking import settle, tracker
 from tests.capture.decode.building import Frame
-from tests.capture.tracking.building import START_NS, Tracked, captures, every, frames_in, track
+from tests.capture.protocols.test_tls_hello_memo import client_hello, server_hello
+from tests.capture.tracking.building import (
+    HANDSHAKE,
+    START_NS,
+    Tracked,
+    captures,
+    every,
+    frames_in,
+    story,
+    track,
+)
 
 HEALTHY = ("01a_success_302_tls13", "01h_success_tinyproxy", "ok-tls13")
 
@@ -110,8 +121,8 @@ def test_nothing_is_kept_of_settled_tunnels_but_a_summary() -> None:
     assert seen.tracker.settled_flows().tolist() == list(range(20))
     assert seen.tracker.payload.openings.flows().size == 0
     assert seen.tracker.payload.conversations == {}
-    hellos = [seen.tracker.summary(flow) for flow in range(20)]
-    assert all(item is not None and item.server is hellos[0].server for item in hellos if hellos[0])
+    said, places = seen.tracker.said(np.arange(20))
+    assert (len(said), set(places)) == (1, {0})
     facts = seen.all_facts()
     assert {flow.client.host for flow in facts} == {f"10.40.40.{at + 1}" for at in range(20)}
     assert all(flow.tunnel_bytes[PROXY] == facts[0].tunnel_bytes[PROXY] for flow in facts)
@@ -151,6 +162,112 @@ def test_only_what_is_plainly_healthy_is_settled(old: bytes, new: bytes) -> None
     catalogue = Catalogue.load()
     for flow in settled:
         assert judge(facts[flow], around(frames, facts), catalogue).verdict == "ok"
+
+
+CONNECT = "CONNECT_example.com:443_HTTP/1.1~Host:_example.com:443~~"
+REPLY = "HTTP/1.1_200_Connection_established~~"
+CHANGE = bytes.fromhex("140303000101")
+
+
+def tunnel(
+    hello: bytes, cut: int | None = None, server: bytes = b"", connect: str = CONNECT
+) -> list[Frame]:
+    """A healthy tunnel.
+
+    Args:
+        hello: The ClientHello.
+        cut: How much of its record the first segment holds; None: all.
+        server: The ServerHello.
+        connect: The request.
+    """
+    first = b"\x16\x03\x01" + len(hello).to_bytes(2, "big") + hello
+    server = server or server_hello(1)
+    answer = b"\x16\x03\x03" + len(server).to_bytes(2, "big") + server + CHANGE + data(200)
+    text, at, ns = HANDSHAKE, {"c": 1, "p": 1}, 20.2
+    for side, payload in (
+        ("c", connect), ("p", REPLY), ("c", first[:cut]), ("c", first[len(first[:cut]):]),
+        ("p", answer), ("c", CHANGE + data(74)), ("c", data(300)), ("p", data(900)),
+    ):  # fmt: skip
+        if not payload:
+            continue
+        ns += 5
+        what = f"x={payload}" if isinstance(payload, str) else f"b={payload.hex()}"
+        text += f"{ns} {side} PA {at[side]} {at['p' if side == 'c' else 'c']} {what}\n"
+        at[side] += len(payload) + (payload.count("~") if isinstance(payload, str) else 0)
+    c, p = at["c"], at["p"]
+    text += f"""
+    {ns + 5} c FA {c} {p}
+    {ns + 8} p FA {p} {c + 1}
+    {ns + 9} c A {c + 1} {p + 1}
+    """
+    return story(text).frames
+
+
+def data(size: int) -> bytes:
+    """A record of application data."""
+    return b"\x17\x03\x03" + size.to_bytes(2, "big") + bytes(size)
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+@pytest.mark.parametrize("cut", [None, 5, 6, 60, 150])
+def test_a_hello_may_fill_two_segments(cut: int | None, size: int) -> None:
+    frames = tunnel(client_hello(1), cut)
+    settled, full = track(frames, every(size, frames)), track(frames, settle=False)
+    plain = cut is None or cut > 5  # with no more than its header nobody knows what it is
+    assert settled.tracker.settled_flows().tolist() == [0] * plain
+    mine, other = (without_session(without_records(item.facts(0))) for item in (settled, full))
+    assert mine == other
+    assert mine.tls is not None
+    assert mine.tls.client_hello_packets == (2 if cut and plain else 1)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        tunnel(client_hello(1), server=server_hello(1, retry=True)),
+        tunnel(client_hello(1)[:-1]),
+        tunnel(client_hello(1) + b"\0"),
+        tunnel(client_hello(1) + b"\0", 100),
+        tunnel(b"\x02" + client_hello(1)[1:]),
+        tunnel(client_hello(1), server=b"\x02"),
+        tunnel(client_hello(1), connect=CONNECT[:-1] + "Proxy-Authorization:_Basic_YTpi~~"),
+        tunnel(client_hello(1), connect="CONNECT_example.com_HTTP/1.1~~"),
+    ],
+)
+def test_what_was_said_decides(frames: list[Frame]) -> None:
+    assert track(frames).tracker.settled_flows().size == 0
+
+
+def test_what_nobody_says_any_more_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settle, "MOST", 0)
+    hosts = [f"host{number}.example.com" for number in range(8)]
+    frames: list[Frame] = []
+    for number, host in enumerate(hosts):
+        connect = CONNECT.replace("example.com", host)
+        port = (40716 + number).to_bytes(2, "big")
+        frames += [
+            replace(
+                frame,
+                data=frame.data.replace((40716).to_bytes(2, "big"), port),
+                time_ns=frame.time_ns + number * 10**10,
+            )
+            for frame in tunnel(client_hello(number, host.encode()), connect=connect)
+        ]
+    seen = track(frames, every(5, frames), finish=False).tracker
+    settled = seen.settled_flows()
+    assert len(settled) == len(hosts) - 1, "the last one may still send"
+    for stays in (np.array([1, 3, 4, 7]), np.array([0, 2, 3])):
+        seen.keep(stays)
+        hosts = [hosts[flow] for flow in stays.tolist()]
+        flows = seen.settled_flows()
+        said = [seen.summary(flow) for flow in flows.tolist()]
+        assert [item.said.name for item in said if item] == hosts[:-1]
+        assert [item.said.target for item in said if item] == [f"{host}:443" for host in hosts[:-1]]
+        assert len(seen.said(flows)[0]) == len(flows)
+    seen.finish()
+    assert [fact.exchanges[0].request.target for fact in seen.facts_of([0, 1, 2])] == [  # type: ignore[union-attr]
+        f"{host}:443" for host in hosts
+    ]
 
 
 def test_witnesses_stand_for_all() -> None:
