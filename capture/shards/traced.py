@@ -9,17 +9,18 @@ from them, and these are worked out for many at once by ``Trace.values``.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capture.frames import Ints
+from capture.shards.bounds import NONE, Bounds, Linear
 
-Code: TypeAlias = tuple[Any, ...]
-"""How a number comes about: the name of an operator and the codes of what it takes, or
-``("given", place)``, or ``("number", value)``."""
+Code: TypeAlias = Linear | tuple[Any, ...]
+"""How a number comes about: a ``Linear``, or the name of an operator and the codes of what it
+takes, or ``("number", value)``."""
 
 
 class Untraceable(Exception):
@@ -30,7 +31,9 @@ class Trace:
     """What was decided in one run."""
 
     def __init__(self) -> None:
+        self._bounds = Bounds()
         self._decided: dict[Code, bool] = {}
+        """Comparisons of which no bound tells."""
 
     def given(self, value: int, place: int) -> int:
         """A number that is traced.
@@ -39,17 +42,26 @@ class Trace:
             value: What it is in this run.
             place: Its place: a column of what ``holds`` and ``values`` are given.
         """
-        return _Whole(value, ("given", place), self)
+        return _Whole(value, Linear(place, NONE, 0), self)
 
     def ranked(self, value: int, place: int) -> int:
         """A number that is traced, but for how it compares with others that are ranked: they are
         known to come in the same order in all runs."""
-        return _Ranked(value, ("given", place), self)
+        return _Ranked(value, Linear(place, NONE, 0), self)
 
-    def decide(self, code: Code, outcome: bool) -> bool:
+    def decide(self, name: str, left: Code, right: Code, outcome: bool) -> bool:
         """Note what came of a comparison."""
-        self._decided[code] = outcome
+        if not self._bounded(name, left, right, outcome):
+            self._decided[name, left, right] = outcome
         return outcome
+
+    def _bounded(self, name: str, left: Code, right: Code, outcome: bool) -> bool:
+        if not isinstance(left, Linear):
+            return False
+        if isinstance(right, Linear):
+            apart = left.less(right)
+            return apart is not None and self._bounds.note(apart, name, 0, outcome)
+        return right[0] == "number" and self._bounds.note(left, name, right[1], outcome)
 
     def holds(self, numbers: Ints) -> NDArray[np.bool_]:
         """With which of many given numbers every comparison comes out as in this run.
@@ -57,7 +69,7 @@ class Trace:
         Args:
             numbers: One row a run, shape ``(n, places)``.
         """
-        found = np.ones(len(numbers), np.bool_)
+        found = self._bounds.hold(numbers)
         known: dict[Code, Any] = {}
         for code, outcome in self._decided.items():
             found &= _worked_out(code, numbers, known) == outcome
@@ -115,15 +127,16 @@ class _Real(float):
 
 def _worked_out(code: Code, numbers: Ints, known: dict[Code, Any]) -> Any:
     """The value of a code for each row of given numbers, or for all."""
-    kind = code[0]
-    if kind == "number":
+    if code[0] == "number":
         return code[1]
-    if kind == "given":
-        return numbers[:, code[1]]
     value = known.get(code)
     if value is None:
-        taken = [_worked_out(part, numbers, known) for part in code[1:]]
-        value = known[code] = _OPERATORS[kind](*taken)
+        if isinstance(code, Linear):
+            value = code.of(numbers)
+        else:
+            taken = [_worked_out(part, numbers, known) for part in code[1:]]
+            value = _OPERATORS[code[0]](*taken)
+        known[code] = value
     return value
 
 
@@ -142,6 +155,24 @@ def _code_of(value: Any) -> Code:
     return value.code if isinstance(value, _Whole | _Real) else ("number", value)
 
 
+def _linear(name: str, codes: Sequence[Code]) -> Linear | None:
+    """The code of a sum or difference of whole numbers; None if it is not as simple."""
+    taken = [
+        code if isinstance(code, Linear) else Linear(NONE, NONE, code[1])
+        for code in codes
+        if isinstance(code, Linear) or code[0] == "number"
+    ]
+    if len(taken) < len(codes) or name not in ("add", "sub", "neg"):
+        return None
+    nothing = Linear(NONE, NONE, 0)
+    if name == "neg":
+        return nothing.less(taken[0])
+    left, right = taken
+    if name == "add":
+        right = Linear(right.minus, right.plus, -right.more)
+    return left.less(right)
+
+
 def _plain(value: Any) -> Any:
     """The number without its trace."""
     if isinstance(value, _Whole):
@@ -158,9 +189,10 @@ def _calculates(name: str, *, turned: bool = False) -> Callable[..., Any]:
             return NotImplemented
         operands = (*others, self) if turned else (self, *others)
         value = work_out(*map(_plain, operands))
-        code = (name, *map(_code_of, operands))
-        kind = _Real if isinstance(value, float) else _Whole
-        return kind(value, code, self.trace)
+        codes = [_code_of(operand) for operand in operands]
+        if isinstance(value, float):
+            return _Real(value, (name, *codes), self.trace)
+        return _Whole(value, _linear(name, codes) or (name, *codes), self.trace)
 
     return method
 
@@ -175,7 +207,7 @@ def _compares(name: str) -> Callable[..., Any]:
         outcome = bool(work_out(_plain(self), _plain(other)))
         if isinstance(self, _Ranked) and isinstance(other, _Ranked):
             return outcome
-        return self.trace.decide((name, self.code, _code_of(other)), outcome)
+        return self.trace.decide(name, self.code, _code_of(other), outcome)
 
     return method
 
