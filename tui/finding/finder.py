@@ -20,10 +20,14 @@ from widgets.tunnel_list import TunnelList
 
 __all__ = ["Finder"]
 
-AT_ONCE_S: Final = 0.02
-"""Search time before the query's first answer: enough for all but large captures."""
-SLICE_S: Final = 0.008
-"""Search time between two chances for the screen to draw and for keys to be heard."""
+AT_ONCE_S: Final = 0.01
+"""Search time before the query's first answer, in tunnels and in packets: enough for all but large
+captures."""
+SLICE_S: Final = 0.006
+"""Search time between two chances for the screen to draw and for keys to be heard, ..."""
+REST_S: Final = 0.003
+"""... and how long each of them is: a key goes through the hands of several widgets, and with one
+turn of the loop at a time every one of them would wait for a slice."""
 MARK_S: Final = 0.3
 """How often hits are marked and counted anew while the search goes on."""
 
@@ -281,7 +285,7 @@ class Finder:
             if perf_counter() - marked > MARK_S:
                 marked = perf_counter()
                 self._mark()
-            await asyncio.sleep(0)
+            await asyncio.sleep(REST_S)
         if self._wanted is not None:
             self._try_again()
         self._mark()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from capture.packets.index import EMPTY
 from capture.packets.lines import Describer
@@ -29,6 +29,7 @@ from tui.link.budget import LinkBudget
 from tui.screens.parts.away import AwayPart
 from tui.screens.parts.closer import CloserPart
 from tui.screens.parts.filtering import FilterPart
+from tui.screens.parts.finding import FindPart
 from tui.screens.parts.live import LivePart
 from tui.screens.parts.replay import ReplayPart
 from widgets.empty import empty_text
@@ -39,9 +40,6 @@ from widgets.packet_list import PacketList
 from widgets.replay_bar import ReplayBar
 from widgets.timeline import Timeline
 from widgets.tunnel_list import TunnelList
-
-if TYPE_CHECKING:
-    from tui.lines.find_line import FindLine
 
 __all__ = ["MainScreen"]
 
@@ -54,7 +52,7 @@ COPY_LIMIT: Final = 4000
 MAXIMISED: Final = "The whole screen, or back"
 
 
-class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
+class MainScreen(FindPart, LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
     """Pulls snapshots, shows them, and carries messages from pane to pane."""
 
     # Textual declares these as instance variables, though it reads them of the class.
@@ -62,10 +60,6 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#tunnels"
     BINDINGS: ClassVar[list[BindingType]] = [
-        # With priority, and so before any pane: the line has the focus before the next key.
-        Binding("slash", "find", "Find", priority=True, id="main.find", group=FIND),
-        Binding("n", "hit(1)", "Next hit", show=False, id="main.next-hit", group=FIND),
-        Binding("N", "hit(-1)", "Previous hit", show=False, id="main.previous-hit", group=FIND),
         Binding("right_square_bracket", "problem(1)", "Next problem", id="main.next-problem",
                 group=FIND),
         Binding("left_square_bracket", "problem(-1)", "Previous problem", show=False,
@@ -127,7 +121,6 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         self._banner = Static(id="banner", markup=False)
         self._footline = Footline(ascii_only=ascii_only, id="footline")
         self._finder = Finder(self._tunnels, self._packets, self._tell_found)
-        self._find_line: FindLine | None = None
         self._snapshot: Snapshot | None = None
         self._describer = Describer(EMPTY, {})
         self._shown: FlowReport | None = None
@@ -164,11 +157,8 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         self.call_after_refresh(self._start)
 
     async def _start(self) -> None:
-        from tui.lines.find_line import FindLine
-
         self._bridge.start()
-        self._find_line = FindLine(id="find")
-        await self.mount(self._find_line)
+        await self.mount_find_line()
         self.set_interval(self._period_s, self._pull)
         self.started()
 
@@ -406,12 +396,6 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
         at = panes.index(self.focused) if self.focused in panes else -step
         self.set_focus(panes[(at + step) % len(panes)])
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        # In a line that is being typed a slash is a letter.
-        if action == "find" and isinstance(self.focused, Input):
-            return False
-        return super().check_action(action, parameters)
-
     @property
     def _inside(self) -> bool:
         """Whether there is something to go back from before leaving."""
@@ -441,39 +425,6 @@ class MainScreen(LivePart, ReplayPart, FilterPart, AwayPart, CloserPart):
             self.action_back()
         else:
             self.post_message(self.Left())
-
-    # Search
-
-    def action_find(self) -> None:
-        if self._find_line is not None:
-            self._finder.begin(in_packets=self.focused is self._packets)
-            self._find_line.open()
-
-    def on_find_line_typed(self, message: FindLine.Typed) -> None:
-        message.stop()
-        if not message.query.startswith("#"):
-            self._finder.typed(message.query)
-            self.refresh_bindings()
-
-    def on_find_line_closed(self, message: FindLine.Closed) -> None:
-        message.stop()
-        self._keep_focus()
-        query = message.query
-        if query is None:
-            self._finder.give_up()
-            self._footline.clear()
-        elif query[0] == "#" and query[1:].isdecimal() and len(query) < 12:
-            self._finder.give_up()
-            self.go_to_packet(int(query[1:]))
-        else:
-            self._finder.settle(query)
-        self.refresh_bindings()
-
-    def action_hit(self, direction: int) -> None:
-        self._finder.step(direction, in_packets=self.focused is self._packets)
-
-    def _tell_found(self, text: str, stay: bool) -> None:
-        self.tell(text, stay=stay)
 
     # Other actions
 

@@ -12,6 +12,7 @@ from tui.screens.base import PaneScreen
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from textual.widget import Widget
     from textual.widgets import Static
 
     from capture.packets.lines import Describer
@@ -113,6 +114,10 @@ class MainPart(PaneScreen):
 
     def fill(self) -> None:
         """Show the selected tunnel in the other panes, from the newest snapshot."""
+        raise NotImplementedError
+
+    def _keep_focus(self, target: Widget | None = None) -> None:
+        """Focus a pane that is displayed: this one, or the one it was, or the first."""
         raise NotImplementedError
 
     def go_to_packet(self, number: int) -> None:
