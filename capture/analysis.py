@@ -363,6 +363,7 @@ class Analysis:
             last_ns=self._last_ns or 0,
             packets=self.packets,
             text=info.format.endswith("-text"),
+            listed=info.format == "wireshark-text",
             times_known=info.times_known,
             untimed=frozenset(info.untimed),
             lost_kernel=info.lost_kernel,

@@ -339,6 +339,8 @@ class CaptureFacts:
     live: bool = False
     text: bool = False
     """Read from tcpdump's or Wireshark's text: payload is known only where it was printed."""
+    listed: bool = False
+    """Read from a packet list: payload is not known, but every message in it is named."""
     times_known: bool = True
     untimed: frozenset[int] = frozenset()
     """Packets whose time is made up (a head that a document prints without one)."""

@@ -38,6 +38,8 @@ class Quality(NamedTuple):
     """The capture host dropped packets somewhere in the capture."""
     text: bool
     """Read from text: contents are known only where they were printed."""
+    blind: bool = False
+    """Read from text that does not even name what the payload is: TLS records are not seen."""
 
     def absent(self, sender: int) -> bool:
         """Whether the absence of ``sender``'s packets can be told from this capture."""
@@ -68,10 +70,15 @@ def assess(flow: FlowFacts, capture: CaptureFacts) -> Quality:
         one_way=flow.one_way,
         mid_stream=flow.mid_stream,
         gaps=(_gap(client), _gap(proxy)),
-        cut=(client.cut_by_snaplen > 0, proxy.cut_by_snaplen > 0),
+        # What a packet list does not show of a message is not missing: the message is named.
+        cut=(
+            client.cut_by_snaplen > 0 and not capture.listed,
+            proxy.cut_by_snaplen > 0 and not capture.listed,
+        ),
         merged=(_merged(client), _merged(proxy)),
         timed=capture.times_known and flow.time_backwards == 0,
         clocked=capture.times_known,
         dropped=bool(capture.lost_kernel or capture.lost_queue),
         text=capture.text,
+        blind=capture.text and not capture.listed,
     )

@@ -89,7 +89,7 @@ def closed_early(scene: Scene) -> Hit | None:
         return None
     if scene.client_left_first or scene.tls is None or scene.tls.client_hello_mark is None:
         return None
-    if scene.stream_gap(PROXY) or scene.quality.text:
+    if scene.stream_gap(PROXY) or scene.quality.blind:
         return None
     found = _why_early(scene, end)
     if found is None:
@@ -346,7 +346,7 @@ def stalled(scene: Scene) -> Hit | None:
     """Data flowed through the tunnel, then nothing more came from the far side."""
     if scene.proxy_ended_first or not _judged(scene) or scene.tls is None:
         return None
-    if not talk.client_finished(scene) or scene.quality.text or scene.client.zero_window_open:
+    if not talk.client_finished(scene) or scene.quality.blind or scene.client.zero_window_open:
         return None
     last = scene.proxy.last_payload
     found = _why_stalled(scene, last)

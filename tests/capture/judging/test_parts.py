@@ -87,6 +87,13 @@ class TestQuality:
         assert not assess(flow, capture(flow, times_known=False)).timed
         assert assess(flow, capture(flow, lost_kernel=1)).dropped
 
+    def test_texts_and_packet_lists(self) -> None:
+        flow = healthy().set(PROXY, cut_by_snaplen=3).facts()
+        text = assess(flow, capture(flow, text=True))
+        assert (text.text, text.blind, text.cut) == (True, True, (False, True))
+        listed = assess(flow, capture(flow, text=True, listed=True))
+        assert (listed.text, listed.blind, listed.cut) == (True, False, (False, False))
+
 
 class TestReset:
     def side(self, **fields: object) -> Direction:

@@ -42,12 +42,19 @@ class Side:
     """A part of something was shown whose end is told in a later line."""
     shown: str = ""
     """What of that was shown already: its first line."""
+    left: bytes = b""
+    """What is known of it beyond its segments so far."""
     over: bool = False
     """It sent FIN or RST."""
     sent: list[tuple[int, int]] = field(default_factory=list)
     """Number and length of its latest segments with data."""
     gaps: list[int] = field(default_factory=list)
     """Where segments are missing."""
+
+    def part(self, length: int) -> bytes:
+        """What is known of the next segment's ``length`` bytes of something that goes on."""
+        part, self.left = self.left[:length], self.left[length:]
+        return part
 
     def took(self, seq: int, length: int) -> None:
         """The side sent ``length`` bytes from ``seq`` on."""
@@ -74,8 +81,7 @@ class Connection:
     answered: int = 0
     hello: bool = False
     open: bool = False
-    """One of its rows had its turn, and none says that nothing can be sent in it: a SYN
-    without an answer, or an RST."""
+    """Something can be sent in it: it is more than a SYN, or a SYN and an RST."""
     ahead: deque[Row] = field(default_factory=deque)
     """Its rows of TCP that wait for their turn."""
 
@@ -129,7 +135,7 @@ class Connection:
         # What a row prints is true, whatever was guessed before.
         me.next = max(me.next, end) if said.again or said.flags & SYN else end
         if not said.flags & SYN:
-            self.open = not said.flags & RST
+            self.open = self.open or not said.flags & RST
         me.over = me.over or bool(said.flags & (FIN | RST))
         me.stamps = said.stamps is not None or (me.stamps and not said.flags & SYN)
         if said.ack is not None:
@@ -145,8 +151,8 @@ class Connection:
     def fits(self, said: Said, sender: int) -> int:
         """How well such a line from ``sender`` suits what the connection is at."""
         client = sender == self.client_index()
-        me = self.sides[sender]
-        score = -4 if me.over else 0
+        me, peer = self.sides[sender], self.sides[1 - sender]
+        score = -4 if me.over else -peer.over
         if isinstance(said, Head):
             if client != said.request:
                 return -8
@@ -159,7 +165,9 @@ class Connection:
                 score += 2 * (not self.hello) + (self.answered > 0)
             else:
                 score += 2 * self.hello
-        return score + (2 if me.begun and not said.goes_on else 0)
+        if me.begun and not said.goes_on:
+            score += 2 + 2 * (isinstance(said, Head) and said.line == me.shown)
+        return score
 
     def proof(self, sender: int, start: int, length: int) -> tuple[int, int]:
         """What later rows of the connection say of ``length`` bytes from ``start`` on.
@@ -225,6 +233,21 @@ class Connection:
             elif row.said.seq is not None and row.said.seq - length > me.next:
                 return row.said.seq - length
         return me.next + 1  # at least one byte is missing
+
+    def acknowledges(self, sender: int) -> int:
+        """What ``sender`` acknowledges now: all that came, but no more than it says it does
+        next, and nothing that the other side sends again."""
+        peer = self.sides[1 - sender]
+        number = peer.next
+        for row in self.ahead:
+            if isinstance(row.said, Segment):
+                own = self.sender(row) == sender
+                if own and row.said.ack is not None:
+                    number = min(number, row.said.ack)
+                    break
+                if not own and row.said.again and row.said.seq is not None:
+                    number = min(number, row.said.seq)
+        return max(number, peer.acked)
 
     def told(self, sender: int) -> tuple[int, int] | None:
         """How many bytes ``sender`` sends next before a later row shows it, and the order of

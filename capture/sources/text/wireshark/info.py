@@ -28,6 +28,7 @@ _SACK: Final = re.compile(r"\bSLE=(\d{1,10}) SRE=(\d{1,10})")
 _GOES_ON: Final = re.compile(r"\[TCP (?:segment of a r|PDU reas)")
 """The segment is a part of something whose end is told in a later line."""
 _STATUS: Final = re.compile(r"HTTP/\d(?:\.\d)? [1-5]\d\d(?: .*)?$")
+_REPLIES: Final = re.compile(r"(?<=\S)\s+(?=HTTP/\d(?:\.\d)? [1-5]\d\d )")
 _BEHIND: Final = re.compile(
     r"\s*(?:\([\w.+-]+/[\w.+-]+\)|, NTLMSSP_\w+|\[[^\[\]]{1,80}\]|\(Unknown[^()]*\))\s*$"
 )
@@ -88,6 +89,8 @@ class Head(Said):
 
     line: str = ""
     request: bool = False
+    before: tuple[str, ...] = ()
+    """Status lines of replies that the segment holds, too: ``HTTP/1.1 100 Continue``."""
 
 
 @dataclass(slots=True)
@@ -133,7 +136,8 @@ def read_info(protocol: str, text: str) -> Said:
     if line is not None:
         return Head(marks, goes_on, line, True)
     if _STATUS.match(rest):
-        return Head(marks, goes_on, _status(rest), False)
+        *before, last = _REPLIES.split(rest)
+        return Head(marks, goes_on, _status(last), False, tuple(map(_status, before)))
     if _TLS.match(protocol):
         messages = tuple(part.strip() for part in _MESSAGE.findall(rest) if part.strip())
         if messages:

@@ -167,9 +167,11 @@ class Reader:
             length = self._length(row, me, (connection, sender)) if data else 0
         length = min(length, 65_535)
         payload = b""
-        if length and said.goes_on and not me.begun and not said.again:
-            payload = self._beginning(row, connection, sender, length)
-            me.begun = True
+        if length and said.goes_on and not said.again:
+            if not me.begun:
+                me.left = self._beginning(row, connection, sender, length)
+                me.begun = True
+            payload = me.part(length)
         window = connection.window(said, sender)
         connection.took(said, sender, seq, length)
         ack = said.ack if said.ack is not None else connection.sides[1 - sender].next
@@ -192,7 +194,7 @@ class Reader:
                 total += self._length(later, connection.sides[sender], None)
                 if not said.goes_on:
                     connection.sides[sender].shown = _first_line(said)
-                    return self._bytes(said, connection, total)[:length]
+                    return self._bytes(said, connection, total)
         return b""
 
     # -- what TCP carries --------------------------------------------------------------
@@ -203,13 +205,16 @@ class Reader:
         if found is None:
             return None
         connection, sender = found
-        me, peer = connection.sides[sender], connection.sides[1 - sender]
+        me = connection.sides[sender]
+        ack = connection.acknowledges(sender)
         length = self._length(row, me, (connection, sender))
         seq = connection.place(said, sender, length)
         payload = b""
         goes_on = me.begun and me.shown in ("", _first_line(said))
-        if not (goes_on or said.again or said.behind_a_gap):
-            payload = self._bytes(said, connection, length)[:length]
+        if not (said.again or said.behind_a_gap):
+            if not goes_on:
+                me.left = self._bytes(said, connection, length)
+            payload = me.part(length)
         me.begun, me.shown = said.goes_on, _first_line(said) if said.goes_on else ""
         me.took(seq, length)
         flags = ACK | PSH
@@ -218,9 +223,7 @@ class Reader:
             flags |= FIN
             me.next += 1
         options = b"\x01" * _STAMPS if me.stamps else b""
-        return self._tcp(
-            connection, sender, (seq, peer.next, flags, me.window), options, payload, length
-        )
+        return self._tcp(connection, sender, (seq, ack, flags, me.window), options, payload, length)
 
     def _whose(self, row: Row, said: Said) -> tuple[Connection, int] | None:
         """The connection that a row without ports suits best, and the side that sent it."""
@@ -230,7 +233,7 @@ class Reader:
         between = self._between.get(hosts, [])
         if len(between) > _MANY:
             between = self._between[hosts] = [item for item in between if not item.done]
-        best: list[tuple[tuple[int, int, int], int, Connection]] = []
+        best: list[tuple[tuple[bool, int, int], int, Connection]] = []
         for connection in between:
             for sender in (0, 1):
                 me = connection.sides[sender]
@@ -280,7 +283,9 @@ class Reader:
         if isinstance(said, Head):
             connection.asked += said.request
             connection.answered += not said.request
-            return HttpHead([said.line], said.request).payload(length)
+            before = b"".join(line.encode() + b"\r\n\r\n" for line in said.before)
+            head = HttpHead([said.line], said.request)
+            return before + head.payload(max(0, length - len(before)))
         if isinstance(said, Records):
             connection.hello |= said.messages[0].startswith("Client Hello")
             return record_bytes(said.messages, said.version, length)

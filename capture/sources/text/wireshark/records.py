@@ -1,8 +1,8 @@
 """Makes the bytes that a line of TLS messages proves: record headers, hellos, alerts.
 
 What the line does not show stays out: a body ends where nothing more is known, and the
-packet looks cut there. Sizes of single records are not printed; of several in one line the
-last is given what is left.
+packet looks cut there. Sizes of single records are not printed: records of application data
+share evenly, else the last of a line is given what is left.
 """
 
 from __future__ import annotations
@@ -51,9 +51,10 @@ def record_bytes(messages: Sequence[str], version: int, total: int) -> bytes:
     while records and sum(_HEADER + record.least for record in records) > total:
         records.pop()
     spare = total - sum(_HEADER + record.least for record in records)
-    grown = next((record for record in reversed(records) if not record.exact), None)
-    if grown is not None:
-        grown.least = min(grown.least + spare, _LARGEST)
+    grown = [record for record in records if record.kind == _DATA]
+    grown = grown or [record for record in records if not record.exact][-1:]
+    for index, record in enumerate(grown):
+        record.least = min(record.least + (spare + index) // len(grown), _LARGEST)
     made = bytearray()
     for index, record in enumerate(records):
         made += bytes((record.kind, 3, _on_the_wire(record, version)))
@@ -89,19 +90,19 @@ def _records(messages: Sequence[str], version: int) -> list[_Record]:
         elif message == "Encrypted Alert":
             records.append(_Record(_ALERT, b"", 3))
         elif message.startswith("Application Data") or message == "[Application Data]":
-            _opaque(records, _DATA)
+            records.append(_Record(_DATA, b"", 4))
         elif message.startswith((*_CLEAR, "Server Hello")):
-            _opaque(records, _HANDSHAKE)
+            _opaque(records)
         else:
             break
     return records
 
 
-def _opaque(records: list[_Record], kind: int) -> None:
-    """Add a record of which nothing is known; a run of such is one."""
+def _opaque(records: list[_Record]) -> None:
+    """Add a handshake record of which nothing is known; a run of such is one."""
     last = records[-1] if records else None
-    if last is None or last.kind != kind or last.body or last.exact:
-        records.append(_Record(kind, b"", 4))
+    if last is None or last.kind != _HANDSHAKE or last.body:
+        records.append(_Record(_HANDSHAKE, b"", 4))
 
 
 def _on_the_wire(record: _Record, version: int) -> int:

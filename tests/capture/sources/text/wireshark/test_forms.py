@@ -365,3 +365,83 @@ def test_any_text_gives_sound_frames(
             assert (block.caplen > 0).all()
         shown = [*source.info.names.values(), *source.info.assumed]
         assert all(text.isprintable() for text in shown)
+
+
+def test_a_head_that_comes_byte_by_byte(tmp_path: Path) -> None:
+    """Every segment has its part of what the last one's line tells."""
+    mark = "[TCP segment of a reassembled PDU]"
+    got = pasted(
+        tmp_path,
+        rows(
+            *SHAKE,
+            f"> TCP 62 51000 → 3128 [PSH, ACK] Seq=1 Ack=1 Win=64256 Len=8 {mark}",
+            f"> TCP 63 51000 → 3128 [PSH, ACK] Seq=9 Ack=1 Win=64256 Len=9 {mark}",
+            "> HTTP 71 CONNECT a.example:443 HTTP/1.1 ",
+        ),
+    )
+    assert got.payloads[3:] == [b"CONNECT ", b"a.example", b":443 HTTP/1.1\r\n\r\n"]
+
+
+def test_two_replies_in_one_segment(tmp_path: Path) -> None:
+    got = pasted(tmp_path, rows(*SHAKE, "< HTTP 98 HTTP/1.1 100 Continue HTTP/1.1 200 OK "))
+    assert got.payloads[3] == b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"
+
+
+def test_what_a_line_without_numbers_acknowledges(tmp_path: Path) -> None:
+    """No more than its sender says later, and nothing that is sent again."""
+    data = "> TCP 1514 51000 → 3128 [ACK] Seq={} Ack=1 Win=64256 Len=1460"
+    answer = "< TLSv1.3 154 Application Data"
+    lost = pasted(
+        tmp_path,
+        rows(*SHAKE, data.format(1), data.format(1461), answer,
+             data.format(1461).replace("51000 →", "[TCP Retransmission] 51000 →")),
+    )  # fmt: skip
+    assert lost.facts[5].ack == 1461
+    late = pasted(
+        tmp_path,
+        rows(*SHAKE, data.format(1), answer,
+             "< TCP 60 3128 → 51000 [ACK] Seq=101 Ack=1 Win=65535 Len=0"),
+    )  # fmt: skip
+    assert late.facts[4].ack == 1
+
+
+def test_what_was_under_way_when_the_client_reset(tmp_path: Path) -> None:
+    second = [line.replace("51000", "52000") for line in SHAKE]
+    got = pasted(
+        tmp_path,
+        rows(
+            *SHAKE,
+            *second,
+            "> TCP 54 51000 → 3128 [RST, ACK] Seq=1 Ack=1 Win=0 Len=0",
+            "< HTTP 154 HTTP/1.1 403 Forbidden ",
+            "< TCP 60 3128 → 51000 [FIN, ACK] Seq=101 Ack=1 Win=65535 Len=0",
+            "> TCP 60 52000 → 3128 [FIN, ACK] Seq=1 Ack=1 Win=64256 Len=0",
+        ),
+    )
+    assert got.facts[7].ports == (3128, 51000)
+
+
+def test_records_share_what_nobody_knows(tmp_path: Path) -> None:
+    got = pasted(
+        tmp_path,
+        rows(
+            *SHAKE,
+            "< TLSv1.3 1064 Server Hello, Change Cipher Spec, Application Data",
+            "< TLSv1.3 576 Application Data, Application Data",
+            "> TLSv1.2 147 Client Key Exchange, Change Cipher Spec, Encrypted Handshake Message",
+            "> TLSv1.2 85 Encrypted Alert",
+            "< TLSv1.2 1054 Continuation Data",
+        ),
+    )
+    hello, tickets, keys, alert, unknown = got.payloads[3:]
+    assert hello[:3] == b"\x16\x03\x03"
+    at = 5 + int.from_bytes(hello[3:5], "big")
+    assert hello[at : at + 6] == b"\x14\x03\x03\x00\x01\x01"
+    rest = len(hello) - 5 + int.from_bytes(hello[-2:], "big") + 5
+    assert (hello[-5:-2], rest) == (b"\x17\x03\x03", 1010)
+    assert tickets[:5] == b"\x17\x03\x03\x01\x00"
+    assert tickets[261:] == b"\x17\x03\x03\x01\x00"
+    assert keys[:3] == b"\x16\x03\x03"
+    assert b"\x14\x03\x03\x00\x01\x01\x16\x03\x03" in keys
+    assert alert == b"\x15\x03\x03\x00\x1a"
+    assert unknown == b""
