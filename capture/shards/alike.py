@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.facts import CLIENT, PROXY, CaptureFacts, Direction, FlowFacts, Mark
+from capture.facts import CLIENT, PROXY, CaptureFacts, Direction, Endpoint, FlowFacts, Mark
 from capture.frames import Ints
 from capture.judging import Judgement
 from capture.judging.cards import Card
+from capture.protocols.events import ClientHello, Request, Response, ServerHello
 from capture.record import record
 from capture.report.table import TableRow
 from capture.shards.forms import PACKETS_AT, SHUT_AT, SIZES, SPANS, SPANS_AT, Forms
@@ -38,8 +40,16 @@ BATCH: Final = 256
 
 T = TypeVar("T", Card, TableRow)
 
-_PLAIN: Final = frozenset({int, bool, float, str, bytes, type(None)})
+_PLAIN: Final = frozenset({
+    int, bool, float, str, bytes, type(None), Request, Response, ClientHello, ServerHello, Endpoint,
+})  # fmt: skip
 """Types without packets in them: most of what facts are made of."""
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """The fields of a dataclass, in order; none of another type."""
+    return tuple([item.name for item in fields(kind)]) if is_dataclass(kind) else ()
 
 
 @record
@@ -232,13 +242,11 @@ class _Judged:
         if isinstance(value, tuple):
             items = [item if type(item) in _PLAIN else self._traced(item) for item in value]
             return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
-        if is_dataclass(value) and not isinstance(value, type):
-            known = {item.name: getattr(value, item.name) for item in fields(value)}
+        names = _names(type(value))
+        if names:
+            parts = [getattr(value, name) for name in names]
             return type(value)(
-                **{
-                    name: item if type(item) in _PLAIN else self._traced(item)
-                    for name, item in known.items()
-                }
+                *[part if type(part) in _PLAIN else self._traced(part) for part in parts]
             )
         return value
 
@@ -253,8 +261,10 @@ class _Judged:
         hosts = [forms.hosts[at] for at in which.tolist()]
         given = _Given(self._host, forms.values[which], hosts)
         table, tracker = self._tracker.table.flows, self._tracker
-        clients = [tracker.endpoint_text(end) for end in table.client[flows[which]].tolist()]
-        hosts = [tracker.client(flow).host for flow in flows[which].tolist()]
+        ends = table.client[flows[which]].tolist()
+        names = {end >> 16: tracker.address_text(end >> 16) for end in ends}
+        clients = [tracker.endpoint_text(end) for end in ends]
+        hosts = [names[end >> 16] for end in ends]
         cards = given.alike(self._line.card, client=clients, client_host=hosts)
         rows = given.alike(self._line.row, client=clients)
         judgement = self._line.judgement

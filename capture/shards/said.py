@@ -15,7 +15,6 @@ from capture.shards.numbers import Numbers
 from capture.shards.opened import Openings, plain_host
 from capture.shards.skeleton import STAND_IN
 from capture.tracking.build import MIN_RUN
-from capture.tracking.events import ZeroWindow
 from capture.tracking.openings import KEPT_SEGMENTS, Lot
 from capture.tracking.streams import Conversation
 from capture.tracking.tracker import Tracker
@@ -112,13 +111,15 @@ class Said:
             key = [said, len(marks)]
             marks += odd.syns.get(flow, ())
             for row in (2 * flow, 2 * flow + 1):
-                window = odd.windows.get(row, ZeroWindow())
-                shut = [mark for mark in (window.since, window.longest) if mark is not None]
-                marks += shut
-                key += (odd.resets.get(row), window.since is None, len(shut), len(marks))
+                reset, window = odd.resets.get(row), odd.windows.get(row)
+                key += (reset, len(marks))
+                if window is not None:
+                    shut = [mark for mark in (window.since, window.longest) if mark is not None]
+                    marks += shut
+                    key += (window.since is None, len(shut))
                 for mark, level, code in alerts.get(row, ()):
                     marks.append(mark)
-                    key += (level, code)
+                    key.append((level, code))
             known = said != ALONE and len(marks) <= MOST_MARKS
             self.said[place] = numbers.of(tuple(key)) if known else ALONE
             found[place] = marks if known else []

@@ -92,7 +92,8 @@ class File:
         first, last = int(at.min()), int((at + size).max())
         apart = last <= base or first >= self._end
         if apart and last - first <= LOOSE * (int(size.sum()) + HEADERS * len(at)):
-            base, view = first, memoryview(far(last - first, first))
+            data, at = far(last - first, first), at - first
+            return [data[i:j] for i, j in zip(at.tolist(), (at + size).tolist(), strict=True)]
         end = base + len(view)
         return [
             view[i - base : i - base + n].tobytes() if base <= i < end else far(n, i)
