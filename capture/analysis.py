@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.decode.columns import IPV6_BASE, DnsMessage
+from capture.decode.columns import IPV6_BASE, Decoded, DnsMessage
 from capture.decode.decoder import Decoder
+from capture.decode.heads import Look, look_at
 from capture.decode.linktypes import linktype_name
 from capture.facts import CaptureFacts, Endpoint, FlowFacts
 from capture.flow_reports import FlowReports
@@ -31,6 +32,7 @@ from capture.options import AnalysisOptions
 from capture.packets.building import PacketIndex
 from capture.report.build import flow_report
 from capture.report.model import Finding, FlowReport, Report, SourceReport, Warning
+from capture.tracking.sequence import Analysed
 from capture.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -89,22 +91,24 @@ class Analysis:
         """Analyse the next block."""
         if not len(block):
             return
-        self.packets += len(block)
-        self.bytes += int(block.wirelen.sum())
-        first, last = int(block.time_ns.min()), int(block.time_ns.max())
-        self._first_ns = first if self._first_ns is None else min(first, self._first_ns)
-        self._last_ns = last if self._last_ns is None else max(last, self._last_ns)
-        kinds = block.linktype
-        alike = bool((kinds == kinds[0]).all())
-        for kind in (kinds[:1] if alike else kinds).tolist():
-            self._linktypes.setdefault(kind)
-        decoded = self.decoder.decode(block)
-        analysed = self.tracker.add(decoded)
-        self._dns.extend(decoded.dns)
+        decoded, analysed = self._take(look_at(block))
         if self.index is not None:
             self.index.append(block, decoded, analysed, self.tracker)
             for flow in self.tracker.flipped:
                 self.index.flip(int(self.tracker.table.flows.uid[flow]))
+
+    def _take(self, look: Look) -> tuple[Decoded, Analysed | None]:
+        """Analyse the next block, at which somebody looked."""
+        self.packets += look.frames
+        self.bytes += look.wire_bytes
+        first, last = look.first_ns, look.last_ns
+        self._first_ns = first if self._first_ns is None else min(first, self._first_ns)
+        self._last_ns = last if self._last_ns is None else max(last, self._last_ns)
+        self._linktypes.update(dict.fromkeys(look.linktypes))
+        decoded = self.decoder.decode_look(look)
+        analysed = self.tracker.add(decoded)
+        self._dns.extend(decoded.dns)
+        return decoded, analysed
 
     def _packet_index(self) -> PacketIndex:
         return PacketIndex()
@@ -362,7 +366,7 @@ class Analysis:
             first_ns=self._first_ns or 0,
             last_ns=self._last_ns or 0,
             packets=self.packets,
-            text=info.format.endswith("-text"),
+            text=info.format.endswith("-text") and not info.contents_known,
             listed=info.format == "wireshark-text",
             times_known=info.times_known,
             untimed=frozenset(info.untimed),

@@ -338,7 +338,7 @@ class CaptureFacts:
     packets: int = 0
     live: bool = False
     text: bool = False
-    """Read from tcpdump's or Wireshark's text: payload is known only where it was printed."""
+    """Read from a text that does not print every byte: payload is known only where it was."""
     listed: bool = False
     """Read from a packet list: payload is not known, but every message in it is named."""
     times_known: bool = True

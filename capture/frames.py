@@ -128,6 +128,8 @@ class SourceInfo:
     names: dict[str, str] = field(default_factory=dict)
     """Address -> the name that the source itself has for it. A text that prints host names
     gives them made-up addresses, which must never be shown."""
+    contents_known: bool = True
+    """False: a text that does not print what every segment held."""
     untimed: set[int] = field(default_factory=set)
     """Numbers of frames whose time is made up (heads that a document prints without one),
     while others have theirs: no delay may be reckoned from them."""

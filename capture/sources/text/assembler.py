@@ -64,6 +64,7 @@ class Assembler:
         self._count = 0
         self._quick = False
         self._stretched = False
+        self._dumped = self._undumped = 0
         self._width = 0
 
     def take(self) -> list[TextFrame]:
@@ -136,6 +137,7 @@ class Assembler:
             self._find_addresses(pending)
         dumped = self._from_hex(pending)
         if dumped is not None:
+            self._dumped += 1
             self._emit(dumped, line.interface)
             return
         if not line.version or not line.src:
@@ -168,6 +170,7 @@ class Assembler:
 
     def _emit(self, frame: Frame, interface: str) -> None:
         self._count += 1
+        self._info.contents_known = self._dumped > 0 and not self._undumped
         self._made.append(TextFrame(frame, self._clock.now, interface))
 
     def _rejoin(self, pending: _Pending) -> None:
@@ -297,6 +300,7 @@ class Assembler:
             options,
             checksum or 0,
         )
+        self._undumped += 1
         frame = frames.tcp_frame(ip, tcp, payload, segment.length)
         self._sent.remember(Sent(tcp, ip, segment.length, frame.wirelen))
         self._emit(frame, line.interface)

@@ -64,6 +64,7 @@ class TextSource:
         self._head: list[str] = []
         listed = self._search()
         info.format = "wireshark-text" if listed else "tcpdump-text"
+        info.contents_known = False
         hosts = Hosts(info, "\n".join(self._head))
         clock = Clock(info, are_differences(_stamps(self._head, listed)))
         make = Reader if listed else Assembler

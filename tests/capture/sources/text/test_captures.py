@@ -223,3 +223,16 @@ def test_service_names_are_ports() -> None:
     text = decode(TEXTS / "names.txt")
     assert {port for fact in text.facts for port in fact.ports} == {80, 40_960}
     assert text.info.names == {}
+
+
+@pytest.mark.parametrize(("name", "known"), [("X", True), ("XX_ttt", True), ("v", False)])
+def test_a_text_with_every_byte_is_a_capture(name: str, known: bool) -> None:
+    """Rules about what is missing hold for it, too."""
+    assert decode(TEXTS / f"{name}.txt").info.contents_known is known
+
+
+def test_one_line_without_its_bytes_is_enough(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.txt"
+    more = "07:47:34.5 IP 10.40.40.1.1 > 10.10.10.1.80: Flags [P.], seq 1:9, ack 1, length 8\n"
+    path.write_text((TEXTS / "X.txt").read_text() + more)
+    assert not decode(path).info.contents_known
