@@ -12,6 +12,7 @@ import numpy as np
 from capture.decode import link, meta, network, tunnels
 from capture.decode.addresses import AddressBook
 from capture.decode.columns import Decoded, DnsMessage, IcmpError, Segments
+from capture.decode.heads import Look, look_at
 from capture.decode.peel import Peel, Rows, refuse
 from capture.decode.segments import join_segments, peeled_segments, plain_segments
 from capture.frames import Bytes, FrameBlock, Ints
@@ -97,16 +98,20 @@ class Decoder:
             Segments in the order of their frames; ``segments.data`` is the block's buffer
             or a longer copy of it, so positions hold as long as the block's do.
         """
-        self.frames += len(block)
-        if len(block):
-            self._now_ns = max(self._now_ns, int(block.time_ns.max()))
-        data = block.data
-        share = self._share
-        parts, plain = plain_segments(block, share)
+        if not len(block):
+            return Decoded(join_segments([], block.data))
+        return self.decode_look(look_at(block, self._share))
+
+    def decode_look(self, look: Look) -> Decoded:
+        """Decode the next block, at which somebody looked; see ``decode``."""
+        self.frames += look.frames
+        self._now_ns = max(self._now_ns, look.last_ns)
+        data, share = look.data, self._share
+        parts = [plain_segments(data, look.first_number, heads) for heads in look.heads]
         result = Decoded(join_segments([], data))
-        if not plain.all():
+        block, others = look.block, look.others
+        if block is not None and len(others):
             peel = Peel(data, self._reasons)
-            others = np.flatnonzero(~plain)
             link.start(peel, _rows(block, others), block.linktype[others].astype(np.int64))
             peeled = self._finish(block, peel, result)
             data = self._reassemble(block, peel, result, peeled)

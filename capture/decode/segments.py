@@ -1,42 +1,39 @@
-"""TCP segments as columns: the fast way for plain frames, and the end of the slow way.
+"""TCP segments as columns: from the headers of plain frames, and from peeled layers.
 
-The fast way reads the headers of all frames with one gather, where Ethernet II or SLL,
-IPv4 without options and TCP follow each other, and tells which frames were of that kind.
-The slow way begins where the peeled layers left off, at a TCP header and its IP header.
+The fast way takes the headers that a first look found (``heads``). The slow way begins where
+the peeled layers left off, at a TCP header and its IP header.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capture.decode.addresses import AddressBook
 from capture.decode.columns import OPT_TIMESTAMPS, Segments
-from capture.decode.gather import records, some, u8
-from capture.decode.network import IPV4_HEADER, IPV6_HEADER, MORE_FRAGMENTS, OFFSET, TCP
+from capture.decode.gather import records, u8
+from capture.decode.heads import TCP_FIELDS, Heads
+from capture.decode.network import IPV4_HEADER, IPV6_HEADER
 from capture.decode.peel import Peel, Rows
 from capture.decode.tcpoptions import PLAIN_TIMESTAMPS, Options, read_options
 from capture.frames import Bytes, FrameBlock, Ints
 
-if TYPE_CHECKING:
-    from capture.decode.share import Share
-
-_TCP_FIELDS: Final = [
-    ("sport", ">u2"), ("dport", ">u2"), ("seq", ">u4"), ("ack", ">u4"), ("offset", "u1"),
-    ("flags", "u1"), ("window", ">u2"), ("tcp_checksum", ">u2"), ("urgent", ">u2"),
-    ("options", ">u4"),
-]  # fmt: skip
-_TCP_HEADER: Final = np.dtype(_TCP_FIELDS)
-_PLAIN: Final = np.dtype([("ethertype", ">u2"), *IPV4_HEADER.descr, *_TCP_FIELDS])
-"""Ethertype, IPv4 header, TCP header and the first four bytes of its options."""
-
-_LINK_SIZES: Final = {1: 14, 113: 16}
-"""Link headers of fixed size that end in the ethertype: Ethernet II and SLL."""
+_TCP_HEADER: Final = np.dtype(TCP_FIELDS)
 
 _DONT_FRAGMENT: Final = 0x4000
+
+
+@dataclass(slots=True)
+class _Frames:
+    """The frames of segments; arrays of shape ``(n,)``."""
+
+    number: Ints
+    time_ns: Ints
+    position: Ints
+    caplen: Ints
 
 
 @dataclass(slots=True)
@@ -51,69 +48,28 @@ class _Packets:
     dont_fragment: NDArray[np.bool_]
 
 
-def plain_segments(
-    block: FrameBlock, share: Share | None = None
-) -> tuple[list[Segments], NDArray[np.bool_]]:
-    """The segments of all plain frames of a block, or of those of a share.
+def plain_segments(data: Bytes, first_number: int, heads: Heads) -> Segments:
+    """The segments of plain frames.
 
-    Returns:
-        The segments, in a part for each link type; and which frames are plain.
+    Args:
+        data: The buffer of their block.
+        first_number: Number of the block's first frame.
+        heads: Their headers.
     """
-    plain = np.zeros(len(block), np.bool_)
-    parts: list[Segments] = []
-    for linktype, size in _LINK_SIZES.items():
-        of_link = block.linktype == linktype
-        if of_link.all():
-            return _plain_of_link(block, np.arange(len(block)), size, share)
-        if of_link.any():
-            part, plain[of_link] = _plain_of_link(block, np.flatnonzero(of_link), size, share)
-            parts += part
-    return parts, plain
-
-
-def _plain_of_link(
-    block: FrameBlock, frame: Ints, link: int, share: Share | None
-) -> tuple[list[Segments], NDArray[np.bool_]]:
-    """The plain ones among the frames ``frame``, whose link header takes ``link`` bytes."""
-    everything = len(frame) == len(block)
-    start, caplen = block.offset, block.caplen
-    if not everything:
-        start, caplen = start[frame], caplen[frame]
-    head = records(block.data, start + (link - 2), _PLAIN)
-    total = head["length"].astype(np.int64)
-    if not total.all():
-        # Captured before segmentation offload filled the length in: the frame must tell.
-        total = np.where(total == 0, block.wirelen[frame] - link, total)
-    offset = head["offset"]
-    plain = (
-        (head["ethertype"] == 0x0800)
-        & (head["version"] == 0x45)
-        & (head["protocol"] == TCP)
-        & (head["fragment"] & (MORE_FRAGMENTS | OFFSET) == 0)
-        & (offset >= 0x50)
-        & (total >= 20 + (offset >> 4) * np.int64(4))
-        & (caplen >= link + 40)
-    )
-    kept = plain
-    if share is not None:
-        kept = plain & share.mine(head["src"], head["dst"], head["sport"], head["dport"])
-    if not kept.all():
-        rows = np.flatnonzero(kept)
-        if not len(rows):
-            return [], plain
-        frame, head, total = frame[rows], some(head, rows), total[rows]
-        start, caplen = start[rows], caplen[rows]
+    head = heads.head
     packets = _Packets(
         src=head["src"].astype(np.int64),
         dst=head["dst"].astype(np.int64),
-        length=total,
+        length=heads.length,
         ttl=head["ttl"].astype(np.int64),
         ident=head["id"].astype(np.int64),
         dont_fragment=head["fragment"] & _DONT_FRAGMENT != 0,
     )
-    at = start + (link + 20)
-    wire = at + (total - 20)
-    return [_segments(block, block.data, frame, packets, head, at, start + caplen, wire)], plain
+    numbers = heads.frame + first_number
+    frames = _Frames(numbers, heads.time_ns, heads.position, heads.caplen)
+    at = heads.offset + (heads.link + 20)
+    end, wire = heads.offset + heads.caplen, at + (heads.length - 20)
+    return _segments(data, frames, packets, head, at, end, wire)
 
 
 def peeled_segments(block: FrameBlock, peel: Peel, rows: Rows, book: AddressBook) -> list[Segments]:
@@ -136,7 +92,11 @@ def peeled_segments(block: FrameBlock, peel: Peel, rows: Rows, book: AddressBook
     if not len(rows):
         return []
     packets = _packets(data, rows, book)
-    return [_segments(block, data, rows.frame, packets, head, rows.at, rows.end, rows.wire)]
+    frame = rows.frame
+    frames = _Frames(
+        frame + block.first_number, block.time_ns[frame], block.position[frame], block.caplen[frame]
+    )
+    return [_segments(data, frames, packets, head, rows.at, rows.end, rows.wire)]
 
 
 def _packets(data: Bytes, rows: Rows, book: AddressBook) -> _Packets:
@@ -161,9 +121,8 @@ def _packets(data: Bytes, rows: Rows, book: AddressBook) -> _Packets:
 
 
 def _segments(
-    block: FrameBlock,
     data: Bytes,
-    frame: Ints,
+    frames: _Frames,
     packets: _Packets,
     head: NDArray[np.void],
     at: Ints,
@@ -173,16 +132,14 @@ def _segments(
     """Columns of segments whose TCP headers ``head`` begin at ``at``.
 
     Args:
-        block: Where the frames' times and lengths are.
         data: The buffer.
-        frame: Index of each segment's frame in the block.
+        frames: The segments' frames.
         packets: The IP headers.
         head: Records that hold the TCP fields.
         at: Start of the TCP header.
         end: End of the captured bytes (beyond ``wire``: padding).
         wire: End of the IP packet on the wire.
     """
-    everything = len(frame) == len(block)
     flags = head["flags"].astype(np.int64)
     payload_at = at + (head["offset"] >> 4) * np.int64(4)
     length = wire - payload_at
@@ -192,8 +149,8 @@ def _segments(
     options = _options(data, head, at, payload_at, flags)
     return Segments(
         data=data,
-        number=frame + block.first_number,
-        time_ns=block.time_ns if everything else block.time_ns[frame],
+        number=frames.number,
+        time_ns=frames.time_ns,
         src=packets.src,
         dst=packets.dst,
         sport=head["sport"].astype(np.int64),
@@ -215,9 +172,9 @@ def _segments(
         options=options.bits,
         sack_left=options.sack_left,
         sack_right=options.sack_right,
-        position=block.position if everything else block.position[frame],
-        caplen=block.caplen if everything else block.caplen[frame],
-        fragmented=np.zeros(len(frame), np.bool_),
+        position=frames.position,
+        caplen=frames.caplen,
+        fragmented=np.zeros(len(head), np.bool_),
     )
 
 

@@ -1,9 +1,9 @@
 """Tables of large captures: by several processes, and in memory that does not grow with them.
 
-Every worker maps the same file and decodes all headers, which is cheap; it tracks its share of
-the flows. Three times the workers stop and show each other what they found (``part``): what
-the capture shows as a whole, the cards of the judged flows, and at last finished rows. So what
-comes out is what one process would have said.
+Every worker maps the same file. In turn they look at its windows and hand each other the headers
+of the other's flows (``looks``), and each tracks its share. Three times they stop and show each
+other what they found (``part``): what the capture shows as a whole, the cards of the judged flows,
+and at last finished rows. So what comes out is what one process would have said.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final, TypeVar
 
 from capture.frames import Source
@@ -16,11 +17,13 @@ from capture.judging import Catalogue
 from capture.options import AnalysisOptions
 from capture.report.model import Report
 from capture.shards.channel import Channel, Kind, Lost, pack, unpack
+from capture.shards.exchange import Exchange, Peers
+from capture.shards.looks import looks
 from capture.shards.part import Part, Rows, for_table, joined
 from capture.sources.recorded import RecordedSource
 
 MOST: Final = 4
-"""Workers that still speed up each other's work: all of them decode everything."""
+"""Workers that still speed up each other's work: one after the other they find the records."""
 
 Progress = Callable[[int, int | None], None]
 T = TypeVar("T")
@@ -51,14 +54,20 @@ def divide(
     count = min(processes, MOST)
     channels: list[Channel] = []
     pids: list[int] = []
+    exchange = None
     try:
+        exchange = Exchange(count)
         for index in range(count):
-            pids.append(_start(source, options, catalogue, index, count, channels))
+            part = partial(Part, source.info, options, catalogue, index, count)
+            pids.append(_start(source, part, partial(exchange.of, index), channels))
+        exchange.close()
         total = source.progress()[1]
         return _report(channels, (lambda done: progress(done, total)) if progress else None)
     except (Lost, OSError):
         return None
     finally:
+        if exchange is not None:
+            exchange.close()
         for channel in channels:
             channel.close()
         for pid in pids:
@@ -76,13 +85,18 @@ def _divisible(source: RecordedSource, options: AnalysisOptions, catalogue: Cata
 
 def _start(
     source: RecordedSource,
-    options: AnalysisOptions,
-    catalogue: Catalogue,
-    index: int,
-    count: int,
+    part: Callable[[], Part],
+    peers: Callable[[], Peers],
     channels: list[Channel],
 ) -> int:
-    """Fork a worker; its channel is appended to ``channels``."""
+    """Fork a worker; its channel is appended to ``channels``.
+
+    Args:
+        source: Nothing was read of it yet.
+        part: Makes the worker's part.
+        peers: Lets the worker know the others.
+        channels: To those that were started before.
+    """
     mine, theirs = Channel.pair()
     parent = os.getpid()
     with warnings.catch_warnings():
@@ -101,7 +115,7 @@ def _start(
             other.close()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
-        _work(source, Part(source.info, options, catalogue, index, count), theirs, parent)
+        _work(source, part(), peers(), theirs, parent)
         code = 0
     except BaseException as error:
         if os.environ.get("TUNNELSCOPE_DEBUG"):
@@ -110,21 +124,21 @@ def _start(
         os._exit(code)  # whatever happened: what called us is the parent's to finish
 
 
-def _work(source: RecordedSource, part: Part, channel: Channel, parent: int) -> None:
+def _work(source: RecordedSource, part: Part, peers: Peers, channel: Channel, parent: int) -> None:
     """What a worker does. Wherever it fails, the parent reads the file again by itself.
 
     Raises:
-        Lost: The parent is gone.
+        Lost: The parent is gone, or another worker.
     """
     source.mapped = True
     if source.fd is not None:
         part.leave_in(source.fd)
-    for block in source.blocks():
-        part.take(block)
-        del block  # its buffer need not outlive it
+    for look in looks(source, part.share, peers):
+        part.take_look(look)
         if os.getppid() != parent:
             raise Lost
-        channel.send(Kind.PROGRESS, pack(source.progress()[0]))
+        channel.send(Kind.PROGRESS, pack(look.base + len(look.data)))
+        del look  # its buffer need not outlive it
 
     def show(value: T) -> list[T]:
         channel.send(Kind.SHOWN, pack(value))

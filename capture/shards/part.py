@@ -17,6 +17,7 @@ import numpy as np
 from capture.analysis import Analysis
 from capture.decode.columns import IcmpError
 from capture.decode.decoder import Decoder, give_back_memory
+from capture.decode.heads import Look, look_at
 from capture.decode.share import Share
 from capture.facts import CaptureFacts, FlowFacts
 from capture.frames import FrameBlock, Ints, SourceInfo
@@ -110,8 +111,9 @@ class Part(Analysis):
         count: int = 1,
     ) -> None:
         super().__init__(info, options, catalogue)
-        if count > 1:
-            self.decoder = Decoder(Share(index, count))
+        self.share = Share(index, count) if count > 1 else None
+        """Whose flows are tracked; None: all."""
+        self.decoder = Decoder(self.share)
         self._index = index
         self._finished = Finished()
 
@@ -121,10 +123,15 @@ class Part(Analysis):
 
     def take(self, block: FrameBlock) -> None:
         """Analyse the next block."""
+        if len(block):
+            self.take_look(look_at(block, self.share))
+
+    def take_look(self, look: Look) -> None:
+        """Analyse the next block, at which somebody looked."""
         file = self.tracker.payload.openings.file
-        if file is not None and len(block):
-            file.show(int(block.position[0] - block.offset[0]), block.data)
-        super().take(block)
+        if file is not None:
+            file.show(look.base, look.data)
+        self._take(look)
         if len(self.tracker) >= MANY_FLOWS and self._last_ns is not None:
             self._finished.take(self.tracker, self._last_ns, timed=self.info.times_known)
         if file is not None:

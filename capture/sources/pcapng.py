@@ -129,6 +129,9 @@ class PcapngSource(RecordedSource):
         self._timed = False
         self._reach = _FAR
 
+    def _told(self) -> tuple[object, ...]:
+        return (*super()._told(), self._section)
+
     def _take(self, window: Window) -> Iterator[FrameBlock]:
         # One block for all sections of a window: a file may have thousands of short ones.
         blocks = list(self._sections(window))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from capture.frames import FrameBlock, SourceInfo, no_frames
+from capture.frames import Bytes, FrameBlock, SourceInfo, no_frames
 from capture.sources.streams import FileStream, Stream
 from capture.sources.windows import MappedWindows, Window, Windows
 
@@ -34,6 +34,17 @@ def keep(spool: Spool, block: FrameBlock, info: SourceInfo) -> None:
             f"no room for temporary data: packets from number {block.first_number} on cannot be"
             " looked at in detail",
         )
+
+
+class Spot(NamedTuple):
+    """How far a source got: all that it must know to go on, where nothing but packets follows."""
+
+    position: int
+    """Offset in the file of the first byte that was not looked at."""
+    number: int
+    """Number of the next packet."""
+    mean: int
+    """Mean bytes a record, as known so far."""
 
 
 class RecordedSource:
@@ -87,7 +98,7 @@ class RecordedSource:
 
             clock = FeedClock(self.info, self.live)
         try:
-            for window in self._windows():
+            for window in self._windows() if not self._ended else ():
                 if window.quiet and clock is not None:
                     clock.idle(whole=window.start == window.end)
                     yield no_frames(self._number)
@@ -112,10 +123,58 @@ class RecordedSource:
                 f"reading failed after packet {self._number - 1}: {error.strerror or error}",
             )
 
+    def look(self) -> tuple[FrameBlock | None, bool]:
+        """Map the next window of the file and find the frames in it.
+
+        Who looks at windows in turn with others goes from one ``spot`` to the next; so does
+        ``blocks``, which begins there.
+
+        Returns:
+            The frames, None where not one is whole in the window; and whether these are all that
+            the window holds: nothing that later ones rest on, nothing to warn of, no end.
+        """
+        window = next(iter(self._windows()))
+        if window.final:
+            return None, False
+        before, blocks = self._told(), []
+        for block in self._take(window):
+            block.first_number = self._number
+            self._number += len(block)
+            blocks.append(block)
+        self._position = window.position + window.used
+        return blocks[0] if blocks else None, len(blocks) == 1 and self._told() == before
+
+    def mapped_bytes(self, start: int, end: int) -> Bytes:
+        """A part of the file, mapped; ``start`` is where a window's buffer began."""
+        from mmap import ACCESS_READ, mmap
+
+        assert self.fd is not None
+        buffer = mmap(self.fd, end - start, access=ACCESS_READ, offset=start)
+        return np.frombuffer(buffer, np.uint8)
+
+    def _told(self) -> tuple[object, ...]:
+        """What else than packets was read so far, as far as it grows."""
+        info = self.info
+        return (
+            len(info.interfaces), len(info.warnings), len(info.comments), len(info.tls_secrets),
+            info.lost_kernel, info.times_known, self._ended,
+        )  # fmt: skip
+
+    @property
+    def spot(self) -> Spot:
+        """Where ``look`` goes on."""
+        return Spot(self._position, self._number, self._mean)
+
+    def go_to(self, spot: Spot) -> None:
+        """Let ``look`` or ``blocks`` go on elsewhere."""
+        self._position, self._number, self._mean = spot
+
     def _windows(self) -> Iterable[Window]:
         stream, expected = self._stream, self._stream.total
         if self.mapped and isinstance(stream, FileStream):
-            return MappedWindows(stream, self._position, lambda: self._mean)
+            return MappedWindows(
+                stream, self._position, lambda: self._mean if self._number > 1 else 0
+            )
         if expected is not None and not self.mappable:
             expected *= _UNPACKED_RATIO
         return Windows(stream, self._position, expected, ahead=self.mappable)

@@ -184,7 +184,7 @@ class MappedWindows:
     Args:
         stream: Of the file; what is read is counted there.
         position: Offset in the file of the first byte that is of interest.
-        mean: Tells the mean size of a record, as known by then.
+        mean: Tells the mean size of a record, as known by then; 0: not at all.
     """
 
     def __init__(self, stream: FileStream, position: int, mean: Callable[[], int]) -> None:
@@ -197,13 +197,13 @@ class MappedWindows:
         from mmap import MADV_DONTNEED
 
         stream, at = self._stream, self._position
-        size = MAPPED
+        size = self._size()
         limit = stream.start + (stream.total or 0)
         end = at
         while end < limit:
             end = min(limit, at + size)
             stream.prefetch(end, size)
-            window = self._map(at, end)
+            window = mapped(stream, at, end)
             yield window
             used = window.position + window.used
             stream.took(used - at)
@@ -213,18 +213,19 @@ class MappedWindows:
             if not isinstance(window.buffer, bytearray):
                 # The consumer may still hold the buffer, but needs its bytes no more.
                 window.buffer.madvise(MADV_DONTNEED)
-        yield self._map(at, limit, final=True)
+        yield mapped(stream, at, limit, final=True)
         stream.took(max(0, limit - at))
 
     def _size(self) -> int:
         return max(MAPPED, min(MOST_MAPPED, RECORDS * self._mean()))
 
-    def _map(self, at: int, end: int, *, final: bool = False) -> Window:
-        """The part of the file from ``at`` to ``end``, with some room in front."""
-        if at >= end:
-            return Window(bytearray(_PAGE), _PAGE, _PAGE, at - _PAGE, final, _PAGE)
-        from mmap import ACCESS_READ, mmap
 
-        base = max(0, at // _PAGE - 1) * _PAGE
-        buffer = mmap(self._stream.fd, end - base, access=ACCESS_READ, offset=base)
-        return Window(buffer, at - base, end - base, base, final, at - base)
+def mapped(stream: FileStream, at: int, end: int, *, final: bool = False) -> Window:
+    """The part of a regular file from ``at`` to ``end``, with some room in front."""
+    if at >= end:
+        return Window(bytearray(_PAGE), _PAGE, _PAGE, at - _PAGE, final, _PAGE)
+    from mmap import ACCESS_READ, mmap
+
+    base = max(0, at // _PAGE - 1) * _PAGE
+    buffer = mmap(stream.fd, end - base, access=ACCESS_READ, offset=base)
+    return Window(buffer, at - base, end - base, base, final, at - base)

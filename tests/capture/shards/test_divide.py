@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import os
-import struct
 import sys
 from pathlib import Path
 
 import pytest
 
-from capture import engine
+from capture.decode.heads import Look
 from capture.judging import Catalogue
 from capture.options import AnalysisOptions
-from capture.report.model import Report
-from capture.report.render import render
-from capture.shards import alike, finished, part, tabulate
+from capture.shards import alike, finished, part
 from capture.shards import divide as dividing
 from capture.shards.divide import divide
 from capture.shards.finished import Finished
 from capture.shards.part import Part
 from capture.sources import open_source, windows
 from capture.tracking import tracker
-from tests.capture.tracking.building import DATA, binary, captures, frames_in
+from tests.capture.shards.building import OPTIONS, agree, everything_as_pcap, several
+from tests.capture.tracking.building import DATA, binary, captures
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="divided on Linux only")
 
-OPTIONS = AnalysisOptions(keep_steps=False, keep_texts=False)
-SHIFT_NS = 600_000_000_000
 TEXTS = sorted(path for path in (DATA.parent / "text").iterdir() if path.is_file())
 
 
@@ -34,25 +30,7 @@ TEXTS = sorted(path for path in (DATA.parent / "text").iterdir() if path.is_file
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All Ethernet captures one after the other, three times over with other clients."""
     path = tmp_path_factory.mktemp("divided") / "everything.pcap"
-    now = 1_700_000_000_000_000_000
-    with path.open("wb") as stream:
-        stream.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1))
-        for turn in range(3):
-            for item in captures():
-                frames = [frame for frame in frames_in(item) if frame.linktype == 1]
-                if not frames:
-                    continue
-                first = min(frame.time_ns for frame in frames)
-                for frame in frames:
-                    at = now + frame.time_ns - first
-                    data = other_client(frame.data, turn)
-                    stream.write(
-                        struct.pack(
-                            "<IIII", at // 10**9, at % 10**9, len(data), frame.wirelen or len(data)
-                        )
-                    )
-                    stream.write(data)
-                now += SHIFT_NS
+    path.write_bytes(everything_as_pcap())
     return path
 
 
@@ -60,41 +38,6 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _judge_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judge flows that are alike once, however few there are."""
     monkeypatch.setattr(alike, "FEW", 1)
-
-
-def other_client(data: bytes, turn: int) -> bytes:
-    """A frame of the lab's clients as one of other addresses."""
-    return data.replace(bytes([10, 40, 40]), bytes([10, 40, 40 + turn]), 4)
-
-
-def one(path: Path, options: AnalysisOptions = OPTIONS) -> Report:
-    return engine.analyse(open_source(str(path)), options)
-
-
-def several(path: Path, count: int, options: AnalysisOptions = OPTIONS) -> Report | None:
-    source = open_source(str(path))
-    try:
-        if count == 1:
-            return tabulate(source, options, Catalogue.load())
-        return divide(source, options, Catalogue.load(), count)
-    finally:
-        source.close()
-
-
-def table(report: Report) -> str:
-    return "".join(render("csv", [report]))
-
-
-def agree(path: Path, count: int, options: AnalysisOptions = OPTIONS) -> Report:
-    alone, together = one(path, options), several(path, count, options)
-    assert together is not None
-    assert table(together) == table(alone)
-    assert together.findings == alone.findings
-    assert together.other_flows == alone.other_flows
-    assert together.source == alone.source
-    assert together.not_understood == alone.not_understood
-    assert together.gravest == alone.gravest
-    return together
 
 
 @pytest.fixture
@@ -179,7 +122,7 @@ def test_a_worker_that_fails_leaves_the_work_to_one_process(
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Part, "take", fail)
+    monkeypatch.setattr(Part, "take_look", fail)
     assert several(everything, 2) is None
 
 
@@ -211,16 +154,32 @@ def test_a_worker_that_dies_leaves_the_work_to_one_process(
     assert several(everything, 2) is None
 
 
+def test_a_worker_that_dies_while_all_read_leaves_the_work_to_one_process(
+    everything: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "MAPPED", 20_000)
+    monkeypatch.setattr(windows, "RECORDS", 1)
+    take = Part.take_look
+
+    def die(worker: Part, look: Look) -> None:
+        if worker._index == 1 and worker.packets > 1000:
+            os._exit(3)
+        take(worker, look)
+
+    monkeypatch.setattr(Part, "take_look", die)
+    assert several(everything, 3) is None
+
+
 def test_a_file_that_differs_between_workers_is_read_by_one(
     everything: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = Part.take
+    take = Part.take_look
 
-    def short(worker: Part, block: object) -> None:
-        take(worker, block)  # type: ignore[arg-type]
+    def short(worker: Part, look: Look) -> None:
+        take(worker, look)
         worker.packets += worker._index
 
-    monkeypatch.setattr(Part, "take", short)
+    monkeypatch.setattr(Part, "take_look", short)
     assert several(everything, 2) is None
 
 
