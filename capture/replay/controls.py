@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Callable
 from typing import Final
 
 from capture.replay.player import Player
@@ -22,6 +23,8 @@ class ReplayControls:
         self._queue: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self.sent = 0
         """Commands given so far."""
+        self.keys_first: Callable[[], bool] = lambda: False
+        """Whether the screen answers a key: a state that comes by itself is made later then."""
 
     def _put(self, name: str, *arguments: object) -> None:
         self.sent += 1
@@ -81,6 +84,10 @@ class ReplayControls:
     def waiting(self) -> bool:
         """Whether a command has come."""
         return not self._queue.empty()
+
+    def screen_is_busy(self) -> bool:
+        """Whether the screen answers a key that gives no command."""
+        return self.keys_first() and not self.waiting
 
     def obey(self, player: Player, timeout_s: float | None) -> bool:
         """Wait for a command and do all that have come; False when closed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +15,7 @@ from capture.frames import FrameBlock, Source
 from capture.judging import Catalogue
 from capture.options import AnalysisOptions
 from capture.replay.controls import ReplayControls
+from capture.replay.giving_way import GiveWay, GivingWay, go_on
 from capture.replay.past import Moment, Past
 from capture.replay.player import Player
 from capture.replay.recorder import Recorder
@@ -25,7 +26,9 @@ PATIENCE: Final = 3.0
 the keys are answered by another thread, and Python runs one of them at a time."""
 
 UNSEEN_S: Final = 1.0
-"""Nor is a state made before the last one was fetched, unless nobody does for so long."""
+"""Nor is a state made before the last one was fetched, unless nobody does for so long, ..."""
+SHOWING_S: Final = 0.06
+"""... nor while it is being shown."""
 LOOK_S: Final = 0.02
 """How often it is looked whether it was."""
 
@@ -48,11 +51,12 @@ class ReplayEngine(Engine):
         super().__init__(source, options, period_s=period_s, catalogue=catalogue)
         self.replay = ReplayControls()
         self._recorder: Recorder | None = None
-        self._fetched = threading.Event()
-        """Somebody took the newest state."""
+        self._fetched_s: float | None = None
+        """When somebody took the newest state."""
 
     def latest(self) -> Snapshot | None:
-        self._fetched.set()
+        if self._fetched_s is None:
+            self._fetched_s = time.monotonic()
         return super().latest()
 
     def stop(self, timeout_s: float = 2.0) -> None:
@@ -100,10 +104,11 @@ class ReplayEngine(Engine):
         self._show(player, end)
         before, due = time.monotonic(), 0.0
         preparing = player.prepare()
+        give_way = GivingWay(self.replay.screen_is_busy, math.inf)
         while True:
             playing = player.clock.playing
             while not (playing or self.replay.waiting) and next(preparing, False):
-                pass
+                give_way()
             wait = max(0.0, due - time.monotonic()) if playing else None
             if player.behind:
                 wait = 0.0
@@ -112,22 +117,28 @@ class ReplayEngine(Engine):
                 return
             now = time.monotonic()
             by_itself = playing and player.asked == asked and not player.behind
-            if by_itself and not self._fetched.is_set() and now < before + UNSEEN_S:
+            if by_itself and not self._is_seen(now) and now < before + UNSEEN_S:
                 due = now + LOOK_S
                 continue
             if playing:
                 player.clock.advance(now - before)
             before = now
-            self._show(player, end)
-            spent = time.monotonic() - now
-            due = now + spent + max(self._period_s - spent, PATIENCE * spent)
+            giving_way = GivingWay(self.replay.screen_is_busy)
+            self._show(player, end, giving_way if by_itself else go_on)
+            shown = time.monotonic()
+            spent = shown - now - giving_way.waited_s
+            due = shown + max(self._period_s - spent, PATIENCE * spent)
 
-    def _show(self, player: Player, end: Snapshot) -> None:
+    def _is_seen(self, now: float) -> bool:
+        """Whether the last state was fetched, and there was time to show it."""
+        return self._fetched_s is not None and now >= self._fetched_s + SHOWING_S
+
+    def _show(self, player: Player, end: Snapshot, give_way: GiveWay = go_on) -> None:
         """Publish the state at the clock."""
         with collector.put_off():
-            moment = player.moment()
+            moment = player.moment(give_way)
         self._rev += 1
-        self._fetched.clear()
+        self._fetched_s = None
         self._latest = replace(
             end,
             rev=self._rev,

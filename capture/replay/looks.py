@@ -23,6 +23,7 @@ from capture.judged import JudgedFlow
 from capture.judging import Catalogue, Judgement, judge
 from capture.judging.cards import Card, card
 from capture.replay.clock import Times
+from capture.replay.giving_way import GiveWay, go_on
 from capture.replay.resume import Resumed, Resumer
 from capture.report.model import FlowReport
 
@@ -108,7 +109,14 @@ class Looks:
         thing is said of it, as far as that was asked for."""
 
     def at(
-        self, resumed: Resumed, begun: Ints, number: int, capture: CaptureFacts, *, afresh: bool
+        self,
+        resumed: Resumed,
+        begun: Ints,
+        number: int,
+        capture: CaptureFacts,
+        *,
+        afresh: bool,
+        give_way: GiveWay = go_on,
     ) -> dict[int, Look]:
         """Look at all flows that need it.
 
@@ -118,12 +126,15 @@ class Looks:
             number: Packets by then.
             capture: What was known of the capture then; its ``last_ns`` is the moment.
             afresh: Tell how long was waited to the moment, where there are not too many.
+            give_way: Called now and then.
 
         Returns:
             Looks by flow. Flows without one are as they were at the end.
         """
         before, self._now = self._now, {}
-        self._unfinished(before, resumed, begun[self._last[begun] > number], number, capture)
+        going_on = begun[self._last[begun] > number]
+        self._unfinished(before, resumed, going_on, number, capture, give_way)
+        give_way()
         over = begun[self._last[begun] <= number]
         self._finished(before, over, number, capture, afresh=afresh)
         return self._now
@@ -137,6 +148,7 @@ class Looks:
         flows: Ints,
         number: int,
         capture: CaptureFacts,
+        give_way: GiveWay,
     ) -> None:
         sides, now = resumed.tracker.table.sides, self._now
         packets = (sides.packets[2 * flows] + sides.packets[2 * flows + 1]).tolist()
@@ -161,6 +173,7 @@ class Looks:
         deadline = time.monotonic() + AT_ONCE_S * 2**self._again
         self.behind = 0
         for start in range(0, len(changed), BATCH):
+            deadline += give_way()
             if start and time.monotonic() > deadline:
                 # What was so a moment ago may be shown a moment longer; what is not known
                 # yet may not.

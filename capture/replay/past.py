@@ -29,6 +29,7 @@ from capture.packets.index import PacketView
 from capture.replay.begun import Begun, FactsThen, Totals
 from capture.replay.clock import Times
 from capture.replay.deck import Deck
+from capture.replay.giving_way import GiveWay, go_on
 from capture.replay.looks import Look, Looks
 from capture.replay.recorder import Recorder
 from capture.replay.resume import Resumed, Resumer
@@ -90,7 +91,9 @@ class Past:
         self._unfinished: dict[int, Resumed] = {}
         """The last moment, while there is more to be looked at."""
 
-    def at(self, number: int, now_ns: int, *, afresh: bool = True) -> Moment:
+    def at(
+        self, number: int, now_ns: int, *, afresh: bool = True, give_way: GiveWay = go_on
+    ) -> Moment:
         """The capture after a packet.
 
         Args:
@@ -98,17 +101,22 @@ class Past:
             now_ns: Capture time at which absence is judged, from that packet's time on.
             afresh: Tell how long was waited to the moment; without, as a live capture that
                 goes on: as of when it began to matter.
+            give_way: Called now and then.
 
         Raises:
             FrameGone: The frames cannot be read again.
         """
         resumed = self._unfinished.pop(number, None) or self._resumer.after(number)
+        give_way()
         capture = self._capture_at(resumed, number, now_ns)
         begun = self._listed.by(number)
-        looks = self._looks.at(resumed, begun, number, capture, afresh=afresh)
+        looks = self._looks.at(resumed, begun, number, capture, afresh=afresh, give_way=give_way)
+        give_way()
         related, findings = self._relate(looks, resumed, number, len(begun), capture)
+        give_way()
         reports = self._listed.some(self._reports, number)
         made = self._describe(looks, related, capture)
+        give_way()
         for place, flow in zip(np.searchsorted(begun, list(made)).tolist(), made, strict=True):
             reports[place] = made[flow]
         self._unfinished.clear()

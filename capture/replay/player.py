@@ -8,6 +8,7 @@ from typing import Final
 from capture.keeping.store import FrameGone
 from capture.replay import when
 from capture.replay.clock import Clock
+from capture.replay.giving_way import GiveWay, go_on
 from capture.replay.landmarks import Landmarks, Problem
 from capture.replay.past import Moment, Past
 from capture.snapshot import ReplayClock
@@ -138,14 +139,20 @@ class Player:
         for _ in self._past.prepare():
             yield True
 
-    def moment(self) -> Moment:
-        """The state of the capture at the clock; the same object while that stands still."""
+    def moment(self, give_way: GiveWay = go_on) -> Moment:
+        """The state of the capture at the clock; the same object while that stands still.
+
+        Args:
+            give_way: Called now and then while it is made.
+        """
         clock = self.clock
         place = clock.at, clock.now_ns
         if place == self._shown and not self.behind:
             return self._moment
         try:
-            moment = self._end if clock.at_end else self._past.at(*place, afresh=not clock.playing)
+            moment = self._end
+            if not clock.at_end:
+                moment = self._past.at(*place, afresh=not clock.playing, give_way=give_way)
         except FrameGone as error:
             clock.pause()
             clock.stand(*self._shown)

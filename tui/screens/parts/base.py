@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tui.engine_bridge import EngineBridge
     from tui.finding.finder import Finder
     from tui.footline import Footline
+    from tui.link.budget import LinkBudget
     from widgets.glyphs import Glyphs
     from widgets.header import CaptureHeader
     from widgets.issue_panel import IssuePanel
@@ -40,6 +41,7 @@ class MainPart(PaneScreen):
     ]
 
     _bridge: EngineBridge
+    _budget: LinkBudget
     _glyphs: Glyphs
     _header: CaptureHeader
     _tunnels: TunnelList

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -30,6 +31,11 @@ ANSWER_LOOKS: Final = 600
 CALM: Final = 16
 """While the clock runs, a key may come at any moment: the screen takes the next state of the
 capture at the earliest after this many times as long as it took to take the last one."""
+
+KEY_S: Final = 0.1
+"""Nor does it so soon after a key, ..."""
+KEYS_S: Final = 0.5
+"""... but for keys that keep coming it does not wait longer than that."""
 
 _ACTIONS: Final = frozenset(
     {
@@ -95,6 +101,9 @@ class ReplayPart(MainPart):
     """Uid of the tunnel that is selected in its place."""
     _aged: bool = False
     _playing: bool = False
+    """Whether the clock runs, or will as soon as the engine has heard of it."""
+    _toggled: int = 0
+    """Commands given by the time it was last told to run or to stop."""
     _began: float = 0.0
     """When the newest snapshot was about to be shown, on the monotonic clock."""
     _rests_until: float = 0.0
@@ -103,13 +112,22 @@ class ReplayPart(MainPart):
     def _clock(self) -> ReplayClock | None:
         return self._snapshot.clock if self._snapshot is not None else None
 
+    def started(self) -> None:
+        super().started()
+        replay = self._bridge.replay
+        if replay is not None:
+            replay.keys_first = lambda: self._budget.asked_within(KEY_S)
+
     # Snapshots
 
     def rests(self) -> bool:
         clock, replay = self._clock, self._bridge.replay
         runs_by_itself = clock is not None and clock.playing
         answered = clock is None or replay is None or clock.asked >= replay.sent
-        return (runs_by_itself and answered and monotonic() < self._rests_until) or super().rests()
+        until = self._rests_until
+        if self._budget.asked_within(KEY_S):
+            until += KEYS_S
+        return (runs_by_itself and answered and monotonic() < until) or super().rests()
 
     def holds(self, snapshot: Snapshot) -> bool:
         self._began = monotonic()
@@ -125,9 +143,8 @@ class ReplayPart(MainPart):
         clock = snapshot.clock
         if clock is None:
             return
-        self._bar.show(clock)
-        if not self.has_class("-replay") or clock.playing != self._playing:
-            self._playing = clock.playing
+        self._show_clock(clock)
+        if not self.has_class("-replay"):
             self.add_class("-replay")
             self.refresh_bindings()
         self._keep_wanted(snapshot)
@@ -143,6 +160,14 @@ class ReplayPart(MainPart):
                 self.tell(clock.note)
         now = monotonic()
         self._rests_until = now + CALM * (now - self._began)
+
+    def _show_clock(self, clock: ReplayClock) -> None:
+        """Show where the clock stands, and what it does once it has heard of the last command."""
+        playing = clock.playing if clock.asked >= self._toggled else self._playing
+        self._bar.show(replace(clock, playing=playing))
+        if playing != self._playing:
+            self._playing = playing
+            self.refresh_bindings()
 
     def _keep_wanted(self, snapshot: Snapshot) -> None:
         """Select the tunnel that the user chose as soon as it is there again."""
@@ -195,7 +220,7 @@ class ReplayPart(MainPart):
 
     def hint(self, action: BoundAction) -> str:
         if action.id == "main.pause" and self._clock is not None:
-            return "pause" if self._clock.playing else "play"
+            return "pause" if self._playing else "play"
         return super().hint(action)
 
     def action_pause(self) -> None:
@@ -203,7 +228,13 @@ class ReplayPart(MainPart):
         if clock is None:
             super().action_pause()
             return
-        self._ask(lambda replay: replay.toggle(), follow=not clock.playing)
+        replay = self._bridge.replay
+        self._ask(lambda replay: replay.toggle(), follow=not self._playing)
+        if replay is not None:
+            # Seen at once, though the engine may be busy with a state.
+            self._toggled, self._playing = replay.sent, not self._playing
+            self._show_clock(clock)
+            self.refresh_bindings()
 
     def action_play_tunnel(self) -> None:
         """Play from where the selected tunnel begins; it stays selected."""
