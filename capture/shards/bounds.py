@@ -21,7 +21,7 @@ _TURNED: Final = {"lt": "gt", "gt": "lt", "ge": "le", "le": "ge", "eq": "eq", "n
 
 
 class Linear(NamedTuple):
-    """A given number less another one, and a constant more."""
+    """A given number less another one, and a constant more; without both, a constant."""
 
     plus: int
     """Place of the first; ``NONE`` without it."""
@@ -31,6 +31,8 @@ class Linear(NamedTuple):
 
     def less(self, other: Linear) -> Linear | None:
         """The difference; None if that is not as simple."""
+        if other.plus == other.minus == NONE:
+            return Linear(self.plus, self.minus, self.more - other.more)
         plus = [place for place in (self.plus, other.minus) if place != NONE]
         minus = [place for place in (self.minus, other.plus) if place != NONE]
         for place in set(plus).intersection(minus):
@@ -40,13 +42,13 @@ class Linear(NamedTuple):
             return None
         return Linear((*plus, NONE)[0], (*minus, NONE)[0], self.more - other.more)
 
-    def of(self, numbers: Ints) -> Ints:
-        """Its value for each row of given numbers."""
-        value = np.full(len(numbers), self.more)
+    def of(self, numbers: Ints) -> Ints | int:
+        """Its value for each row of given numbers, or for all."""
+        value: Ints | int = self.more
         if self.plus != NONE:
-            value += numbers[:, self.plus]
+            value = value + numbers[:, self.plus]
         if self.minus != NONE:
-            value -= numbers[:, self.minus]
+            value = value - numbers[:, self.minus]
         return value
 
 

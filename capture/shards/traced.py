@@ -20,7 +20,7 @@ from capture.shards.bounds import NONE, Bounds, Linear
 
 Code: TypeAlias = Linear | tuple[Any, ...]
 """How a number comes about: a ``Linear``, or the name of an operator and the codes of what it
-takes, or ``("number", value)``."""
+takes, or ``("number", value)`` of a float."""
 
 
 class Untraceable(Exception):
@@ -152,22 +152,18 @@ _REFUSED: Final = (
 
 
 def _code_of(value: Any) -> Code:
-    return value.code if isinstance(value, _Whole | _Real) else ("number", value)
+    if isinstance(value, _Whole | _Real):
+        return value.code
+    return ("number", value) if isinstance(value, float) else Linear(NONE, NONE, int(value))
 
 
 def _linear(name: str, codes: Sequence[Code]) -> Linear | None:
     """The code of a sum or difference of whole numbers; None if it is not as simple."""
-    taken = [
-        code if isinstance(code, Linear) else Linear(NONE, NONE, code[1])
-        for code in codes
-        if isinstance(code, Linear) or code[0] == "number"
-    ]
-    if len(taken) < len(codes) or name not in ("add", "sub", "neg"):
+    if name not in ("add", "sub", "neg"):
         return None
-    nothing = Linear(NONE, NONE, 0)
-    if name == "neg":
-        return nothing.less(taken[0])
-    left, right = taken
+    left, right = codes if len(codes) == 2 else (Linear(NONE, NONE, 0), codes[0])
+    if not (isinstance(left, Linear) and isinstance(right, Linear)):
+        return None
     if name == "add":
         right = Linear(right.minus, right.plus, -right.more)
     return left.less(right)
