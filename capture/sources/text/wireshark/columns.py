@@ -13,7 +13,14 @@ from typing import Final
 
 from capture.sources.text.lines import unquote
 from capture.sources.text.packet_line import Stamp, read_stamp
-from capture.sources.text.wireshark.info import Opaque, Said, Segment, read_info
+from capture.sources.text.wireshark.info import (
+    Head,
+    Opaque,
+    Records,
+    Said,
+    Segment,
+    read_info,
+)
 
 _TIME: Final = (
     r"(?:\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?Z?|\d{1,2}:\d\d:\d\d[.,]\d{1,9}"
@@ -44,13 +51,17 @@ class Row:
     length: int | None
     """Bytes of the frame; None where the column is missing."""
     said: Said
+    arrow: bool = False
+    """tshark's arrow stands between the hosts."""
     order: int = 0
     """Among all rows."""
 
     @property
     def sure(self) -> bool:
         """Nothing but a packet list has such a line."""
-        return isinstance(self.said, Segment)
+        whole = self.stamp is not None and self.length is not None
+        whole = whole and (self.arrow or self.number is not None)
+        return isinstance(self.said, Segment) or (whole and isinstance(self.said, (Head, Records)))
 
 
 class Columns:
@@ -86,6 +97,7 @@ class Columns:
             match["protocol"],
             int(length) if length else None,
             said,
+            match["arrow"] is not None,
         )
 
     def _cells(self, line: str) -> Row | None:

@@ -82,6 +82,8 @@ class Connection:
     hello: bool = False
     open: bool = False
     """Something can be sent in it: it is more than a SYN, or a SYN and an RST."""
+    made_up: bool = False
+    """No row shows its ports."""
     ahead: deque[Row] = field(default_factory=deque)
     """Its rows of TCP that wait for their turn."""
 

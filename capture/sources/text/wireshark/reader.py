@@ -55,7 +55,7 @@ class Reader:
         self._between: dict[frozenset[str], list[Connection]] = {}
         self._sent = SentLately(info)
         self._made: list[TextFrame] = []
-        self._count = self._lines = 0
+        self._count = self._lines = self._portless = 0
         self._link: dict[int, int] = {}
         """Bytes in front of TCP by IP version: the least that any row shows."""
         self._renumbered = False
@@ -108,6 +108,8 @@ class Reader:
                 f"{self._guessed} lines without ports could belong to more than one connection"
                 " between their hosts: they were given to the one that they suit best"
             )
+        if self._portless:
+            say("no line shows ports: the proxy's stands as 0, the clients' are counted from 1")
         if self._renumbered:
             say("packets are numbered from 1 in the order of the text, not as its No. column says")
         if self._count and not self._info.times_known:
@@ -244,12 +246,31 @@ class Reader:
                     # Of several that are proved alike, the one whose proof comes first.
                     score = (connection.open, suits, -order)
                     best.append((score, sender, connection))
-        if not best:
-            return None
+        if not best or best[0][2].made_up:
+            return self._made_up(row, said)
         score, sender, connection = max(best, key=lambda item: item[0])
         if sum(other[:2] == score[:2] for other, _, _ in best) > 1:
             self._guessed += 1
         return connection, sender
+
+    def _made_up(self, row: Row, said: Said) -> tuple[Connection, int] | None:
+        """A connection of which no row shows the ports: a filter left only what it carried."""
+        hosts = frozenset((row.src, row.dst))
+        between = self._between.setdefault(hosts, [])
+        latest = between[-1] if between else None
+        by_client = said.request if isinstance(said, Head) else None
+        if isinstance(said, Records):
+            by_client = said.by_client
+        begins = isinstance(said, Head) and said.request and (latest is None or latest.hello)
+        if begins or (latest is None and by_client is not None):
+            ends = (row.src, row.dst) if by_client else (row.dst, row.src)
+            self._portless += 1
+            latest = Connection((Side(ends[0], str(self._portless)), Side(ends[1], "0")), 0)
+            latest.made_up = True
+            between.append(latest)
+        if latest is None:
+            return None
+        return latest, 0 if row.src == latest.sides[0].host else 1
 
     def _length(self, row: Row, side: Side, owner: tuple[Connection, int] | None) -> int:
         """Payload bytes of a row that does not print them, by its frame's length or by what

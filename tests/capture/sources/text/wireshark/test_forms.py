@@ -445,3 +445,38 @@ def test_records_share_what_nobody_knows(tmp_path: Path) -> None:
     assert b"\x14\x03\x03\x00\x01\x01\x16\x03\x03" in keys
     assert alert == b"\x15\x03\x03\x00\x1a"
     assert unknown == b""
+
+
+def test_lists_that_a_filter_left_without_a_row_of_tcp(tmp_path: Path) -> None:
+    """``-Y http || tls``: nobody knows the ports, everybody knows what happened."""
+    carried = [line for line in LISTED.splitlines(True) if " TCP " not in line]
+    got = pasted(tmp_path, "".join(carried))
+    assert [(fact.src, fact.ports) for fact in got.facts] == [
+        ("10.0.0.1", (1, 0)), ("10.0.0.2", (0, 1)), ("10.0.0.1", (1, 0)), ("10.0.0.2", (0, 1)),
+    ]  # fmt: skip
+    assert [data[:12] for data in got.payloads[:2]] == [HEAD[:12], OK[:12]]
+    assert any("no line shows ports" in line for line in got.info.assumed)
+    more = pasted(tmp_path, "".join(carried * 2))
+    assert [fact.ports for fact in more.facts][4:6] == [(2, 0), (0, 2)]
+
+
+def test_the_end_of_a_tunnel_alone(tmp_path: Path) -> None:
+    """What neither side is sure to have said gives nobody a role."""
+    row = "7 0.1 10.0.0.1 → 10.0.0.2 TLSv1.2 154 Application Data\n"
+    assert pasted(tmp_path, row).facts == []
+    answer = "8 0.2 10.0.0.2 → 10.0.0.1 TLSv1.2 154 Server Hello\n"
+    assert [fact.ports for fact in pasted(tmp_path, row + answer + row).facts] == [(0, 1), (1, 0)]
+
+
+NASTY = (
+    "a.", "[a] ", "1.5 ", "a -> ", "<b", "10.0.0.1 ", "\t", "(a", "HTTP/1.1 200 ", "Alert (", "x|",
+)  # fmt: skip
+
+
+def test_no_line_is_tried_in_more_ways_than_it_has_characters(tmp_path: Path) -> None:
+    """Or this test hangs."""
+    fronts = ["", "10:00:00.1 IP ", "1 0.5 10.0.0.1 → 10.0.0.2 TCP 74 ", "1 0.5 a → b TLSv1 7 "]
+    lines = [front + part * (16_000 // len(part)) for front in fronts for part in NASTY]
+    syn = "10:00:00.1 IP 10.0.0.1.1 > 10.0.0.2.2: Flags [S], seq 1, win 1, length 0\n"
+    assert pasted(tmp_path, LISTED + "\n".join(lines)).frames >= len(ROWS)
+    assert pasted(tmp_path, syn + "\n".join(lines)).frames >= 1
