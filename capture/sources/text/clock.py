@@ -9,6 +9,8 @@ from capture.frames import SourceInfo
 from capture.sources.text.packet_line import Stamp
 
 _DAY: Final = 86_400 * 10**9
+_LATEST: Final = (1 << 63) - 1
+"""The year 2262: nanoseconds are kept in 64 bits."""
 
 
 class Clock:
@@ -47,6 +49,7 @@ class Clock:
                 self._midnights += _DAY
                 time += _DAY
             self._now = time
+        self._now = max(-_LATEST, min(self._now, _LATEST))
         if not self._started:
             self._started = True
             self._say(stamp)

@@ -283,6 +283,12 @@ def test_midnight(tmp_path: Path) -> None:
     assert [time // 10**8 for time in text.times] == [863_999, 864_001, 1_692_000, 1_728_010]
 
 
+def test_times_beyond_all_years(tmp_path: Path) -> None:
+    line = "{} IP 10.0.0.1.1 > 10.0.0.2.2: Flags [.], ack 1, win 1, length 0\n"
+    text = pasted(tmp_path, line.format("99999999999.9") + line.format("9999-12-31 00:00:00.1"))
+    assert text.times == [2**63 - 1, 2**63 - 1]
+
+
 def test_two_connections_on_the_same_ports(tmp_path: Path) -> None:
     line = "10:00:00.{} IP {}: Flags [{}], {}, win 9, length {}\n"
     there, back = "10.0.0.1.1 > 10.0.0.2.80", "10.0.0.2.80 > 10.0.0.1.1"
