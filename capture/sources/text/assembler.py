@@ -251,7 +251,7 @@ class Assembler:
     def _stretch(self, segment: Segment, head: heads.Head, sender: Side) -> None:
         """Believe the head that an author shows, not a length in which it has no room."""
         if segment.length < head.shortest:
-            segment.length = head.shortest
+            segment.length = head.printed
             sender.reached(segment.seq + segment.length)
             self._stretched = True
 

@@ -30,8 +30,14 @@ class Head:
 
     @property
     def shortest(self) -> int:
-        """Bytes up to the end of the first line: no segment that shows it has fewer."""
+        """Bytes of the first line: no segment that shows it has fewer."""
         return len(self.lines[0].encode("utf-8", "replace"))
+
+    @property
+    def printed(self) -> int:
+        """Bytes of all that is printed of it."""
+        lines = sum(len(line.encode("utf-8", "replace")) + 2 for line in self.lines)
+        return lines + 2 * self.whole
 
     def payload(self, length: int | None) -> bytes:
         """The bytes on the wire, as far as they are known.

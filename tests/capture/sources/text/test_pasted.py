@@ -154,7 +154,7 @@ def test_a_head_counts_more_than_an_authors_length(tmp_path: Path) -> None:
         "10:00:00.1 IP 10.0.0.1.4000 > 10.0.0.2.3128: Flags [P.], seq 1:10, ack 1, length 9\n"
         "CONNECT a.example:443 HTTP/1.1\nHost: a.example:443\n",
     )
-    assert text.payloads == [b"CONNECT a.example:443 HTTP/1.1"]
+    assert text.payloads == [b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n"]
     assert any("heads count" in line for line in text.info.assumed)
 
 
