@@ -262,7 +262,7 @@ class _Judged:
         given = _Given(self._host, forms.values[which], hosts)
         table, tracker = self._tracker.table.flows, self._tracker
         ends = table.client[flows[which]].tolist()
-        names = {end >> 16: tracker.address_text(end >> 16) for end in ends}
+        names = {key: tracker.address_text(key) for key in {end >> 16 for end in ends}}
         clients = [tracker.endpoint_text(end) for end in ends]
         hosts = [names[end >> 16] for end in ends]
         cards = given.alike(self._line.card, client=clients, client_host=hosts)

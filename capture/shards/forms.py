@@ -14,7 +14,7 @@ import numpy as np
 
 from capture.facts import CLIENT, PROXY
 from capture.frames import Ints
-from capture.shards.said import ALONE, Reader, Said
+from capture.shards.said import Reader, Said
 from capture.tracking.table import FlowTable
 from capture.tracking.tracker import Tracker
 
@@ -81,15 +81,14 @@ class Forms:
         self.values = np.concatenate([sizes, spans, shut, marks.reshape(len(flows), -1)], 1)
         self.sized = said.sized
         self.hosts = said.hosts
-        exact.append(said.said)
         exact += [
             column != 0 for name, column in zip(SPANS, spans.T, strict=True) if name[-1] == "o"
         ]
         own = np.where(said.sized[:, None], 0, sizes)
-        same = np.concatenate([_stacked(exact), own, ranks], 1)
+        same = np.concatenate([_stacked(exact), said.told, own, ranks], 1)
         self.keys: list[Hashable] = [
-            None if number == ALONE else row.tobytes().rstrip(b"\0")  # of columns that few need
-            for number, row in zip(said.said.tolist(), same, strict=True)
+            None if alone else row.tobytes().rstrip(b"\0")  # of columns that only others need
+            for alone, row in zip(said.alone.tolist(), same, strict=True)
         ]
 
 

@@ -152,6 +152,7 @@ class Part(Analysis):
         lines = [*settled_lines(self.tracker, settled, timed)]
         findings = self._relate_to(show, judged, capture)
         lines += [line_of(item.row, timed) for item in judged]
+        judgements = {id(item.judgement): item.judgement for item in judged}.values()
         numbers = [
             *self._finished.numbers,
             self.tracker.table.flows.first_no[settled],
@@ -160,7 +161,7 @@ class Part(Analysis):
         return Rows(
             numbers=np.concatenate(numbers).astype(np.int64),
             texts=[*self._finished.texts, *(["\n".join(lines)] if lines else [])],
-            gravest=max([_gravest(item.judgement) for item in judged], default=-1),
+            gravest=max(map(_gravest, judgements), default=-1),
             other_flows=own.tcp_flows - self._finished.count - len(lines),
             findings=findings,
             source=self._source(),

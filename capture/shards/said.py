@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from itertools import chain
 from typing import Final
 
 import numpy as np
 
-from capture.facts import Mark
+from capture.facts import CLIENT, PROXY, Mark
 from capture.frames import Ints
 from capture.protocols.events import Request
 from capture.shards.numbers import Numbers
@@ -19,8 +18,8 @@ from capture.tracking.openings import KEPT_SEGMENTS, Lot
 from capture.tracking.streams import Conversation
 from capture.tracking.tracker import Tracker
 
-ALONE: Final = -1
-"""The number of what few flows have."""
+_SAID, _SYNS, _RESET, _SHUT, _ALERTS, _COLUMNS = 0, 1, 2, 4, 6, 8
+"""Columns of ``Said.told``; the last three are of each side."""
 
 AT_ONCE: Final = 512
 """Flows whose kept payload is in memory at once."""
@@ -30,7 +29,7 @@ MOST_MARKS: Final = 32
 
 
 class Reader:
-    """Tells apart what was said, in all flows that it is shown."""
+    """Tells apart what was said, on all flows that it is shown."""
 
     def __init__(self) -> None:
         self.numbers = Numbers()
@@ -46,26 +45,33 @@ class Said:
         reader: Numbers what was said.
 
     Attributes:
-        said: A number for what was said on each, ``ALONE`` where that is rare.
-        hosts: The host that each asked for, where the number leaves it out; else empty.
+        told: Numbers for what was said on each, and for what else no column tells of. Shape
+            ``(n, 8)``: see ``_SAID`` and those below it.
+        alone: Whether there is something that few flows have.
+        hosts: The host that each asked for, where its numbers leave it out; else empty.
         sized: False where a conversation was told of the flow's sizes, and keeps what follows
             from them.
-        packets: Numbers of packets of which no column tells, in an order of which ``said`` tells;
+        packets: Numbers of packets of which no column tells, in an order of which ``told`` tells;
             0 for none. Shape ``(n, places)``.
         times: Their times, in nanoseconds.
     """
 
     def __init__(self, tracker: Tracker, flows: Ints, reader: Reader) -> None:
-        self.said = np.zeros(len(flows), np.int64)
-        self.hosts = [""] * len(flows)
-        self.sized = np.ones(len(flows), np.bool_)
-        shape = len(flows), 2 * KEPT_SEGMENTS
+        count = len(flows)
+        self.told = np.zeros((count, _COLUMNS), np.int64)
+        self.alone = np.zeros(count, np.bool_)
+        self.hosts = [""] * count
+        self.sized = np.ones(count, np.bool_)
+        shape = count, 2 * KEPT_SEGMENTS
         self.packets, self.times = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        for start in range(0, len(flows), AT_ONCE):
+        for start in range(0, count, AT_ONCE):
             batch = flows[start : start + AT_ONCE]
             self._read(start, batch, tracker.payload.openings.lot(batch), reader)
-        self._mark(self._add(tracker, flows, reader.numbers))
-        self.said[np.isin(flows, _rare(tracker))] = ALONE
+        rows = (2 * flows[:, None] + [CLIENT, PROXY]).ravel().tolist()
+        self._marks: list[list[Mark]] = [[] for _ in range(count)]
+        self._hear(tracker, flows.tolist(), reader.numbers)
+        self._look(tracker, rows, reader.numbers)
+        self._stack()
 
     def _read(self, start: int, flows: Ints, lot: Lot, reader: Reader) -> None:
         """Read the openings of some flows, which begin at a place."""
@@ -83,71 +89,66 @@ class Said:
         for place, (first, answer, end) in enumerate(bounds, start):
             if first < end:
                 payload = lot.payload
-                self.said[place], self.hosts[place] = reader.openings.of(
+                self.told[place, _SAID], self.hosts[place] = reader.openings.of(
                     size[place - start].tobytes(), payload[first:answer], payload[answer:end]
                 )
-        self.said[start : start + len(flows)][missing.any(1)] = ALONE
+        self.alone[start : start + len(flows)] = missing.any(1)
 
-    def _add(self, tracker: Tracker, flows: Ints, numbers: Numbers) -> dict[int, list[Mark]]:
-        """Add what was said otherwise, and what else no column tells; returns the marks of
-        these, by place."""
-        odd, alerts, talks = tracker.odd, tracker.payload.walker.alerts, tracker.payload
-        rows = {row >> 1 for row in chain(odd.resets, odd.windows, alerts)}
-        some = talks.conversations.keys() | odd.syns.keys() | rows
-        found: dict[int, list[Mark]] = {}
-        for place, flow in enumerate(flows.tolist()):
-            if flow not in some:
-                continue
-            said: Hashable = int(self.said[place])
-            marks: list[Mark] = []
-            talk = tracker.conversation(flow)
-            if talk is not None:
-                told = _of_talk(talk)
-                if told is None:
-                    self.said[place] = ALONE
+    def _hear(self, tracker: Tracker, flows: list[int], numbers: Numbers) -> None:
+        """Add conversations, and SYNs that were sent again."""
+        syns, talks = tracker.odd.syns, tracker.payload.conversations
+        for place, flow in enumerate(flows):
+            if flow in talks and (talk := tracker.conversation(flow)) is not None:
+                found = _of_talk(talk)
+                if found is None:
+                    self.alone[place] = True
                     continue
-                said, marks, self.hosts[place] = told
+                said, marks, self.hosts[place] = found
+                self.told[place, _SAID] = numbers.of(said)
                 self.sized[place] = False
-            key = [said, len(marks)]
-            marks += odd.syns.get(flow, ())
-            for row in (2 * flow, 2 * flow + 1):
-                reset, window = odd.resets.get(row), odd.windows.get(row)
-                key += (reset, len(marks))
-                if window is not None:
-                    shut = [mark for mark in (window.since, window.longest) if mark is not None]
-                    marks += shut
-                    key += (window.since is None, len(shut))
-                for mark, level, code in alerts.get(row, ()):
-                    marks.append(mark)
-                    key.append((level, code))
-            known = said != ALONE and len(marks) <= MOST_MARKS
-            self.said[place] = numbers.of(tuple(key)) if known else ALONE
-            found[place] = marks if known else []
-        return found
+                self._marks[place] = marks
+            if flow in syns:
+                self.told[place, _SYNS] = len(syns[flow])
+                self._marks[place] += syns[flow]
+            if flow in tracker.icmp:
+                self.alone[place] = True
 
-    def _mark(self, found: dict[int, list[Mark]]) -> None:
-        """Add columns for marks, by place."""
-        shape = len(self.said), max(map(len, found.values()), default=0)
+    def _look(self, tracker: Tracker, rows: list[int], numbers: Numbers) -> None:
+        """Add what else is known of some directions only."""
+        odd, walker = tracker.odd, tracker.payload.walker
+        for at, row in enumerate(rows):
+            place, side = at >> 1, at & 1
+            if row in odd.resets:
+                self.told[place, _RESET + side] = numbers.of(odd.resets[row])
+            if row in odd.windows:
+                window = odd.windows[row]
+                shut = window.since, window.longest
+                self.told[place, _SHUT + side] = numbers.of(tuple([mark is None for mark in shut]))
+                self._marks[place] += [mark for mark in shut if mark is not None]
+            if row in walker.alerts:
+                alerts = walker.alerts[row]
+                told = tuple([(level, code) for _, level, code in alerts])
+                self.told[place, _ALERTS + side] = numbers.of(told)
+                self._marks[place] += [mark for mark, _, _ in alerts]
+            if row in odd.gaps or row in walker.carry:
+                self.alone[place] = True
+            if row in odd.ranges and any(x.sent >= MIN_RUN for x in odd.ranges[row].values()):
+                self.alone[place] = True
+
+    def _stack(self) -> None:
+        """Add columns for marks."""
+        self.alone |= np.array([len(marks) > MOST_MARKS for marks in self._marks], np.bool_)
+        every = [
+            (place, column, *mark)
+            for place, marks in enumerate(self._marks)
+            for column, mark in enumerate(marks[:MOST_MARKS])
+        ]
+        at, column, number, time_ns = np.array(every, np.int64).reshape(-1, 4).T
+        shape = len(self.told), int(column.max(initial=-1)) + 1
         packets, times = np.zeros((2, *shape), np.int64)
-        at = [place for place, marks in found.items() for _ in marks]
-        column = [number for marks in found.values() for number in range(len(marks))]
-        every = [mark for marks in found.values() for mark in marks]
-        packets[at, column] = [mark.number for mark in every]
-        times[at, column] = [mark.time_ns for mark in every]
+        packets[at, column], times[at, column] = number, time_ns
         self.packets = np.concatenate([self.packets, packets], 1)
         self.times = np.concatenate([self.times, times], 1)
-
-
-def _rare(tracker: Tracker) -> list[int]:
-    """Flows with something that few have."""
-    odd = tracker.odd
-    again = [
-        row
-        for row, ranges in odd.ranges.items()
-        if any(item.sent >= MIN_RUN for item in ranges.values())
-    ]
-    rows = chain(again, odd.gaps, tracker.payload.walker.carry)
-    return [*tracker.icmp, *[row >> 1 for row in rows]]
 
 
 def _of_talk(talk: Conversation) -> tuple[Hashable, list[Mark], str] | None:
