@@ -37,7 +37,7 @@ def take_back() -> None:
 @contextmanager
 def put_off() -> Iterator[None]:
     """Collect nothing meanwhile: what is made within is many objects without cycles, and walking
-    them again and again stops the other threads, too."""
+    them again and again stops the other threads, too. They are walked once, in the end."""
     working = gc.isenabled()
     gc.disable()
     try:
@@ -45,6 +45,15 @@ def put_off() -> Iterator[None]:
     finally:
         if working:
             gc.enable()
+            _catch_up()
+
+
+def _catch_up() -> None:
+    """Walk now what is due. Else whoever makes the next object would: most likely the screen, in
+    the midst of the answer to a key (measured with 54,000 tunnels: 19 ms)."""
+    (young, middle, _), (most_young, most_middle, _) = gc.get_count(), gc.get_threshold()
+    if young > most_young > 0:
+        gc.collect(1 if middle > most_middle else 0)
 
 
 ASIDE_S: Final = 5.0

@@ -63,8 +63,12 @@ class TunnelOrder:
             flows = (flow for flow in flows if flow.uid in allowed)
         if self.problems_only:
             flows = (flow for flow in flows if flow.failing)
-        ordered = sorted(flows, key=_by_number)
-        # Without a function of ours for each of them: they may be fifty thousand.
+        # Without a function of ours for each of them, and without sorting what is in order, as
+        # it mostly is: they may be fifty thousand.
+        ordered = list(flows)
+        numbers = list(map(_by_number, ordered))
+        if numbers != sorted(numbers):
+            ordered.sort(key=_by_number)
         values = list(map(self._keys.__getitem__, map(_uid, ordered)))
         lacking = []
         if None in values:
@@ -74,7 +78,7 @@ class TunnelOrder:
             ]
             values = [value for value in values if value is not None]
         places = sorted(range(len(ordered)), key=values.__getitem__, reverse=self.reverse)
-        return [ordered[place] for place in places] + lacking
+        return list(map(ordered.__getitem__, places)) + lacking
 
 
 def changed_flows(old: tuple[FlowReport, ...], new: tuple[FlowReport, ...]) -> Sequence[FlowReport]:

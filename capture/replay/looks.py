@@ -136,7 +136,7 @@ class Looks:
         self._unfinished(before, resumed, going_on, number, capture, give_way)
         give_way()
         over = begun[self._last[begun] <= number]
-        self._finished(before, over, number, capture, afresh=afresh)
+        self._finished(before, over, number, capture, give_way, afresh=afresh)
         return self._now
 
     # -- flows of which more packets follow -------------------------------------------
@@ -201,6 +201,7 @@ class Looks:
         over: Ints,
         number: int,
         capture: CaptureFacts,
+        give_way: GiveWay,
         *,
         afresh: bool,
     ) -> None:
@@ -220,7 +221,9 @@ class Looks:
                 facts = self._ends[flow].facts
                 now[flow] = self._look((facts.packets, len(facts.icmp)), facts, capture)
             waiting = np.delete(waiting, latest)
-        for flow in waiting.tolist():
+        for place, flow in enumerate(waiting.tolist()):
+            if place % BATCH == 0:
+                give_way()
             now[flow] = self._wait(flow, capture.last_ns)
 
     def _wait(self, flow: int, now_ns: int) -> Look:

@@ -37,6 +37,8 @@ from capture.report.build import flow_report
 from capture.report.model import Finding, FlowReport, Report, Severity, SourceReport
 from capture.second_leg.pairing import SecondLeg
 
+MANY: Final = 256
+"""Flows described between two chances for the screen."""
 REASONS: Final = 16
 """Reasons why frames were not understood that are told at most."""
 
@@ -106,7 +108,7 @@ class Past:
         Raises:
             FrameGone: The frames cannot be read again.
         """
-        resumed = self._unfinished.pop(number, None) or self._resumer.after(number)
+        resumed = self._unfinished.pop(number, None) or self._resumer.after(number, give_way)
         give_way()
         capture = self._capture_at(resumed, number, now_ns)
         begun = self._listed.by(number)
@@ -115,7 +117,7 @@ class Past:
         related, findings = self._relate(looks, resumed, number, len(begun), capture)
         give_way()
         reports = self._listed.some(self._reports, number)
-        made = self._describe(looks, related, capture)
+        made = self._describe(looks, related, capture, give_way)
         give_way()
         for place, flow in zip(np.searchsorted(begun, list(made)).tolist(), made, strict=True):
             reports[place] = made[flow]
@@ -221,7 +223,11 @@ class Past:
         }
 
     def _describe(
-        self, looks: Mapping[int, Look], related: Mapping[int, Judgement], capture: CaptureFacts
+        self,
+        looks: Mapping[int, Look],
+        related: Mapping[int, Judgement],
+        capture: CaptureFacts,
+        give_way: GiveWay,
     ) -> dict[int, FlowReport]:
         """The reports of the flows that are not as at the end."""
         made: dict[int, FlowReport] = {}
@@ -231,7 +237,9 @@ class Past:
             if judgement is end.shown or flow in looks or judgement == end.shown:
                 continue
             made[flow] = self._report(flow, end.facts, judgement, capture)
-        for flow, look in looks.items():
+        for place, (flow, look) in enumerate(looks.items()):
+            if place % MANY == 0:
+                give_way()
             judgement = related.get(flow, look.judgement)
             if look.report is None or look.reported != judgement:
                 look.report = self._report(flow, look.facts, judgement, capture)

@@ -16,6 +16,7 @@ from capture.decode.decoder import Decoder
 from capture.frames import Ints
 from capture.keeping.store import PacketStore
 from capture.replay.frames import FrameReader
+from capture.replay.giving_way import GiveWay, go_on
 from capture.replay.recorder import Checkpoint, Recorder
 from capture.tracking.rewind import load_columns, load_flows, save_flows
 from capture.tracking.table import FlowTable
@@ -56,8 +57,12 @@ class Resumer:
         """Number of each flow's last packet, copies included; shape (flows,)."""
         self._pairs = _Pairs(self._end.table)
 
-    def after(self, number: int) -> Resumed:
+    def after(self, number: int, give_way: GiveWay = go_on) -> Resumed:
         """The analysis after the packet of that number (0: before the first).
+
+        Args:
+            number: Of the packet.
+            give_way: Called now and then.
 
         Raises:
             FrameGone: The frames cannot be read again.
@@ -71,6 +76,7 @@ class Resumer:
         decoder = Decoder()
         decoder.resume(checkpoint.decoder, self._addresses)
         for block in self._frames.blocks(checkpoint.packets, number):
+            give_way()
             tracker.add(decoder.decode(block))
         return Resumed(tracker, decoder)
 
