@@ -25,8 +25,9 @@ _MOST_CONVERSATIONS: Final = 50_000
 _MOST_UNTIMED: Final = 100_000
 _TCP_IN_DETAIL: Final = re.compile(r"^(?:tcp|ip-proto-6)\b")
 _ICMP_HINT: Final = re.compile(r"\bICMP6?\b")
-_CARRIES: Final = re.compile(r"(?:VXLAN|Geneve|OTV)\b")
-"""A tunnel's packet; the one that it carries is printed in the next line, without a time."""
+_CARRIES: Final = re.compile(r"^(?:VXLAN|Geneve|OTV)\b| ip \d{1,5}:\s*$")
+"""What the line of a tunnel's packet begins with, and that of ``-e`` before 3.9 ends with."""
+_NESTED: Final = re.compile(r"(?:IP6? )?\((?:tos|class|flowlabel|hlim) ")
 
 
 @dataclass(slots=True)
@@ -114,7 +115,11 @@ class Assembler:
 
     @staticmethod
     def _carries(pending: _Pending, packet: PacketLine) -> bool:
-        return packet.stamp is None and _CARRIES.match(pending.line.body) is not None
+        """Whether a packet line without a time is the rest of what the one before began: what
+        a tunnel carries, or IP behind a link layer that has a line of its own."""
+        line = pending.line
+        carried = line.body if line.version else pending.text
+        return packet.stamp is None and _CARRIES.search(carried) is not None
 
     @staticmethod
     def _under(pending: _Pending, raw: str) -> None:
@@ -190,6 +195,8 @@ class Assembler:
             text, parts = wrapped.rejoin(None, first.strip(), rest, self._width)
             if packet_line.parse_pair(pending.line, text):
                 del pending.under[: index + parts + 1]
+                if _NESTED.match(pending.line.body):  # a packet in it, with a line of its own
+                    self._find_addresses(pending)
                 return
 
     # -- TCP ---------------------------------------------------------------------------
@@ -432,7 +439,9 @@ class Assembler:
         for start in (0, 14, 16, 20, 18, 22, 4):
             frame = self._ip_at(bytes(data[start:]), line)
             if frame is not None:
-                return frame
+                headers = 40 if line.version == 4 else 60
+                # A dump that was cut before the ports says less than its line.
+                return frame if len(frame.data) >= min(headers, frame.wirelen) else None
         return None
 
     def _ip_at(self, data: bytes, line: PacketLine) -> Frame | None:

@@ -287,7 +287,11 @@ def is_field(line: str) -> bool:
     return _FIELD.match(line) is not None
 
 
-_HEX: Final = re.compile(r"\s*0x[0-9a-f]{4,8}:\s{1,3}((?:[0-9a-f]{2,4} ?){1,8})")
+_HEX: Final = re.compile(
+    r"\s*0x[0-9a-f]{4,8}:?\s{1,3}((?:[0-9a-f]{2,4} ?){1,8})"
+    r"|\s{4,}((?:[0-9a-f]{4} ){0,7}(?:[0-9a-f]{4}|[0-9a-f]{2}))\s*$"
+)
+"""With the offset; before 3.8 there was none."""
 
 
 def hex_bytes(line: str) -> bytes | None:
@@ -295,5 +299,5 @@ def hex_bytes(line: str) -> bytes | None:
     match = _HEX.match(line)
     if not match:
         return None
-    digits = match[1].replace(" ", "")
+    digits = (match[1] or match[2]).replace(" ", "")
     return bytes.fromhex(digits) if len(digits) % 2 == 0 else None

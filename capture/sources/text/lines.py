@@ -20,11 +20,12 @@ _LONGEST_MARK: Final = 3
 _BREAK: Final = re.compile(r"\r\n|\n|\r")
 _QUOTED: Final = re.compile(
     r"(?:[ \t]*(?:[>|]|<(?![\w-]+>)|[*•·+-](?=[ \t])|\+(?=\d\d?[:\d]|IP6? )))*[ \t]*"
+    r"(?:(?:\#|//|;|--)[ \t]+(?=\d\d?:\d\d:\d\d|\d{4}-\d\d|IP6? ))?"
     r"(?:[\[(]?\#?\d{1,7}[.):|\]]?[ \t|]+(?=\S))?"
     r"`*"
 )
 """What mail, Markdown, a diff, ``cat -n`` and the like put in front of a quoted line: quotes,
-bullets, table borders, line and list numbers."""
+bullets, table borders, comments' marks in front of a time, line and list numbers."""
 LOGGED: Final = re.compile(
     r"[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)? [\w.-]+ [\w./-]+(?:\[\d+\])?: "
     r"|\d{4}-\d\d-\d\dT[\d:.,]+(?:Z|[+-]\d\d:?\d\d) "

@@ -36,7 +36,9 @@ def rejoin(line: PacketLine | None, text: str, under: list[str], width: int) -> 
     for after in under[:_MOST_PARTS]:
         rest = after.strip()
         text = text.rstrip()
-        if not rest or not _unfinished(line if not parts else None, text, rest):
+        broken = text[-1:] in ("=", "\\")  # quoted-printable, and a shell's
+        text = text[:-1].rstrip() if broken else text
+        if not rest or not (broken or _unfinished(line if not parts else None, text, rest)):
             break
         cut = text[-1:].isdigit() and rest[0].isdigit() and len(text) >= width
         text = f"{text}{'' if cut else ' '}{rest}"

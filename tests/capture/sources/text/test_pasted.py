@@ -105,6 +105,17 @@ FORMS = {
         " IP ", " IP 192.0.2.1.4321 > 192.0.2.2.4789: VXLAN, flags [I] (0x08), vni 7\nIP "
     ),
     "longer than the frame": LINES.replace(" IP ", " IP truncated-ip - 10 bytes missing! "),
+    "verbose, in a tunnel": VERBOSE.replace(
+        "    10.0.0.", "    192.0.2.1 > 192.0.2.2: IP (tos 0x0, ttl 63, id 7, offset 0, flags [DF],"
+        " proto TCP (6), length 48)\n    10.0.0."
+    ),
+    "verbose, in a comment": each("\t// ", VERBOSE.replace("flags [DF], ", "flags [DF],\n   ")),
+    "old, with its way": OLD.replace("00 10.", "00 eth0 > 10.", 1).replace("00 10.", "00 < 10."),
+    "old, with its link layer": OLD.replace("00 10.", "00 0:10:5a:a1:e9:8 0:1:2:3:4:5 ip 60: 10."),
+    "old, its link layer in front": OLD.replace("00 10.", "00 0:1:a:b:c:d 0:1:2:3:4:5 ip 60:\n10."),
+    "quoted-printable": OLD.replace("S 77", "S =\n77").replace("mss 1400", "mss =\n1400"),
+    "a shell's line ends": LINES.replace("seq 77", "seq \\\n    77"),
+    "a dump that was cut": f"{SYN_LINE}\n\t0x0000:  4510 003c 6a4a 4000 4006  E..<.\n{RST_LINE}\n",
     "cut at the screen's edge": LINES.replace("wscale 7], length 0", "wscale 7]"),
 }  # fmt: skip
 
@@ -207,3 +218,13 @@ def test_what_is_taken_for_quoting(line: str, prefix: str, rest: str) -> None:
 
 def test_plain_text_stays_as_it_is() -> None:
     assert plain("10:00 a → b, ö") == "10:00 a → b, ö"
+
+
+def test_dumps_of_old_without_offsets(tmp_path: Path) -> None:
+    text = pasted(
+        tmp_path,
+        "10:00:00.1 10.0.0.1.4000 > 10.0.0.2.3128: S 7:7(0) win 512 (DF) (ttl 64, id 0, len 40)\n"
+        "\t\t\t 4500 0028 0000 4000 4006 3d45 0a00 0001\n"
+        "\t\t\t 0a00 0002 0fa0 0c38 0000 0063 0000 0000\n\t\t\t 5002 0200 86a3 0000\n",
+    )
+    assert summary(text.facts) == [(4000, SYN, 99, 0, 0)]
