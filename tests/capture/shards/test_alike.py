@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -89,6 +90,40 @@ def test_all_captures(paced: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) 
     assert report.findings == alone.findings
     assert report.gravest == alone.gravest
     assert given > judged + 100
+
+
+GAPS_NS = (1_000, 1_000_000, 30_000_000, 700_000_000, 3_000_000_000, 40_000_000_000,
+           400_000_000_000)  # fmt: skip
+"""Times between packets, on either side of what rules compare with."""
+TURNS = 24
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_pause_may_be_the_longest(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same conversations many times over, with pauses anywhere."""
+    monkeypatch.setattr(alike, "FEW", 1)
+    random = Random(seed)
+    path = tmp_path / "pauses.pcap"
+    now = 1_700_000_000_000_000_000
+    with path.open("wb") as stream:
+        stream.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1))
+        for item in captures():
+            frames = [frame for frame in frames_in(item) if frame.linktype == 1]
+            for turn in range(TURNS if len(frames) < 60 else 0):
+                often = random.random() / 4
+                for frame in frames:
+                    slow = random.random() < often
+                    now += random.choice(GAPS_NS) if slow else random.choice(GAPS_NS[:3])
+                    data = frame.data.replace(bytes([10, 40, 40]), bytes([10, 40, 40 + turn]), 4)
+                    size = len(data)
+                    stream.write(struct.pack("<IIII", now // 10**9, now % 10**9, size,
+                                             frame.wirelen or size))  # fmt: skip
+                    stream.write(data)
+                now += APART_NS
+    alone = engine.analyse(open_source(str(path)), OPTIONS)
+    assert table(shared(path)) == table(alone)
 
 
 def test_few_flows_are_judged_one_by_one(paced: Path, monkeypatch: pytest.MonkeyPatch) -> None:

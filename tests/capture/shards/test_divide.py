@@ -12,9 +12,9 @@ from capture.decode.heads import Look
 from capture.judging import Catalogue
 from capture.options import AnalysisOptions
 from capture.shards import alike, finished, part
-from capture.shards import divide as dividing
 from capture.shards.divide import divide
 from capture.shards.finished import Finished
+from capture.shards.forking import end
 from capture.shards.part import Part
 from capture.sources import open_source, windows
 from capture.tracking import tracker
@@ -185,13 +185,12 @@ def test_a_file_that_differs_between_workers_is_read_by_one(
 
 def test_no_worker_is_left_behind(everything: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pids: list[int] = []
-    end = dividing._end
 
     def note(pid: int) -> None:
         pids.append(pid)
         end(pid)
 
-    monkeypatch.setattr(dividing, "_end", note)
+    monkeypatch.setattr("capture.shards.divide.end", note)
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
