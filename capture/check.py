@@ -127,19 +127,18 @@ def _analyse(
     progress: Callable[[int, int | None], None] | None,
     processes: int,
 ) -> Report:
-    from capture.engine import analyse
-    from capture.judging import Catalogue
     from capture.sources import open_source
 
-    catalogue = Catalogue.load(options.rules)
     keys = bool(options.tls_keylog) and options.keep_texts
     with ExitStack() as opened:
         source = open_source(path, spool=keys)
         opened.callback(_close, source)
         if not options.keep_texts:
-            from capture.shards import tabulate
+            return _tabulate(source, options, progress, processes, opened)
+        from capture.engine import analyse
+        from capture.judging import Catalogue
 
-            return tabulate(source, options, catalogue, processes, progress)
+        catalogue = Catalogue.load(options.rules)
         kept = replace(options, keep_packets=True)  # TLS is opened in the packets
         report = analyse(source, kept if keys else options, catalogue=catalogue, progress=progress)
         if keys or not source.info.tls_secrets or path == STDIN:
@@ -148,6 +147,24 @@ def _analyse(
         source = open_source(path, spool=True)
         opened.callback(_close, source)
         return analyse(source, kept, catalogue=catalogue, progress=progress)
+
+
+def _tabulate(
+    source: FileSource,
+    options: AnalysisOptions,
+    progress: Callable[[int, int | None], None] | None,
+    processes: int,
+    opened: ExitStack,
+) -> Report:
+    from capture.shards import tabulate, walk_ahead
+
+    ahead = walk_ahead(source, options, processes)
+    if ahead is not None:
+        opened.callback(ahead.stop)
+    from capture.judging import Catalogue  # with all that it needs; meanwhile records are found
+
+    catalogue = Catalogue.load(options.rules)
+    return tabulate(source, options, catalogue, processes, progress, ahead)
 
 
 def _close(source: FileSource) -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import signal
 import sys
-import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Final, TypeVar
 
@@ -18,8 +14,10 @@ from capture.options import AnalysisOptions
 from capture.report.model import Report
 from capture.shards.channel import Channel, Kind, Lost, pack, unpack
 from capture.shards.exchange import Exchange, Peers
+from capture.shards.forking import end, fork
 from capture.shards.looks import looks
 from capture.shards.part import Part, Rows, for_table, joined
+from capture.sources.pcap import PcapSource, Walks
 from capture.sources.recorded import RecordedSource
 
 MOST: Final = 4
@@ -35,6 +33,7 @@ def divide(
     catalogue: Catalogue,
     processes: int,
     progress: Progress | None = None,
+    known: Walks | None = None,
 ) -> Report | None:
     """Read a source to its end with several processes and report its table.
 
@@ -44,6 +43,7 @@ def divide(
         catalogue: Texts of the rules.
         processes: How many may work at once.
         progress: Called now and then with (bytes done, bytes in total).
+        known: Records that were found before.
 
     Returns:
         The report; None where the work cannot be divided or a worker did not get to its end.
@@ -59,7 +59,7 @@ def divide(
         exchange = Exchange(count)
         for index in range(count):
             part = partial(Part, source.info, options, catalogue, index, count)
-            pids.append(_start(source, part, partial(exchange.of, index), channels))
+            pids.append(_start(source, known or {}, part, partial(exchange.of, index), channels))
         exchange.close()
         total = source.progress()[1]
         return _report(channels, (lambda done: progress(done, total)) if progress else None)
@@ -71,7 +71,7 @@ def divide(
         for channel in channels:
             channel.close()
         for pid in pids:
-            _end(pid)
+            end(pid)
 
 
 def _divisible(source: RecordedSource, options: AnalysisOptions, catalogue: Catalogue) -> bool:
@@ -85,6 +85,7 @@ def _divisible(source: RecordedSource, options: AnalysisOptions, catalogue: Cata
 
 def _start(
     source: RecordedSource,
+    known: Walks,
     part: Callable[[], Part],
     peers: Callable[[], Peers],
     channels: list[Channel],
@@ -93,35 +94,25 @@ def _start(
 
     Args:
         source: Nothing was read of it yet.
+        known: Records of it that were found before.
         part: Makes the worker's part.
         peers: Lets the worker know the others.
         channels: To those that were started before.
     """
     mine, theirs = Channel.pair()
     parent = os.getpid()
-    with warnings.catch_warnings():
-        # Python cannot know that numpy's idle threads hold no lock that we will ever want.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid:
-        theirs.close()
-        channels.append(mine)
-        return pid
-    code = 1
-    gc.disable()  # many objects, no cycles: the collector would only walk them
-    try:
-        mine.close()
-        for other in channels:  # or nobody would notice that a worker is gone
-            other.close()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+
+    def work() -> None:
+        for channel in (mine, *channels):  # or nobody would notice that a worker is gone
+            channel.close()
+        if known and isinstance(source, PcapSource):
+            source.known = known
         _work(source, part(), peers(), theirs, parent)
-        code = 0
-    except BaseException as error:
-        if os.environ.get("TUNNELSCOPE_DEBUG"):
-            sys.excepthook(type(error), error, error.__traceback__)
-    finally:
-        os._exit(code)  # whatever happened: what called us is the parent's to finish
+
+    pid = fork(work)
+    theirs.close()
+    channels.append(mine)
+    return pid
 
 
 def _work(source: RecordedSource, part: Part, peers: Peers, channel: Channel, parent: int) -> None:
@@ -176,11 +167,3 @@ def _agreed(parts: list[Rows]) -> Report:
     if any(part.source != parts[0].source for part in parts):
         raise Lost
     return joined(parts)
-
-
-def _end(pid: int) -> None:
-    """Make sure that a worker is gone."""
-    with suppress(OSError):
-        if os.waitpid(pid, os.WNOHANG) == (0, 0):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)

@@ -31,6 +31,7 @@ from capture.report.build import flow_report
 from capture.report.model import Finding, Report, SourceReport, Table
 from capture.report.table import table_row
 from capture.report.to_csv import line_of
+from capture.shards import table_only
 from capture.shards.alike import Alike, Line
 from capture.shards.finished import Finished, chosen
 from capture.shards.settled import settled_cards, settled_lines
@@ -87,8 +88,7 @@ class Rows:
 
 def for_table(options: AnalysisOptions, catalogue: Catalogue) -> bool:
     """Whether nothing is wanted of the flows but their rows in a table."""
-    kept = options.keep_texts or options.keep_other or options.keep_packets
-    return not (kept or options.display_filter or catalogue.custom)
+    return table_only(options) and not catalogue.custom
 
 
 class Part(Analysis):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
 from capture.frames import FrameBlock, Interface, Ints, SourceInfo
 from capture.sources.recorded import RecordedSource
 from capture.sources.streams import Stream
-from capture.sources.walk import MAX_RECORD, Guess, Layout, walk
+from capture.sources.walk import MAX_RECORD, Guess, Layout, Walk, walk
 from capture.sources.windows import Window
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ _LONG_AGO: Final = 315_532_800
 """1980, before the format was."""
 _NEAR_SECONDS: Final = 1 << 17
 _TRIES: Final = 64
+
+
+Walks: TypeAlias = Mapping[tuple[int, int], Walk]
+"""Walks through windows, by where these begin and end in the file; offsets in a walk count from
+the beginning of the window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,18 +191,40 @@ class PcapSource(RecordedSource):
         super().__init__(info, stream, position, spool, store)
         self._header = header
         self._layout = header.layout
+        self.known: Walks = {}
+        """What need not be walked."""
         info.interfaces.append(Interface(header.linktype, snaplen=header.snaplen))
 
+    def walks(self) -> Iterator[tuple[Window, Walk]]:
+        """Find the records of all windows, as far as they are whole and none is longer than its
+        window."""
+        for window in self._windows():
+            found = self._find(window)
+            if not len(found.starts):
+                return
+            self._number += len(found.starts)
+            yield window, found
+
     def _take(self, window: Window) -> Iterator[FrameBlock]:
-        buffer, start = window.buffer, window.start
-        guess = self._guess_from(buffer, start) if window.end - start > HEADER else None
-        found = walk(buffer, start, window.end, self._layout, guess, self._mean)
-        window.used = found.stop
+        found = self._find(window)
         if len(found.starts):
-            self._mean = (found.stop - start) // len(found.starts)
             yield self._block(window, found.starts)
         if window.end - found.stop >= self._header.record:
             self._look_at(window, found.stop)
+
+    def _find(self, window: Window) -> Walk:
+        """Find the records of a window and set ``window.used``."""
+        buffer, start = window.buffer, window.start
+        known = self.known.get((window.position + start, window.position + window.end))
+        if known is not None:
+            found = Walk(known.starts + np.int64(start), known.stop + start)
+        else:
+            guess = self._guess_from(buffer, start) if window.end - start > HEADER else None
+            found = walk(buffer, start, window.end, self._layout, guess, self._mean)
+        window.used = found.stop
+        if len(found.starts):
+            self._mean = (found.stop - start) // len(found.starts)
+        return found
 
     def _guess_from(self, buffer: Buffer, at: int) -> Guess:
         """A guess for records whose time is about that of the one at ``at``.
