@@ -31,7 +31,7 @@ from widgets.tunnel_columns import (
     check_columns,
     sni,
 )
-from widgets.tunnel_order import TunnelOrder, changed_flows
+from widgets.tunnel_order import TunnelOrder
 
 _uid = attrgetter("uid")
 
@@ -118,16 +118,14 @@ class TunnelList(LineList):
         """
         if flows is self._flows:
             return
-        changed = changed_flows(self._flows, flows)
         self._flows = flows
+        changed = self._sorting.take(flows)
         if not changed:
             return
         self._shows += 1
         self._versions.update(dict.fromkeys(map(_uid, changed), self._shows))
-        self._sorting.learn(changed)
         if len(self._versions) > len(flows):
-            self._versions = {flow.uid: self._versions[flow.uid] for flow in flows}
-            self._sorting.forget_others(self._versions)
+            self._versions = {uid: self._versions[uid] for uid in self._sorting.uids}
         if self._measure(changed):
             self._place_anew()
         self._arrange({flow.uid for flow in changed})
@@ -159,8 +157,7 @@ class TunnelList(LineList):
         """Put the rows in order again, keeping the selection and the view."""
         old_cursor, old_top = self.cursor, self.scroll_offset.y
         old_order = self._order
-        self._order = self._sorting.arrange(self._flows)
-        self._uids = list(map(_uid, self._order))
+        self._order, self._uids = self._sorting.arrange()
         self.rows_changed()
         self._keep_selection(old_cursor, old_top)
         self._refresh_moved(old_order, changed)
@@ -335,7 +332,7 @@ class TunnelList(LineList):
             key: Key of one of ``COLUMNS``.
             reverse: Turn the order around; newest first is ``sort_by("id", reverse=True)``.
         """
-        self._sorting.sort_by(key, self._flows)
+        self._sorting.sort_by(key)
         self._sorting.reverse = reverse
         self._place_anew()  # the column must be seen
         self._arrange()
