@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from capture.replay import giving_way
 from capture.replay.giving_way import GivingWay, go_on
 
 
@@ -11,8 +12,8 @@ class Day:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s = 100.0
-        monkeypatch.setattr(giving_way.time, "monotonic", lambda: self.now_s)
-        monkeypatch.setattr(giving_way.time, "sleep", self.sleep)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now_s)
+        monkeypatch.setattr(time, "sleep", self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.now_s += seconds
