@@ -2,7 +2,8 @@
 
 tshark's lines (``1 0.000000 10.0.0.1 → 10.0.0.2 TCP 74 …``, with ``->`` before 2.0), the
 window's rows copied or exported as text, and the same as CSV. Number, times and length may
-be missing, and there may be columns of the user's own in front of the source.
+be missing, and there may be columns of the user's own in front of the source, and of ports
+behind the hosts.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ _HIDDEN: Final = r"<[^<>\s]{1,40}>|\[[^\[\]\s]{1,40}\]|\([^()\s]{1,40}\)"
 _ADDRESS: Final = rf"(?:{_HIDDEN}|[\w.:%*×•…█-])+"
 _ARROW: Final = r"(?:→|⟶|➝|->|=>|\?)"
 _ROW: Final = re.compile(
-    rf"[\s>*]*(?P<times>(?:{_TIME}\s+){{0,3}})(?P<src>{_ADDRESS})\s+(?P<arrow>{_ARROW}\s*)?"
-    rf"(?P<dst>{_ADDRESS})\s+(?P<protocol>[A-Za-z][\w./+-]{{0,30}})\s+"
+    rf"[\s>*]*(?P<times>(?:{_TIME}\s+){{0,3}})"
+    rf"(?P<src>{_ADDRESS})\s+(?:(?P<sport>\d{{1,5}})\s+)?(?P<arrow>{_ARROW}\s*)?"
+    rf"(?P<dst>{_ADDRESS})\s+(?:(?P<one>\d{{1,5}})\s+)?(?:(?P<two>\d{{1,5}})\s+)?"
+    r"(?P<protocol>[A-Za-z][\w./+-]{0,30})\s+"
     r"(?:(?P<length>\d{1,6})\s+)?(?P<info>\S.*)$"
 )
 _NUMBER: Final = re.compile(r"(\d{1,9})\D*$")
 _NAMES: Final = ("no.", "time", "source", "destination", "protocol", "length", "info")
+_PORTS: Final = re.compile(r"(?:(s)ou?rce|(s)rc|dest(?:ination)?|dst|(s)|d)[ _.]?port")
 
 
 @dataclass(slots=True)
@@ -51,6 +55,9 @@ class Row:
     length: int | None
     """Bytes of the frame; None where the column is missing."""
     said: Said
+    sport: str = ""
+    """From a column of its own; empty where there is none."""
+    dport: str = ""
     arrow: bool = False
     """tshark's arrow stands between the hosts."""
     order: int = 0
@@ -97,6 +104,7 @@ class Columns:
             match["protocol"],
             int(length) if length else None,
             said,
+            *_ports(match),
             match["arrow"] is not None,
         )
 
@@ -109,7 +117,7 @@ class Columns:
             return None
         names = [cell.strip().lower() for cell in cells]
         if "source" in names and "info" in names:
-            self._order = {name: index for index, name in enumerate(names) if name}
+            self._order = {_known(name): index for index, name in enumerate(names) if name}
             return None
         cell = {
             name: cells[index].strip() if index < len(cells) else ""
@@ -127,8 +135,26 @@ class Columns:
             protocol,
             int(length) if length.isdecimal() and len(length) < 7 else None,
             read_info(protocol, cell.get("info", "")),
+            *(
+                text if text.isdecimal() else ""
+                for text in map(cell.get, ("sport", "dport"), ("", ""))
+            ),
         )
 
 
 def _stamp(text: str) -> Stamp | None:
     return read_stamp(text.replace(",", "."))
+
+
+def _known(name: str) -> str:
+    """A column's name here: people call those of ports as they like."""
+    port = _PORTS.fullmatch(name)
+    return name if not port else "sport" if any(port.groups()) else "dport"
+
+
+def _ports(match: re.Match[str]) -> tuple[str, str]:
+    """Ports that stand behind their hosts, or both behind the second."""
+    first, one, two = match["sport"], match["one"], match["two"]
+    if first and one and not two:
+        return first, one
+    return (one, two) if one and two and not first else ("", "")

@@ -83,7 +83,7 @@ class Reader:
             row.order = self._lines
             if isinstance(row.said, Segment):
                 self._learn(row, row.said)
-                self._connection(row, row.said)[0].ahead.append(row)
+                self._connection(row, row.said.sport, row.said.dport)[0].ahead.append(row)
             self._rows.append(row)
             if len(self._rows) > _AHEAD:
                 self._next()
@@ -141,22 +141,22 @@ class Reader:
             frame = frames.foreign_frame(row.protocol.upper() == "ARP")
         self._made.append(TextFrame(frame, self._clock.now, ""))
 
-    def _connection(self, row: Row, said: Segment) -> tuple[Connection, int]:
-        key = row.src, said.sport, row.dst, said.dport
+    def _connection(self, row: Row, sport: str, dport: str) -> tuple[Connection, int]:
+        key = row.src, sport, row.dst, dport
         found = self._connections.get(key)
         if found is None:
             while len(self._connections) >= 2 * _MOST_CONNECTIONS:
                 del self._connections[next(iter(self._connections))]
-            found = Connection((Side(row.src, said.sport), Side(row.dst, said.dport)))
+            found = Connection((Side(row.src, sport), Side(row.dst, dport)))
             self._connections[key] = found
-            self._connections[row.dst, said.dport, row.src, said.sport] = found
+            self._connections[row.dst, dport, row.src, sport] = found
             between = self._between.setdefault(frozenset((row.src, row.dst)), [])
             between.append(found)
             del between[:-_MOST_CONNECTIONS]
         return found, 0 if (found.sides[0].host, found.sides[0].port) == key[:2] else 1
 
     def _segment(self, row: Row, said: Segment) -> Frame | None:
-        connection, sender = self._connection(row, said)
+        connection, sender = self._connection(row, said.sport, said.dport)
         if connection.ahead and connection.ahead[0] is row:
             connection.ahead.popleft()
         me = connection.sides[sender]
@@ -231,6 +231,8 @@ class Reader:
         """The connection that a row without ports suits best, and the side that sent it."""
         if isinstance(said, Opaque) and row.protocol.upper() in _NOT_TCP:
             return None
+        if row.sport and row.dport:
+            return self._connection(row, row.sport, row.dport)
         hosts = frozenset((row.src, row.dst))
         between = self._between.get(hosts, [])
         if len(between) > _MANY:

@@ -83,6 +83,17 @@ def table(delimiter: str = ",", extra: bool = False) -> str:
     return made.getvalue()
 
 
+def ported(split: bool) -> str:
+    """With columns for the ports, behind each host or behind both."""
+    made = []
+    for i, (at, way, protocol, size, info) in enumerate(ROWS, 1):
+        src, dst = ends(way)
+        sport, dport = ("51000", "3128") if way == ">" else ("3128", "51000")
+        hosts = f"{src} {sport}  {dst} {dport}" if split else f"{src}  {dst} {sport} {dport}"
+        made.append(f"{i:7} {at} {hosts}  {protocol:8} {size} {info}\n")
+    return "".join(made)
+
+
 def old(text: str) -> str:
     """With the ports as before 2.0."""
     return text.replace("51000 → 3128", "51000 > 3128").replace("3128 → 51000", "3128 > 51000")
@@ -103,6 +114,8 @@ FORMS = {
     "tabs": window().replace("  ", "\t"),
     "CSV": table(),
     "CSV with a column of its own": table(extra=True),
+    "ports behind their hosts": ported(split=True),
+    "ports behind both hosts": ported(split=False),
     "dates": LISTED.replace(" 0.0", " 2026-11-22 10:00:00.0"),
     "times of day": LISTED.replace(" 0.0", " 10:00:00.0"),
     "seconds since the epoch": LISTED.replace(" 0.0", " 1795333781.0"),
@@ -480,3 +493,16 @@ def test_no_line_is_tried_in_more_ways_than_it_has_characters(tmp_path: Path) ->
     syn = "10:00:00.1 IP 10.0.0.1.1 > 10.0.0.2.2: Flags [S], seq 1, win 1, length 0\n"
     assert pasted(tmp_path, LISTED + "\n".join(lines)).frames >= len(ROWS)
     assert pasted(tmp_path, syn + "\n".join(lines)).frames >= 1
+
+
+def test_columns_of_ports_tell_whose_a_line_is(tmp_path: Path) -> None:
+    line = "{} 0.{} 10.0.0.1 {} 10.0.0.2 3128 HTTP 154 CONNECT a.example:443 HTTP/1.1\n"
+    got = pasted(tmp_path, line.format(1, 1, 52000) + line.format(2, 2, 51000))
+    assert [fact.ports for fact in got.facts] == [(52000, 3128), (51000, 3128)]
+    assert not any("ports:" in text or "could belong" in text for text in got.info.assumed)
+    table = (
+        '"No.","Time","Source","Src Port","Destination","Destination Port","Protocol","Info"\n'
+        '"1","0.1","10.0.0.1","52000","10.0.0.2","3128","TCP","52000 → 3128 [SYN] Seq=0 Len=0"\n'
+        '"2","0.2","10.0.0.1","51000","10.0.0.2","3128","HTTP","CONNECT a.example:443 HTTP/1.1"\n'
+    )
+    assert [fact.ports[0] for fact in pasted(tmp_path, table).facts] == [52000, 51000]
