@@ -127,6 +127,7 @@ class Columns:
         if not (src and dst and protocol and len(cells) >= 5):
             return None
         number, length = cell.get("no.", ""), cell.get("length", "")
+        sport, dport = cell.get("sport", ""), cell.get("dport", "")
         return Row(
             int(number) if number.isdecimal() and len(number) < 10 else None,
             _stamp(cell.get("time", "")),
@@ -135,10 +136,8 @@ class Columns:
             protocol,
             int(length) if length.isdecimal() and len(length) < 7 else None,
             read_info(protocol, cell.get("info", "")),
-            *(
-                text if text.isdecimal() else ""
-                for text in map(cell.get, ("sport", "dport"), ("", ""))
-            ),
+            sport if sport.isdecimal() else "",
+            dport if dport.isdecimal() else "",
         )
 
 
