@@ -51,8 +51,8 @@ def put_off() -> Iterator[None]:
         yield
     finally:
         if working:
+            _catch_up()  # before any other thread can
             gc.enable()
-            _catch_up()
 
 
 def _catch_up() -> None:
