@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["Keeper", "put_off", "set_aside", "take_back", "work_rarely"]
+__all__ = ["Keeper", "catch_up", "put_off", "set_aside", "take_back", "work_rarely"]
 
 YOUNG: Final = 20_000
 """New objects after which the young ones are walked; a repaint of the screen makes thousands."""
@@ -44,20 +44,20 @@ def take_back() -> None:
 @contextmanager
 def put_off() -> Iterator[None]:
     """Collect nothing meanwhile: what is made within is many objects without cycles, and walking
-    them again and again stops the other threads, too. They are walked once, in the end."""
+    them again and again stops the other threads, too."""
     working = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if working:
-            _catch_up()  # before any other thread can
             gc.enable()
 
 
-def _catch_up() -> None:
-    """Walk now what is due. Else whoever makes the next object would: most likely the screen, in
-    the midst of the answer to a key (measured with 54,000 tunnels: 19 ms)."""
+def catch_up() -> None:
+    """Walk now, at the end of what was put off, what is due. Else whoever makes the next object
+    would: most likely the screen, in the midst of the answer to a key (measured with 54,000
+    tunnels: 19 ms)."""
     (young, middle, _), (most_young, most_middle, _) = gc.get_count(), gc.get_threshold()
     if young > most_young > 0:
         gc.collect(1 if middle > most_middle else 0)

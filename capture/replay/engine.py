@@ -137,6 +137,8 @@ class ReplayEngine(Engine):
         """Publish the state at the clock."""
         with collector.put_off():
             moment = player.moment(give_way)
+            give_way()
+            collector.catch_up()
         self._rev += 1
         self._fetched_s = None
         self._latest = replace(
