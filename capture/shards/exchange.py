@@ -16,8 +16,8 @@ from capture.sources.windows import MOST_MAPPED
 ROOM: Final = MOST_MAPPED + (MOST_MAPPED >> 2)
 """Bytes of a slot: the headers of a window take no more than the window, other frames' columns
 can. What is never written to takes no memory."""
-SLOTS: Final = 3
-"""Slots a worker: one is written while another worker may still need the two before it."""
+SLOTS: Final = 2
+"""Slots a worker: one is written while others may still need the one before (``looks``)."""
 _ALIGNED: Final = 16
 
 

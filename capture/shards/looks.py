@@ -59,8 +59,9 @@ class _Turns:
     """The windows at which the workers look in turn.
 
     Window ``i`` is that of worker ``i % count``. Before a worker takes window ``i`` it looks at its
-    own one up to ``i + count - 1``. So who shows window ``j`` has taken all up to ``j - count``:
-    there are slots enough for those that it may still need (``exchange.SLOTS``).
+    own one up to ``i + count - 1``, so it has taken all up to ``j - count`` when it tells where
+    window ``j + 1`` begins. Who hears that of window ``j`` knows by the ones that told each other
+    before that all have taken those up to ``j - 2 * count``: what it showed two turns ago.
     """
 
     def __init__(self, source: RecordedSource, share: Share | None, peers: Peers) -> None:
