@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
-from capture.decode.columns import FIN, RST, SYN
-from capture.sources.text.wireshark.columns import Row
+from capture.decode.columns import ACK, FIN, RST, SYN
 from capture.sources.text.wireshark.info import Head, Records, Said, Segment
 
 _USUAL_WINDOW: Final = 64_240
@@ -66,6 +65,15 @@ class Side:
             self.gaps.remove(seq)
 
 
+class Later(NamedTuple):
+    """A row of TCP that waits for its turn."""
+
+    said: Segment
+    sender: int
+    order: int
+    """Of the row among all."""
+
+
 def _fitting(number: int, end: int) -> int:
     return -2 if number < end else 2 if number - end < 2 else 1  # a FIN counts as one
 
@@ -84,7 +92,7 @@ class Connection:
     """Something can be sent in it: it is more than a SYN, or a SYN and an RST."""
     made_up: bool = False
     """No row shows its ports."""
-    ahead: deque[Row] = field(default_factory=deque)
+    ahead: deque[Later] = field(default_factory=deque)
     """Its rows of TCP that wait for their turn."""
 
     @property
@@ -104,7 +112,7 @@ class Connection:
     def opened(self, said: Segment, sender: int) -> None:
         """A SYN: begin anew where it is another connection's."""
         me, peer = self.sides[sender], self.sides[1 - sender]
-        answer = bool(said.flags & 16)
+        answer = bool(said.flags & ACK)
         used = me.sent or peer.sent or me.over or peer.over
         if "reused" in said.marks or (not answer and used and not said.again):
             self.base += _APART
@@ -180,31 +188,17 @@ class Connection:
             row that tells.
         """
         end = start + length
-        for row in self.ahead:
-            said = row.said
-            if not isinstance(said, Segment):
-                continue
-            if self.sender(row) != sender:
+        for said, who, order in self.ahead:
+            if who != sender:
                 if said.ack is not None and said.ack > start:
-                    return _fitting(said.ack, end), row.order
+                    return _fitting(said.ack, end), order
             elif (
                 said.seq is not None
                 and not (said.again or said.flags & SYN)
                 and (said.seq >= end or said.seq == start)
             ):
-                return _fitting(said.seq, end), row.order
+                return _fitting(said.seq, end), order
         return 0, 0
-
-    def sender(self, row: Row) -> int | None:
-        """The side that sent a row of TCP; None when it is of another connection."""
-        said = row.said
-        if isinstance(said, Segment):
-            ends = row.src, said.sport, row.dst, said.dport
-            for index in (0, 1):
-                me, peer = self.sides[index], self.sides[1 - index]
-                if ends == (me.host, me.port, peer.host, peer.port):
-                    return index
-        return None
 
     def place(self, said: Said, sender: int, length: int) -> int:
         """The number of the first byte of a line without ports."""
@@ -225,15 +219,13 @@ class Connection:
     def _behind_the_gap(self, sender: int, length: int) -> int:
         """Where a segment lies before which others are missing, by SACK or what follows."""
         me = self.sides[sender]
-        for row in self.ahead:
-            if not isinstance(row.said, Segment):
-                continue
-            if self.sender(row) != sender:
-                right = max((right for _, right in row.said.sack), default=0)
+        for said, who, _ in self.ahead:
+            if who != sender:
+                right = max((right for _, right in said.sack), default=0)
                 if right - length > me.next:
                     return right - length
-            elif row.said.seq is not None and row.said.seq - length > me.next:
-                return row.said.seq - length
+            elif said.seq is not None and said.seq - length > me.next:
+                return said.seq - length
         return me.next + 1  # at least one byte is missing
 
     def acknowledges(self, sender: int) -> int:
@@ -241,34 +233,30 @@ class Connection:
         next, and nothing that the other side sends again."""
         peer = self.sides[1 - sender]
         number = peer.next
-        for row in self.ahead:
-            if isinstance(row.said, Segment):
-                own = self.sender(row) == sender
-                if own and row.said.ack is not None:
-                    number = min(number, row.said.ack)
-                    break
-                if not own and row.said.again and row.said.seq is not None:
-                    number = min(number, row.said.seq)
+        for said, who, _ in self.ahead:
+            if who == sender and said.ack is not None:
+                number = min(number, said.ack)
+                break
+            if who != sender and said.again and said.seq is not None:
+                number = min(number, said.seq)
         return max(number, peer.acked)
 
     def told(self, sender: int) -> tuple[int, int] | None:
         """How many bytes ``sender`` sends next before a later row shows it, and the order of
         that row; None where none does."""
         start = self.sides[sender].next
-        for row in self.ahead:
-            if isinstance(row.said, Segment):
-                number = row.said.seq if self.sender(row) == sender else row.said.ack
-                if number is not None and number > start:
-                    return number - start, row.order
+        for said, who, order in self.ahead:
+            number = said.seq if who == sender else said.ack
+            if number is not None and number > start:
+                return number - start, order
         return None
 
     def closes(self, sender: int, end: int) -> int | None:
         """Whether a FIN came with the bytes before ``end``: it is acknowledged, and no row
         of its own shows it. The order of the row that tells, or None."""
-        for row in self.ahead:
-            if isinstance(row.said, Segment):
-                if self.sender(row) == sender:
-                    return None
-                if row.said.ack is not None and row.said.ack >= end:
-                    return row.order if row.said.ack == end + 1 else None
+        for said, who, order in self.ahead:
+            if who == sender:
+                return None
+            if said.ack is not None and said.ack >= end:
+                return order if said.ack == end + 1 else None
         return None

@@ -20,7 +20,7 @@ from capture.sources.text.heads import Head as HttpHead
 from capture.sources.text.hosts import Hosts
 from capture.sources.text.sent import Sent, SentLately
 from capture.sources.text.wireshark.columns import Columns, Row
-from capture.sources.text.wireshark.connection import Connection, Side
+from capture.sources.text.wireshark.connection import Connection, Later, Side
 from capture.sources.text.wireshark.info import Head, Icmp, Opaque, Records, Said, Segment
 from capture.sources.text.wireshark.records import least_size, record_bytes
 
@@ -83,7 +83,8 @@ class Reader:
             row.order = self._lines
             if isinstance(row.said, Segment):
                 self._learn(row, row.said)
-                self._connection(row, row.said.sport, row.said.dport)[0].ahead.append(row)
+                connection, sender = self._connection(row, row.said.sport, row.said.dport)
+                connection.ahead.append(Later(row.said, sender, row.order))
             self._rows.append(row)
             if len(self._rows) > _AHEAD:
                 self._next()
@@ -150,14 +151,24 @@ class Reader:
             found = Connection((Side(row.src, sport), Side(row.dst, dport)))
             self._connections[key] = found
             self._connections[row.dst, dport, row.src, sport] = found
-            between = self._between.setdefault(frozenset((row.src, row.dst)), [])
-            between.append(found)
-            del between[:-_MOST_CONNECTIONS]
+            self._of(row).append(found)
         return found, 0 if (found.sides[0].host, found.sides[0].port) == key[:2] else 1
+
+    def _of(self, row: Row) -> list[Connection]:
+        """The connections between the hosts of a row."""
+        hosts = frozenset((row.src, row.dst))
+        between = self._between.get(hosts)
+        if between is None:
+            while len(self._between) >= _MOST_CONNECTIONS:
+                del self._between[next(iter(self._between))]
+            between = self._between[hosts] = []
+        if len(between) > _MANY:
+            between[:] = [item for item in between if not item.done][-_MOST_CONNECTIONS:]
+        return between
 
     def _segment(self, row: Row, said: Segment) -> Frame | None:
         connection, sender = self._connection(row, said.sport, said.dport)
-        if connection.ahead and connection.ahead[0] is row:
+        if connection.ahead and connection.ahead[0].order == row.order:
             connection.ahead.popleft()
         me = connection.sides[sender]
         if said.flags & SYN:
@@ -185,12 +196,13 @@ class Reader:
     def _beginning(self, row: Row, connection: Connection, sender: int, length: int) -> bytes:
         """The first bytes of something whose end, and name, a later row tells."""
         total = length
+        mine = {later.order for later in connection.ahead if later.sender == sender}
         for later in self._rows:
             said = later.said
             if later.src != row.src or later.dst != row.dst:
                 continue
             if isinstance(said, Segment):
-                if connection.sender(later) == sender and said.goes_on and not said.again:
+                if later.order in mine and said.goes_on and not said.again:
                     total += said.length or 0
             elif isinstance(said, (Head, Records)) and connection.fits(said, sender) >= 0:
                 total += self._length(later, connection.sides[sender], None)
@@ -233,12 +245,10 @@ class Reader:
             return None
         if row.sport and row.dport:
             return self._connection(row, row.sport, row.dport)
-        hosts = frozenset((row.src, row.dst))
-        between = self._between.get(hosts, [])
-        if len(between) > _MANY:
-            between = self._between[hosts] = [item for item in between if not item.done]
         best: list[tuple[tuple[bool, int, int], int, Connection]] = []
-        for connection in between:
+        for connection in self._of(row):
+            if connection.made_up:
+                continue
             for sender in (0, 1):
                 me = connection.sides[sender]
                 if (me.host, connection.sides[1 - sender].host) == (row.src, row.dst):
@@ -248,7 +258,7 @@ class Reader:
                     # Of several that are proved alike, the one whose proof comes first.
                     score = (connection.open, suits, -order)
                     best.append((score, sender, connection))
-        if not best or best[0][2].made_up:
+        if not best:
             return self._made_up(row, said)
         score, sender, connection = max(best, key=lambda item: item[0])
         if sum(other[:2] == score[:2] for other, _, _ in best) > 1:
@@ -257,8 +267,7 @@ class Reader:
 
     def _made_up(self, row: Row, said: Said) -> tuple[Connection, int] | None:
         """A connection of which no row shows the ports: a filter left only what it carried."""
-        hosts = frozenset((row.src, row.dst))
-        between = self._between.setdefault(hosts, [])
+        between = self._of(row)
         latest = between[-1] if between else None
         by_client = said.request if isinstance(said, Head) else None
         if isinstance(said, Records):
@@ -306,7 +315,7 @@ class Reader:
         if isinstance(said, Head):
             connection.asked += said.request
             connection.answered += not said.request
-            before = b"".join(line.encode() + b"\r\n\r\n" for line in said.before)
+            before = b"".join(line.encode("utf-8", "replace") + b"\r\n\r\n" for line in said.before)
             head = HttpHead([said.line], said.request)
             return before + head.payload(max(0, length - len(before)))
         if isinstance(said, Records):
