@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from textual.geometry import Size
+from textual.screen import Screen
 
 from tests.tui.fakes import loaded_app
 from tests.tui.user import using
 from tui.keys.bindings import SUBJECTS
-from tui.screens.help import WIDE, HelpScreen
+from tui.screens.help import WIDE, HelpScreen, Section
 
 
 async def test_what_a_screen_can_do_comes_subject_by_subject() -> None:
@@ -46,6 +48,32 @@ async def test_side_by_side_where_there_is_room(width: int) -> None:
         whole = any("What both ends said, as text, bytes and sizes" in line for line in lines)
         assert whole == (width < WIDE)
         assert any("Write a report to a file" in line for line in lines)
+
+
+async def test_it_is_written_once_and_laid_out_as_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[Size] = []
+    written: list[int] = []
+    sections = HelpScreen.sections
+
+    def note(screen: HelpScreen) -> list[Section]:
+        written.append(1)
+        return sections(screen)
+
+    monkeypatch.setattr(HelpScreen, "sections", note)
+    async with using(loaded_app(), (WIDE, 36)) as user:
+        refresh = Screen._compositor_refresh
+
+        def look(screen: Screen[object]) -> None:
+            if isinstance(screen, HelpScreen):
+                sizes.append(screen.query_one("#help").size)
+            refresh(screen)
+
+        monkeypatch.setattr(Screen, "_compositor_refresh", look)
+        await user.press("question_mark")
+        assert isinstance(user.app.screen, HelpScreen)
+    assert len(written) == 1
+    assert sizes
+    assert len(set(sizes)) == 1
 
 
 async def test_it_follows_a_terminal_that_grows() -> None:

@@ -41,7 +41,6 @@ class HelpScreen(AnsweringScreen, ModalScreen[None]):
         Binding("j", "scroll(1)", "Down", show=False, id="help.down"),
         Binding("k", "scroll(-1)", "Up", show=False, id="help.up"),
     ]
-    HORIZONTAL_BREAKPOINTS = [(0, "-one"), (WIDE, "-two")]  # noqa: RUF012
 
     def __init__(self, below: Screen[Any], *, ascii_only: bool = False) -> None:
         super().__init__()
@@ -98,6 +97,9 @@ class HelpScreen(AnsweringScreen, ModalScreen[None]):
         if width == self._filled:
             return
         self._filled = width
+        # Not by Textual's breakpoints, which it minds once the screen has been drawn.
+        self.set_class(width < WIDE, "-one")
+        self.set_class(width >= WIDE, "-two")
         sections = self.sections()
         first: Sequence[Section] = sections
         second: Sequence[Section] = ()
