@@ -83,7 +83,7 @@ class Alike:
         self._known: dict[Hashable, list[_Judged]] = defaultdict(list)
 
     def lines(self, flows: Sequence[int]) -> list[Line]:
-        """The lines of those of the flows that are to a proxy, in the order given."""
+        """The lines of those of the flows (ascending) that are to a proxy, in order."""
         found: dict[int, Line | None] = {}
         for start in range(0, len(flows), CHUNK):
             chunk = np.array(flows[start : start + CHUNK], np.int64)
@@ -242,7 +242,7 @@ class _Judged:
         if isinstance(value, tuple):
             items = [item if type(item) in _PLAIN else self._traced(item) for item in value]
             return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
-        names = _names(type(value))
+        names = _names(value.__class__)
         if names:
             parts = [getattr(value, name) for name in names]
             return type(value)(

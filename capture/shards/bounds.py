@@ -77,7 +77,7 @@ class Bounds:
         """
         if not outcome:
             name = _NEGATED[name]
-        if isinstance(limit, float) and not math.isfinite(limit):
+        if not -math.inf < limit < math.inf:
             return False
         # What is whole and less than 2.5 is less than 3; what is more than 2.5 is more than 2.
         whole = math.ceil(limit) if name in ("lt", "ge") else math.floor(limit)
@@ -108,10 +108,9 @@ class Bounds:
         values = numbers[:, plus]
         two = minus != NONE
         values[:, two] -= numbers[:, minus[two]]
-        found: NDArray[np.bool_] = (
-            (values >= np.array(self._least)) & (values <= np.array(self._most))
-        ).all(1)
+        within = (values >= np.array(self._least)) & (values <= np.array(self._most))
+        found: NDArray[np.bool_] = np.all(within, axis=1)
         if self._apart:
             at, unlike = np.array(list(self._apart)).T
-            found &= (values[:, at] != unlike).all(1)
+            found &= np.all(values[:, at] != unlike, axis=1)
         return found

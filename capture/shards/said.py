@@ -67,10 +67,10 @@ class Said:
         for start in range(0, count, AT_ONCE):
             batch = flows[start : start + AT_ONCE]
             self._read(start, batch, tracker.payload.openings.lot(batch), reader)
-        rows = (2 * flows[:, None] + [CLIENT, PROXY]).ravel().tolist()
+        rows = np.stack([2 * flows + CLIENT, 2 * flows + PROXY], 1).ravel()
         self._marks: list[list[Mark]] = [[] for _ in range(count)]
         self._hear(tracker, flows.tolist(), reader.numbers)
-        self._look(tracker, rows, reader.numbers)
+        self._look(tracker, rows.tolist(), reader.numbers)
         self._stack()
 
     def _read(self, start: int, flows: Ints, lot: Lot, reader: Reader) -> None:

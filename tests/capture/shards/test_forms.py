@@ -63,12 +63,38 @@ def keys(*texts: str) -> list[Hashable]:
 
 
 def test_alike() -> None:
-    first, second, third = keys(
+    first, *others = keys(
         refused("one.example.com"), refused("two.example.net"),
         refused("one.example.com", delay_ms=7000),
+        refused("one.example.com", delay_ms=1),  # something else took the longest
     )  # fmt: skip
     assert first is not None
-    assert first == second == third
+    assert [*others] == [first] * 3
+
+
+PLAIN = refused("one.example.com").rstrip()
+RESET = PLAIN.replace("c FA", "c RA")
+
+
+def shut(*, opened_ms: int = 0) -> str:
+    """The client's window is shut at last, and may open again."""
+    end = PLAIN.rpartition("c FA ")[2]
+    again = f"\n{opened_ms} c A {end} w=500" if opened_ms else ""
+    return PLAIN.replace("c FA", "c A") + f"\n200 c A {end} w=0{again}"
+
+
+def test_shut_windows_are_alike() -> None:
+    first, second, never, plain = keys(
+        shut(opened_ms=900), shut(opened_ms=1700), shut(), PLAIN.replace("c FA", "c A")
+    )
+    assert first is not None
+    assert first == second
+    assert len({first, never, plain}) == 3
+
+
+def test_resets_differ() -> None:
+    found = keys(RESET, RESET + " ttl=200", RESET + " w=0", PLAIN)
+    assert len(set(found)) == len(found)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,23 @@ def test_what_cannot_be_followed_is_refused(use: Callable[[int], object]) -> Non
         use(Trace().given(1, 0))
 
 
+def test_ranked_numbers_decide_among_themselves_only() -> None:
+    trace = Trace()
+    first, second = trace.ranked(10, 0), trace.ranked(20, 1)
+    assert first < second
+    assert first != second
+    assert first
+    assert len({first, second, first}) == 2
+    assert trace.holds(np.array([[4, 5], [7, 7]])).all()
+    assert (second - first) / 2 >= 5
+    assert trace.given(15, 2) < second
+    assert first <= trace.given(15, 2)
+    assert trace.holds(np.array([[4, 14, 9], [4, 13, 9], [4, 14, 3], [4, 14, 14]])).tolist() == [
+        True, False, False, False,
+    ]  # fmt: skip
+    assert Trace.values(second, np.array([[4, 14, 9]])) == [14]
+
+
 RULES = sorted((Path(__file__).parents[3] / "capture" / "judging").glob("*.py"))
 
 

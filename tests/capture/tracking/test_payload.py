@@ -171,6 +171,27 @@ def test_a_second_request_after_a_challenge(size: int) -> None:
     assert flow.tunnel_first[CLIENT].number == 8
 
 
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_kept_segments_as_columns(size: int) -> None:
+    """They are the same as one by one, whatever blocks they came in."""
+    frames = [
+        frame
+        for lines in zip(*[story(TUNNEL, port=40_000 + at).frames for at in range(3)], strict=True)
+        for frame in lines
+    ]
+    openings = track(frames, every(size, frames)).tracker.payload.openings
+    for flows in ([0, 1, 2], [0, 2], [1], []):
+        numbers = np.array(flows, np.int64)
+        lot = openings.lot(numbers)
+        sides = [[*enumerate(lot.rank[lot.row == row])] for row in lot.row.tolist()]
+        assert all(at == rank for side in sides for at, rank in side)
+        found = zip(lot.row.tolist(), lot.seq.tolist(), lot.payload, lot.number.tolist(),
+                    lot.time_ns.tolist(), strict=True)  # fmt: skip
+        kept = [item for items in openings.of_flows(numbers).values() for item in items]
+        assert [*found] == sorted(kept, key=lambda item: (item.row, item.number))
+        assert bool(kept) == bool(flows)
+
+
 def test_openings_are_bounded() -> None:
     """Of a long transfer only the first segments are kept."""
     lines, seq = [TUNNEL], 1 + TOLD
