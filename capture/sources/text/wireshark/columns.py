@@ -16,6 +16,7 @@ from capture.sources.text.lines import unquote
 from capture.sources.text.packet_line import Stamp, read_stamp
 from capture.sources.text.wireshark.info import (
     Head,
+    Icmp,
     Opaque,
     Records,
     Said,
@@ -62,6 +63,8 @@ class Row:
     """tshark's arrow stands between the hosts."""
     order: int = 0
     """Among all rows."""
+    dump: bytes = b""
+    """The frame, where its bytes are printed, too."""
 
     @property
     def sure(self) -> bool:
@@ -92,7 +95,8 @@ class Columns:
             whole = read_info(match["protocol"], f"{length} {info}")
             if isinstance(whole, Segment):
                 said, length = whole, None
-        if isinstance(said, Opaque) and not (match["arrow"] and match["times"]):
+        whole = match["times"] and (match["arrow"] or length)
+        if isinstance(said, (Opaque, Icmp)) and not whole:
             return None  # prose can look like that
         times = re.findall(_TIME, match["times"])
         number = _NUMBER.search(prefix)

@@ -41,6 +41,10 @@ _VERSIONS: Final = {
     "sslv3": 0x0300, "tlsv1": 0x0301, "tlsv1.0": 0x0301, "tlsv1.1": 0x0302, "tlsv1.2": 0x0303,
     "tlsv1.3": 0x0304,
 }  # fmt: skip
+_TOLD: Final = re.compile(
+    r"\[?(?:Client |Server |Certificate|Change Cipher|Application Data|Alert|Encrypted |New Sess"
+    r"|Hello |Finished|Multiple Hand|Compressed Cert)"
+)
 _MESSAGE: Final = re.compile(r"[^,(\[]+(?:\([^()]*\))?|\[[^\]]*\]")
 
 
@@ -140,7 +144,7 @@ def read_info(protocol: str, text: str) -> Said:
         return Head(marks, goes_on, _status(last), False, tuple(map(_status, before)))
     if _TLS.match(protocol):
         messages = tuple(part.strip() for part in _MESSAGE.findall(rest) if part.strip())
-        if messages:
+        if messages and _TOLD.match(messages[0]):
             return Records(marks, goes_on, messages, _VERSIONS.get(protocol.lower(), 0))
     if protocol.upper() in ("ICMP", "ICMPV6"):
         return Icmp(marks, goes_on, _icmp(protocol.upper() == "ICMPV6", rest))

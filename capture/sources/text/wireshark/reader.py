@@ -21,6 +21,7 @@ from capture.sources.text.hosts import Hosts
 from capture.sources.text.sent import Sent, SentLately
 from capture.sources.text.wireshark.columns import Columns, Row
 from capture.sources.text.wireshark.connection import Connection, Later, Side
+from capture.sources.text.wireshark.dump import Dumped, dump_line, segment_in
 from capture.sources.text.wireshark.info import Head, Icmp, Opaque, Records, Said, Segment
 from capture.sources.text.wireshark.records import least_size, record_bytes
 
@@ -28,7 +29,10 @@ _AHEAD: Final = 2048
 """Rows that wait, to tell what belongs where."""
 _MANY: Final = 32
 """Connections between two hosts from which on those that are over are let go of."""
+_CANDIDATES: Final = 512
+"""Connections that are looked at for one row."""
 _MOST_CONNECTIONS: Final = 50_000
+_LARGEST: Final = 1 << 18
 _ETHERNET: Final = 14
 _STAMPS: Final = 12
 """Bytes of the timestamp option and what pads it."""
@@ -59,7 +63,7 @@ class Reader:
         self._link: dict[int, int] = {}
         """Bytes in front of TCP by IP version: the least that any row shows."""
         self._renumbered = False
-        self._guessed = 0
+        self._guessed = self._undumped = 0
 
     def take(self) -> list[TextFrame]:
         """The frames made since the last call."""
@@ -73,6 +77,12 @@ class Reader:
             self._line = f"{self._line} {text}"
             return
         self._read()
+        part = dump_line(text)
+        if part is not None and self._rows:
+            row, (at, data) = self._rows[-1], part
+            if at == len(row.dump) < _LARGEST:
+                row.dump += data
+            return
         self._line = raw
 
     def _read(self) -> None:
@@ -99,7 +109,7 @@ class Reader:
         """Flush, and say what had to be assumed of the text as a whole."""
         self.flush()
         say = self._info.assumed.append
-        if self._count:
+        if self._count and not self._info.contents_known:
             say(
                 "a packet list shows neither payload nor the ports of what TCP carries: first"
                 " lines and TLS messages stand for their packets, the rest counts as not captured"
@@ -131,13 +141,14 @@ class Reader:
         self._renumbered |= row.number is not None and row.number != self._count
         self._clock.at(row.stamp)
         said = row.said
+        dumped = segment_in(row.dump) if row.dump else None
         frame: Frame | None = None
         if isinstance(said, Segment):
-            frame = self._segment(row, said)
+            frame = self._segment(row, said, dumped)
         elif isinstance(said, Icmp):
             frame = self._icmp(row, said)
         else:
-            frame = self._carried(row, said)
+            frame = self._carried(row, said, dumped)
         if frame is None:
             frame = frames.foreign_frame(row.protocol.upper() == "ARP")
         self._made.append(TextFrame(frame, self._clock.now, ""))
@@ -166,7 +177,7 @@ class Reader:
             between[:] = [item for item in between if not item.done][-_MOST_CONNECTIONS:]
         return between
 
-    def _segment(self, row: Row, said: Segment) -> Frame | None:
+    def _segment(self, row: Row, said: Segment, dumped: Dumped | None) -> Frame | None:
         connection, sender = self._connection(row, said.sport, said.dport)
         if connection.ahead and connection.ahead[0].order == row.order:
             connection.ahead.popleft()
@@ -189,6 +200,9 @@ class Reader:
         connection.took(said, sender, seq, length)
         ack = said.ack if said.ack is not None else connection.sides[1 - sender].next
         options = _options(said, connection.wire)
+        if dumped is not None:
+            payload = dumped.payload
+        self._seen(dumped, payload, length)
         return self._tcp(
             connection, sender, (seq, ack, said.flags, window), options, payload, length
         )
@@ -213,8 +227,10 @@ class Reader:
 
     # -- what TCP carries --------------------------------------------------------------
 
-    def _carried(self, row: Row, said: Said) -> Frame | None:
+    def _carried(self, row: Row, said: Said, dumped: Dumped | None) -> Frame | None:
         """A row that names no ports; None when no connection is known between its hosts."""
+        if dumped is not None:
+            row.sport, row.dport = str(dumped.sport), str(dumped.dport)
         found = self._whose(row, said)
         if found is None:
             return None
@@ -232,12 +248,20 @@ class Reader:
         me.begun, me.shown = said.goes_on, _first_line(said) if said.goes_on else ""
         me.took(seq, length)
         flags = ACK | PSH
+        if dumped is not None:
+            payload, flags = dumped.payload, dumped.flags
+        self._seen(dumped, payload, length)
         closed = connection.closes(sender, seq + length)
-        if closed is not None and not self._more(row, closed):
+        if flags & FIN or (closed is not None and not self._more(row, closed)):
             flags |= FIN
             me.next += 1
         options = b"\x01" * _STAMPS if me.stamps else b""
         return self._tcp(connection, sender, (seq, ack, flags, me.window), options, payload, length)
+
+    def _seen(self, dumped: Dumped | None, payload: bytes, length: int) -> None:
+        """Note whether all of a segment's payload is there."""
+        self._undumped += dumped is None or len(payload) < length
+        self._info.contents_known = not self._undumped
 
     def _whose(self, row: Row, said: Said) -> tuple[Connection, int] | None:
         """The connection that a row without ports suits best, and the side that sent it."""
@@ -246,7 +270,7 @@ class Reader:
         if row.sport and row.dport:
             return self._connection(row, row.sport, row.dport)
         best: list[tuple[tuple[bool, int, int], int, Connection]] = []
-        for connection in self._of(row):
+        for connection in self._of(row)[-_CANDIDATES:]:
             if connection.made_up:
                 continue
             for sender in (0, 1):
@@ -286,6 +310,8 @@ class Reader:
     def _length(self, row: Row, side: Side, owner: tuple[Connection, int] | None) -> int:
         """Payload bytes of a row that does not print them, by its frame's length or by what
         later rows acknowledge; else as many as are known."""
+        if row.length and (dumped := segment_in(row.dump)) is not None:
+            return len(dumped.payload)
         if row.length:
             version = _version(row.src)
             link = self._link.get(version, _ETHERNET + (40 if version == 6 else 20))

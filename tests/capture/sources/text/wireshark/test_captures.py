@@ -89,3 +89,26 @@ def test_windows_are_those_on_the_wire() -> None:
     printed = [i for i, fact in enumerate(text.facts) if fact.options & 8]
     assert len(printed) > 5
     assert [windows(text.facts)[i] for i in printed] == [windows(binary.facts)[i] for i in printed]
+
+
+def test_bytes_under_the_rows() -> None:
+    """``-P -x``: nothing is left to assume but the numbers that sequences begin with."""
+    text = decode(CAPTURES.parent / "text" / "wireshark_x.txt")
+    binary = decode(CAPTURES / "12b_untrusted_ca_tls13.pcap")
+    assert text.payloads == binary.payloads
+    assert [fact.ports for fact in text.facts] == [fact.ports for fact in binary.facts]
+    assert [fact.flags for fact in text.facts] == [fact.flags for fact in binary.facts]
+    assert text.info.contents_known
+    assert not any("packet list" in line for line in text.info.assumed)
+
+
+def test_bytes_under_some_rows(tmp_path: Path) -> None:
+    lines = (CAPTURES.parent / "text" / "wireshark_x.txt").read_text().splitlines(True)
+    hello = next(i for i, line in enumerate(lines) if "Client Hello" in line)
+    path = tmp_path / "some.txt"
+    path.write_text("".join(lines[: hello + 3]))
+    text = decode(path)
+    assert not text.info.contents_known
+    assert text.payloads[3].startswith(b"CONNECT tools.cisco.com:443 HTTP/1.1\r\nHost: ")
+    assert text.payloads[-1][:6] == b"\x16\x03\x01\x02\x00\x01"
+    assert len(text.payloads[-1]) < 20
