@@ -95,8 +95,7 @@ class Columns:
             whole = read_info(match["protocol"], f"{length} {info}")
             if isinstance(whole, Segment):
                 said, length = whole, None
-        whole = match["times"] and (match["arrow"] or length)
-        if isinstance(said, (Opaque, Icmp)) and not whole:
+        if isinstance(said, (Opaque, Icmp)) and not (match["times"] and (match["arrow"] or length)):
             return None  # prose can look like that
         times = re.findall(_TIME, match["times"])
         number = _NUMBER.search(prefix)
