@@ -15,6 +15,7 @@ from typing import Final
 from capture.sources.text.lines import unquote
 from capture.sources.text.packet_line import Stamp, read_stamp
 from capture.sources.text.wireshark.info import (
+    ARROW,
     Head,
     Icmp,
     Opaque,
@@ -30,10 +31,9 @@ _TIME: Final = (
 )
 _HIDDEN: Final = r"<[^<>\s]{1,40}>|\[[^\[\]\s]{1,40}\]|\([^()\s]{1,40}\)"
 _ADDRESS: Final = rf"(?:{_HIDDEN}|[\w.:%*×•…█-])+"
-_ARROW: Final = r"(?:→|⟶|➝|->|=>|\?)"
 _ROW: Final = re.compile(
     rf"[\s>*]*(?P<times>(?:{_TIME}\s+){{0,3}})"
-    rf"(?P<src>{_ADDRESS})\s+(?:(?P<sport>\d{{1,5}})\s+)?(?P<arrow>{_ARROW}\s*)?"
+    rf"(?P<src>{_ADDRESS})\s+(?:(?P<sport>\d{{1,5}})\s+)?(?P<arrow>{ARROW}\s*)?"
     rf"(?P<dst>{_ADDRESS})\s+(?:(?P<one>\d{{1,5}})\s+)?(?:(?P<two>\d{{1,5}})\s+)?"
     r"(?P<protocol>[A-Za-z][\w./+-]{0,30})\s+"
     r"(?:(?P<length>\d{1,6})\s+)?(?P<info>\S.*)$"

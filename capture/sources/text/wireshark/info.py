@@ -17,9 +17,11 @@ _FLAGS: Final = {
     "SYN": SYN, "ACK": ACK, "FIN": FIN, "RST": RST, "PSH": PSH, "URG": URG, "ECN": ECE,
     "ECE": ECE, "CWR": CWR,
 }  # fmt: skip
+ARROW: Final = r"(?:→|⟶|➝|->|=>|\?|â†’|ΓåÆ|\x1a|\ufffd{1,3})"
+"""Between hosts and between ports, also as wrong encodings leave it."""
 _MARKS: Final = re.compile(r"(?:\[[^\[\]]{1,80}\]\s*,?\s*)*")
 _SEGMENT: Final = re.compile(
-    r"(?P<sport>[\w-]{1,32})\s*(?:→|⟶|➝|->|=>|>|\?)\s*(?P<dport>[\w-]{1,32})\s+"
+    rf"(?P<sport>[\w-]{{1,32}}?)\s*(?:{ARROW}|>)\s*(?P<dport>[\w-]{{1,32}})\s+"
     r"\[(?P<flags>(?:SYN|ACK|FIN|RST|PSH|URG|ECN|ECE|CWR|AE|NS|Reserved|<None>|[ ,])+)\]"
     r"(?P<rest>.*)$"
 )
