@@ -401,7 +401,8 @@ class Reader:
         error = said.error
         if error is None:
             return frames.other_ip_frame(ip, icmp=True)
-        sent = self._sent.about(ip.dst, None, 0, error.mtu)
+        too_large = (len(ip.src), error.type, error.code) in ((4, 3, 4), (16, 2, 0))
+        sent = self._sent.answered(ip.dst, too_large)
         quote = b""
         if sent is not None:
             quote = frames.tcp_frame(sent.ip, sent.tcp, b"", sent.length).data

@@ -509,3 +509,13 @@ def test_columns_of_ports_tell_whose_a_line_is(tmp_path: Path) -> None:
         '"2","0.2","10.0.0.1","51000","10.0.0.2","3128","HTTP","CONNECT a.example:443 HTTP/1.1"\n'
     )
     assert [fact.ports[0] for fact in pasted(tmp_path, table).facts] == [52000, 51000]
+
+
+def test_icmp_errors_in_the_middle_of_a_connection_are_nobodys(tmp_path: Path) -> None:
+    """A list does not say whose packet they quote."""
+    error = "< ICMP 590 Destination unreachable ({})"
+    data = "> TCP 1514 51000 → 3128 [ACK] Seq=1 Ack=1 Win=64256 Len=1460"
+    got = pasted(tmp_path, rows(*SHAKE, data, error.format("Network unreachable")))
+    assert (got.icmp, got.frames) == ([], 5)
+    large = pasted(tmp_path, rows(*SHAKE, data, error.format("Fragmentation needed")))
+    assert large.icmp[0][4] == 51000
