@@ -18,6 +18,8 @@ from capture.sources.text.hosts import Hosts, packed, split_port
 from capture.sources.text.lines import LOGGED, unquote
 from capture.sources.text.packet_line import PacketLine
 from capture.sources.text.sent import Sent, SentLately
+from capture.sources.text.wireshark.info import Records, read_info
+from capture.sources.text.wireshark.records import record_bytes
 
 _MOST_UNDER: Final = 4096
 """Lines kept under a packet line; 64 KiB in hex are as many."""
@@ -216,6 +218,10 @@ class Assembler:
         self._latest, self._latest_version = conversation, line.version
         head, later = self._head_of(pending, said, segment, conversation, sender)
         payload = head.payload(segment.length) if head is not None else b""
+        if not payload and segment.length and said.tls[0]:
+            records = read_info(*said.tls)
+            if isinstance(records, Records):
+                payload = record_bytes(records.messages, records.version, segment.length)
         self._segment(line, conversation, sender, segment, payload, said.checksum)
         for other in later:
             self._say(other, conversation)

@@ -31,6 +31,8 @@ class TcpLine:
     length: int | None = None
     first_line: str = ""
     """The line of the payload that tcpdump decoded (``HTTP: …``)."""
+    tls: tuple[str, str] = ("", "")
+    """Version and messages of the payload as ptcpdump decodes them."""
 
 
 _FLAG_LETTERS: Final = {
@@ -48,6 +50,9 @@ _ACK: Final = re.compile(r"\back (\d{1,10})")
 _WINDOW: Final = re.compile(r"\bwin (\d{1,10})")
 _OPTIONS: Final = re.compile(r"\boptions \[([^\]]*)")
 _LENGTH: Final = re.compile(r"\blength (\d{1,10})")
+_TLS: Final = re.compile(
+    r": (?P<version>TLSv1\.[0-3]|SSLv3): (?P<messages>(?:Client|Server) Hello.*)$"
+)
 _DECODED: Final = re.compile(r": HTTP(?:, length: \d+)?(?:: (.*))?$")
 _OLD: Final = re.compile(
     r"(?P<flags>[SFRPWEU.]{1,8})(?: \[[^\]]*\])?(?: (?P<seq>\d+):(?P<end>\d+)\((?P<length>\d+)\))?"
@@ -71,6 +76,8 @@ def parse_tcp(body: str) -> TcpLine | None:
         decoded = _DECODED.match(body, length.end())
         if decoded and decoded[1]:
             line.first_line = decoded[1]
+        elif tls := _TLS.match(body, length.end()):
+            line.tls = tls["version"], tls["messages"]
     seq = _SEQ.search(head)
     if seq:
         line.seq = int(seq[1])

@@ -228,3 +228,17 @@ def test_dumps_of_old_without_offsets(tmp_path: Path) -> None:
         "\t\t\t 0a00 0002 0fa0 0c38 0000 0063 0000 0000\n\t\t\t 5002 0200 86a3 0000\n",
     )
     assert summary(text.facts) == [(4000, SYN, 99, 0, 0)]
+
+
+def test_hellos_that_ptcpdump_decodes(tmp_path: Path) -> None:
+    text = pasted(
+        tmp_path,
+        "10:00:00.1 IP 10.0.0.1.4000 > 10.0.0.2.3128: Flags [P.], seq 1:518, ack 1, win 9,"
+        " length 517: TLSv1.0: Client Hello (SNI=a.example)\n"
+        "10:00:00.2 IP 10.0.0.2.3128 > 10.0.0.1.4000: Flags [P.], seq 1:1413, ack 518, win 9,"
+        " length 1412: TLSv1.3: Server Hello\n",
+    )
+    hello, answer = text.payloads
+    assert hello.startswith(b"\x16\x03\x01\x02\x00\x01")
+    assert hello.endswith(b"a.example")
+    assert answer.startswith(b"\x16\x03\x03")
