@@ -11,6 +11,7 @@ from textual.events import Key
 from tests.tui.fakes import FakeEngine, capture, loaded_app, make_app
 from tests.tui.user import User, using
 from tui.config import Config
+from tui.footline import Footline
 from tui.lines.filter_history import KEPT, FilterHistory
 from tui.lines.filter_line import FilterBar
 from widgets.column_list import ColumnList
@@ -263,6 +264,24 @@ async def test_search_goes_to_the_first_hit_while_it_is_typed() -> None:
         await user.until(lambda: under_cursor(user) == 1)
         await user.press("n")
         assert "nothing to look for" in user.said()
+
+
+async def test_hits_are_counted_once_all_tunnels_have_been_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tui.finding.finder.AT_ONCE_S", -1.0)
+    monkeypatch.setattr("tui.finding.finder.SLICE_S", -1.0)
+    monkeypatch.setattr("tui.finding.search.FLOWS", 1)
+    said: list[str] = []
+    monkeypatch.setattr(
+        Footline, "tell", lambda line, message, **looks: said.append(message) if message else None
+    )
+    async with using(loaded_app()) as user:
+        await user.press("slash", "4", "0", "0", "0", "enter")
+        found = len(user.screen._finder.flows)
+    assert found > 1
+    assert f"4000: tunnel 1 of {found}" not in said[: said.index("4000: tunnel 1 of 1 so far")]
+    assert said[-1] == f"4000: tunnel 1 of {found}"
 
 
 async def test_escape_brings_the_search_before_back() -> None:

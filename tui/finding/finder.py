@@ -14,6 +14,7 @@ from textual.worker import Worker
 from capture.facts import FlowFacts
 from capture.packets.index import EMPTY, PacketView
 from capture.packets.searching import TextIndex
+from capture.report.model import FlowReport
 from tui.finding.search import PacketSearch, TunnelSearch, next_in
 from widgets.packet_list import PacketList
 from widgets.tunnel_list import TunnelList
@@ -63,6 +64,9 @@ class Finder:
         self._wanted: tuple[int, bool] | None = None
         """Step that waits for a hit, and in which list."""
         self._at: int | None = None
+        self._counting: tuple[FlowReport | None, str] | None = None
+        """The tunnel whose place was said before all had been looked at, and whether the search
+        went round to it."""
         self._round = ""
         self._anchor: tuple[int | None, int | None, bool] = (None, None, False)
         """Where typing began: tunnel, packet, and whether packets were looked at."""
@@ -118,7 +122,7 @@ class Finder:
         if query == self.query:
             return
         self.query = query
-        self._wanted = None
+        self._wanted = self._counting = None
         if not query:
             self.clear()
             return
@@ -135,7 +139,7 @@ class Finder:
         self.query = ""
         self._flow_search = TunnelSearch("", self._index)
         self._search = PacketSearch("", self._index)
-        self._wanted = None
+        self._wanted = self._counting = None
         self._at = None
         self._packets.set_hits(())
 
@@ -190,7 +194,7 @@ class Finder:
             in_packets: The user looks at packets; else at tunnels. Where there is no hit,
                 the other list is tried.
         """
-        self._wanted = None
+        self._wanted = self._counting = None
         if not self.query:
             self._tell("nothing to look for yet", False)
             return
@@ -216,10 +220,26 @@ class Finder:
             self._tell(f"{self.query}: not in the tunnels shown", False)
             return
         self._tunnels.select(order[row].uid)
+        self._tell_tunnels(hits, row, _rounded(round_, direction))
+
+    def _tell_tunnels(self, hits: NDArray[np.int64], row: int, round_: str) -> None:
+        """Say which hit the tunnel list is at; once more when all have been looked at."""
         place = int(np.searchsorted(hits, row)) + 1
-        self._tell(
-            f"{self.query}: tunnel {place} of {len(hits)}{_rounded(round_, direction)}", False
-        )
+        finished = self._flow_search.finished
+        self._counting = None if finished else (self._tunnels.selected, round_)
+        so_far = "" if finished else " so far"
+        self._tell(f"{self.query}: tunnel {place} of {len(hits)}{so_far}{round_}", not finished)
+
+    def _count_tunnels(self) -> None:
+        """Say how many hits there are, if that was not known when it was said where the list is."""
+        counting, self._counting = self._counting, None
+        if counting is None or counting[0] is None:
+            return
+        uid = counting[0].uid
+        uids = [flow.uid for flow in self._tunnels.order if flow.uid in self.flows]
+        if uid in uids:
+            place = f"{uids.index(uid) + 1} of {len(uids)}"
+            self._tell(f"{self.query}: tunnel {place}{counting[1]}", False)
 
     def _step_packets(self, direction: int) -> None:
         number = self._packets.selected_number
@@ -279,6 +299,7 @@ class Finder:
             if not self._flow_search.finished:
                 self._flow_search.run(SLICE_S)
             else:
+                self._count_tunnels()
                 self._search.run(SLICE_S)
             if self._wanted is not None:
                 self._try_again()
@@ -289,6 +310,7 @@ class Finder:
         if self._wanted is not None:
             self._try_again()
         self._mark()
+        self._count_tunnels()
         self._tell_packets()
 
     def _try_again(self) -> None:
