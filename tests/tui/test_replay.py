@@ -17,6 +17,7 @@ from tests.tui.user import User, using
 from tui.application import TunnelscopeApp
 from tui.engine_bridge import EngineBridge
 from tui.feeds import FileFeed
+from tui.screens.parts.replay import KEYS_S
 from tui.sessions import Setup, open_bridge
 from widgets import line_list
 from widgets.replay_bar import ReplayBar
@@ -317,6 +318,51 @@ async def test_while_the_clock_runs_the_screen_rests_but_answers(
         await viewer.do("space")
         assert not viewer.clock.playing
         assert not screen.rests()
+
+
+async def test_what_comes_by_itself_comes_behind_keys(
+    bridges: list[EngineBridge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with watching(bridges) as viewer:
+        screen, replay = viewer.screen, bridges[0].replay
+        assert replay is not None
+        keys = [False]
+        monkeypatch.setattr(screen._budget, "asked_within", lambda seconds: keys[0])
+        assert not replay.keys_first()
+        await viewer.do("minus", "minus", "minus", "minus", "space")
+        with monkeypatch.context() as patch:
+            patch.setattr("tui.screens.parts.replay.monotonic", lambda: 1000.0)
+            screen._rests_until = 1000.0 - KEYS_S / 2
+            assert not screen.rests()
+            keys[0] = True
+            assert replay.keys_first()
+            assert screen.rests()
+            screen._rests_until = 1000.0 - KEYS_S
+            assert not screen.rests()  # keys that keep coming are not waited for any longer
+        keys[0] = False
+        await viewer.do("space")
+
+
+async def test_a_pause_is_seen_before_the_engine_has_heard_of_it(
+    bridges: list[EngineBridge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with watching(bridges) as viewer:
+        screen, replay = viewer.screen, bridges[0].replay
+        assert replay is not None
+        await viewer.do("minus", "minus", "minus", "minus", "space")
+        clock = screen._clock
+        assert clock is not None
+        assert screen._playing
+        with monkeypatch.context() as patch:
+            patch.setattr(replay, "_put", lambda *_: setattr(replay, "sent", replay.sent + 1))
+            screen.action_pause()
+            assert not screen._playing
+            screen._show_clock(clock)  # a state from before
+            assert not screen._playing
+        replay.sent -= 1
+        screen._toggled = 0
+        screen._show_clock(clock)
+        assert screen._playing
 
 
 async def test_from_one_end_to_the_other_and_what_a_filter_finds_there(
