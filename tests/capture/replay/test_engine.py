@@ -17,6 +17,8 @@ from capture.keeping.store import FileStore, FrameGone
 from capture.options import AnalysisOptions
 from capture.replay.engine import ReplayEngine
 from capture.replay.frames import FrameReader
+from capture.replay.giving_way import GiveWay, GivingWay, go_on
+from capture.replay.past import Moment
 from capture.replay.player import Player
 from capture.snapshot import ReplayClock, Snapshot
 from capture.sources import open_source
@@ -228,3 +230,25 @@ def test_while_it_plays_nothing_is_made_that_nobody_fetches(
             assert engine._rev == before + commands
         assert engine.latest() is not None
         until(lambda: engine._rev > before + commands)
+
+
+def test_only_a_state_that_comes_by_itself_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways: list[GiveWay] = []
+    moment = Player.moment
+
+    def note(player: Player, give_way: GiveWay = go_on) -> Moment:
+        ways.append(give_way)
+        return moment(player, give_way)
+
+    monkeypatch.setattr(Player, "moment", note)
+    with running(TOUR) as engine:
+        ready(engine)
+        engine.replay.seek("#10")
+        ready(engine)
+        assert set(ways) == {go_on}
+        busy: list[bool] = []
+        engine.replay.keys_first = lambda: bool(busy.append(True))
+        engine.replay.faster(-2)
+        engine.replay.toggle()
+        until(lambda: engine.latest() is not None and isinstance(ways[-1], GivingWay))
+        until(lambda: len(busy) > 3)  # asked time and again
