@@ -78,8 +78,14 @@ def together(path: Path, count: int) -> list[tuple[list[Decoded], SourceInfo]]:
         source, share = mapped(path), Share(index, count)
         decoder = Decoder(share)
         peers = Together(index, means._channels[index], means._memory)
-        decoded = [decoder.decode_look(look) for look in looks(source, share, peers)]
-        source.close()
+        try:
+            decoded = [decoder.decode_look(look) for look in looks(source, share, peers)]
+        except BaseException:
+            for channel in means._channels[index].values():
+                channel.close()  # or the others would wait
+            raise
+        finally:
+            source.close()
         return decoded, source.info
 
     with ThreadPoolExecutor(count) as pool:
