@@ -54,10 +54,10 @@ def test_collecting_is_put_off_and_taken_up_again_whatever_happens() -> None:
 
 def test_what_is_due_in_the_end_is_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[int] = []
-    monkeypatch.setattr(collector.gc, "collect", done.append)
-    monkeypatch.setattr(collector.gc, "get_threshold", lambda: (20, 3, 30))
+    monkeypatch.setattr(gc, "collect", done.append)
+    monkeypatch.setattr(gc, "get_threshold", lambda: (20, 3, 30))
     for count, wanted in (((20, 9, 9), []), ((21, 3, 99), [0]), ((21, 4, 0), [1])):
-        monkeypatch.setattr(collector.gc, "get_count", lambda count=count: count)
+        monkeypatch.setattr(gc, "get_count", lambda count=count: count)
         done.clear()
         with collector.put_off():
             collector.catch_up()

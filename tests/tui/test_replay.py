@@ -356,13 +356,14 @@ async def test_a_pause_is_seen_before_the_engine_has_heard_of_it(
         with monkeypatch.context() as patch:
             patch.setattr(replay, "_put", lambda *_: setattr(replay, "sent", replay.sent + 1))
             screen.action_pause()
-            assert not screen._playing
+            seen = [screen._playing]
             screen._show_clock(clock)  # a state from before
-            assert not screen._playing
+            seen.append(screen._playing)
+        assert seen == [False, False]
         replay.sent -= 1
         screen._toggled = 0
         screen._show_clock(clock)
-        assert screen._playing
+        assert viewer.bar().startswith(" ▶")
 
 
 async def test_from_one_end_to_the_other_and_what_a_filter_finds_there(
