@@ -89,7 +89,6 @@ class TunnelList(LineList):
         super().__init__(glyphs=glyphs, id=id, classes=classes)
         self.set_reactive(TunnelList.head_lines, 1)
         self.set_reactive(TunnelList.empty_text, "No tunnels yet")
-        self._flows: tuple[FlowReport, ...] = ()
         self._order: list[FlowReport] = []
         self._uids: list[int] = []
         """Of the rows."""
@@ -116,9 +115,8 @@ class TunnelList(LineList):
         The selected tunnel stays selected and, if it was on screen, on its line. Until the
         user has chosen one, the first failing tunnel is selected.
         """
-        if flows is self._flows:
+        if flows is self._sorting.flows:
             return
-        self._flows = flows
         changed = self._sorting.take(flows)
         if not changed:
             return
@@ -167,7 +165,7 @@ class TunnelList(LineList):
         if not self._order:
             self.cursor = 0
             self._led = False
-            self._chosen = self._chosen and bool(self._flows)  # not of a capture begun afresh
+            self._chosen = self._chosen and bool(self._sorting.flows)  # not when begun afresh
             return
         row = None if self._selected is None else self._row_of(self._selected)
         current = None if row is None else self._order[row]
@@ -223,6 +221,11 @@ class TunnelList(LineList):
     def order(self) -> Iterator[FlowReport]:
         """The flows as they are shown, first row first."""
         return iter(self._order)
+
+    @property
+    def uids(self) -> Sequence[int]:
+        """Of the flows in that order; at hand, where the flows must be fetched from memory."""
+        return self._uids
 
     def select(self, uid: int) -> bool:
         """Put the cursor on a tunnel; False if it is not shown."""

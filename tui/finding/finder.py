@@ -212,14 +212,13 @@ class Finder:
             self._tell(f"{self.query}: not found", False)
 
     def _step_tunnels(self, direction: int) -> None:
-        order = list(self._tunnels.order)
-        rows = (row for row, flow in enumerate(order) if flow.uid in self.flows)
-        hits = np.fromiter(rows, np.int64)
+        uids, found = self._tunnels.uids, self.flows
+        hits = np.fromiter((row for row, uid in enumerate(uids) if uid in found), np.int64)
         row, round_ = next_in(hits, self._tunnels.cursor, direction)
         if row is None:
             self._tell(f"{self.query}: not in the tunnels shown", False)
             return
-        self._tunnels.select(order[row].uid)
+        self._tunnels.select(uids[row])
         self._tell_tunnels(hits, row, _rounded(round_, direction))
 
     def _tell_tunnels(self, hits: NDArray[np.int64], row: int, round_: str) -> None:
@@ -236,7 +235,7 @@ class Finder:
         if counting is None or counting[0] is None:
             return
         uid = counting[0].uid
-        uids = [flow.uid for flow in self._tunnels.order if flow.uid in self.flows]
+        uids = [uid for uid in self._tunnels.uids if uid in self.flows]
         if uid in uids:
             place = f"{uids.index(uid) + 1} of {len(uids)}"
             self._tell(f"{self.query}: tunnel {place}{counting[1]}", False)

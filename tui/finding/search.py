@@ -74,7 +74,9 @@ class TunnelSearch:
         """Look at these tunnels, as far as they are not the objects they were."""
         searched = self._searched
         self._facts = facts
-        self._waiting = [flow for flow in flows if searched.get(flow.uid) is not flow]
+        self._waiting = list(flows)
+        if searched:
+            self._waiting = [flow for flow in self._waiting if searched.get(flow.uid) is not flow]
         self._waiting.reverse()
 
     def run(self, seconds: float) -> None:
