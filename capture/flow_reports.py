@@ -117,10 +117,10 @@ def settled_rows(tracker: Tracker, flows: Ints) -> Iterator[TableRow]:
     ):
         summary = tracker.summary(flow)
         assert summary is not None
-        request, response, hello, server = summary.said
+        said = summary.said
         yield TableRow(
-            0, text(client), text(proxy), request.authority or request.target, "tunnel",
-            response.status, response.reason, hello.sni,
-            version_name(server.version), "ok", "", FIRST_CLOSE, first,
+            0, text(client), text(proxy), said.target, "tunnel",
+            said.response.status, said.response.reason, said.hello.sni,
+            version_name(said.server_hello.version), "ok", "", FIRST_CLOSE, first,
             max(0, last - first) / 1e9, packets, sent, received, 0, rtt / 1e6, delay / 1e6,
         )  # fmt: skip

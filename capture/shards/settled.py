@@ -7,6 +7,7 @@ and row of a flow take a hundred.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import repeat
 from sys import intern
 
@@ -39,8 +40,8 @@ def settled_lines(tracker: Tracker, flows: Ints, timed: bool) -> list[str]:
         f"{client},{proxy},{middles[place]},{start},{lasted},{packets},{sent},{received},0,{rtt},"
         f"{delay}"
         for client, proxy, place, start, lasted, packets, sent, received, rtt, delay in zip(
-            _ends(tracker, own.client[flows]),
-            _ends(tracker, own.proxy[flows]),
+            _clients(tracker, own.client[flows]),
+            _proxies(tracker, own.proxy[flows]),
             which,
             _times(first) if timed else repeat("", len(flows)),
             ((own.last_ns[flows] - first).clip(0) / 1e9).tolist(),
@@ -94,6 +95,7 @@ def settled_cards(tracker: Tracker, flows: list[int]) -> Iterator[Card]:
         )  # fmt: skip
 
 
+@lru_cache(maxsize=4096)
 def _middle(said: Said) -> str:
     """The cells of a line that only what was said decides."""
     response, version = said.response, version_name(said.server_hello.version)
@@ -103,17 +105,23 @@ def _middle(said: Said) -> str:
     )
 
 
-def _ends(tracker: Tracker, ends: Ints) -> list[str]:
-    """Endpoints as cells."""
+def _clients(tracker: Tracker, clients: Ints) -> list[str]:
+    """Clients as cells: few hosts, with a port of its own each."""
     hosts: dict[int, str] = {}
-    for host in distinct(ends >> 16).tolist():
+    for host in distinct(clients >> 16).tolist():
         whole = tracker.endpoint_text(host << 16)
         # Empty where the text needs a closer look.
         hosts[host] = whole[:-1] if cell(whole) == whole else ""
     return [
         f"{text}{end & 0xFFFF}" if (text := hosts[end >> 16]) else cell(tracker.endpoint_text(end))
-        for end in ends.tolist()
+        for end in clients.tolist()
     ]
+
+
+def _proxies(tracker: Tracker, proxies: Ints) -> Iterator[str]:
+    """Proxies as cells: few."""
+    texts = {end: cell(tracker.endpoint_text(end)) for end in distinct(proxies).tolist()}
+    return map(texts.__getitem__, proxies.tolist())
 
 
 def _times(times_ns: Ints) -> list[str]:

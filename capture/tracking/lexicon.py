@@ -49,11 +49,11 @@ class Lexicon:
     """Numbers what segments say; equal ones have one number.
 
     Attributes:
-        meanings: What each number means.
+        meanings: What each number means: a ``Meaning`` of the kind that was asked for.
     """
 
     def __init__(self) -> None:
-        self.meanings: list[Meaning] = []
+        self.meanings: list[Any] = []
         add = self._add
         self._request, self._response = _Words(_request, add), _Words(_response, add)
         self._client = _Hellos(_client_hello, add, client=True)
@@ -73,22 +73,19 @@ class Lexicon:
             A number each, or ``ODD``, or ``PARTED``.
         """
         found = np.full(len(at), ODD, np.int64)
-        client = side == CLIENT
-        for words, head in (
-            (self._request, np.flatnonzero((rank == 0) & client)),
-            (self._response, np.flatnonzero((rank == 0) & ~client)),
-        ):
-            found[head] = words.numbers(data, at[head], size[head])
-        for words, hello in (
-            (self._client, np.flatnonzero((rank == 1) & (size > HEADER) & client)),
-            (self._server, np.flatnonzero((rank == 1) & (size > HEADER) & ~client)),
-        ):
-            start = at[hello]
+        early = np.flatnonzero(rank < 2)
+        kind = 2 * rank[early] + side[early]
+        request, reply, hello, answer = [early[kind == number] for number in range(4)]
+        found[request] = self._request.numbers(data, at[request], size[request])
+        found[reply] = self._response.numbers(data, at[reply], size[reply])
+        for words, which in ((self._client, hello), (self._server, answer)):
+            which = which[size[which] > HEADER]
+            start, room = at[which], size[which] - HEADER
             record = data[start + 3].astype(np.int64) << 8 | data[start + 4]
-            whole = (record > 0) & (record <= size[hello] - HEADER)
-            found[hello[whole]] = words.numbers(data, start[whole] + HEADER, record[whole])
+            whole = (record > 0) & (record <= room)
+            found[which[whole]] = words.numbers(data, start[whole] + HEADER, record[whole])
             if words is self._client:
-                found[hello[record > size[hello] - HEADER]] = PARTED
+                found[which[record > room]] = PARTED
         return found
 
     def parted(self, streams: list[bytes]) -> Ints:
@@ -204,9 +201,12 @@ class _Hellos(_Words):
     def _of_rows(self, rows: Bytes) -> list[int] | Ints:
         if rows.shape[1] < SHORTEST:
             return super()._of_rows(rows)
-        found = np.empty(len(rows), np.int64)
         session = rows[:, _SESSION].astype(np.int64)
-        for length in distinct(session).tolist():
+        first, *others = distinct(session).tolist()
+        if not others:
+            return self._of_shape(rows, (rows.shape[1], first))
+        found = np.empty(len(rows), np.int64)
+        for length in (first, *others):
             which = np.flatnonzero(session == length)
             found[which] = self._of_shape(rows[which], (rows.shape[1], length))
         return found

@@ -231,15 +231,19 @@ class Openings:
 
     def starts(self, flows: Ints) -> Starts:
         """How flows (ascending) begin, as far as it was looked up."""
+        wanted = self._set(flows)
+        place = np.zeros(len(wanted), np.int64)
+        place[flows] = np.arange(len(flows))
         found = Starts(*[np.zeros((len(flows), MORE + 1), np.int64) for _ in Starts._fields])
         found.said[:] = ODD
-        wanted = self._set(flows)
         for chunk in self._chunks:
-            column = 2 * chunk.columns["rank"] + (chunk.columns["row"] & 1)
-            at = np.flatnonzero(wanted[chunk.flow] & (column <= MORE))
-            place = np.searchsorted(flows, chunk.flow[at]), column[at]
+            at = np.flatnonzero(wanted[chunk.flow])
+            segment = 2 * chunk.columns["rank"][at] + (chunk.columns["row"][at] & 1)
+            early = segment <= MORE
+            at, segment = at[early], segment[early]
+            spots = place[chunk.flow[at]] * (MORE + 1) + segment
             for name, values in found._asdict().items():
-                values[place] = chunk.columns[name][at]
+                values.ravel()[spots] = chunk.columns[name][at]
         return found
 
     def said(self) -> Ints:

@@ -10,6 +10,8 @@ test proves on all captures at hand.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -46,8 +48,9 @@ _NO_ZEROS: Final = ("retransmissions", "lost", "acked_unseen", "zero_windows", "
                     "fragments", "out_of_order", "rst_no", "window_full")  # fmt: skip
 
 
-class Said(NamedTuple):
-    """What was said on a settled tunnel."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Said:
+    """What was said on a settled tunnel; one object wherever the same was said."""
 
     request: Request
     response: Response
@@ -63,6 +66,9 @@ class Said(NamedTuple):
     def name(self) -> str:
         """The server name it sent; empty without one."""
         return self.hello.sni or ""
+
+
+_SAID: Final = fields(Said)
 
 
 class Summary(NamedTuple):
@@ -157,6 +163,14 @@ def choose_witnesses(settled: Iterable[tuple[int, Hashable, Hashable, str, str]]
     return found
 
 
+class _Places(dict[tuple[int, ...], int]):
+    """Counts through what it is asked for."""
+
+    def __missing__(self, key: tuple[int, ...]) -> int:
+        self[key] = place = len(self)
+        return place
+
+
 class Settler:
     """Turns the openings of healthy, closed tunnels into summaries, by columns.
 
@@ -171,7 +185,7 @@ class Settler:
         self._table = table
         self._openings = openings
         self._kept = Columns(_COLUMNS, 1)
-        self._places: dict[tuple[int, ...], int] = {}
+        self._places = _Places()
         """Places in ``said`` by the numbers of what is said there."""
 
     def settled(self) -> Ints:
@@ -207,19 +221,11 @@ class Settler:
         said, settled = self._kept.said, self.settled()
         used = distinct(said[settled])
         said[settled] = np.searchsorted(used, said[settled])
-        words = np.array(list(self._places), np.int64).reshape(-1, len(Said._fields))[used]
+        words = np.array(list(self._places), np.int64).reshape(-1, len(_SAID))[used]
         new = self.lexicon.forget(np.concatenate([self._openings.said(), words.ravel()]))
         self._openings.reword(new)
         self.said = [self.said[place] for place in used.tolist()]
-        self._places = dict(zip(map(tuple, new[words].tolist()), range(len(used)), strict=True))
-
-    def _place(self, words: tuple[int, ...]) -> int:
-        """The place in ``said`` of what these numbers mean."""
-        place = self._places.get(words)
-        if place is None:
-            place = self._places[words] = len(self.said)
-            self.said.append(Said._make([self.lexicon.meanings[word] for word in words]))
-        return place
+        self._places = _Places(zip(map(tuple, new[words].tolist()), range(len(used)), strict=True))
 
     def settle(self, now_ns: int | None, spared: set[int]) -> None:
         """Settle what can be; ``spared``: flows that something else is known of."""
@@ -234,13 +240,16 @@ class Settler:
         said, number, time_ns = self._openings.starts(flows)
         parted = said[:, HELLO] == PARTED
         self._put_together(flows, said, parted)
-        said = said[:, : len(Said._fields)]
+        said = said[:, : len(_SAID)]
         plain = (said >= 0).all(1)
         kept.refused[flows[~plain]] = True
         done, each = flows[plain], np.arange(len(flows))[plain]
         last = np.where(parted, MORE, HELLO)[plain]
         kept.settled[done] = True
-        kept.said[done] = [self._place(words) for words in map(tuple, said[plain].tolist())]
+        words = map(tuple, said[plain].tolist())
+        kept.said[done] = list(map(self._places.__getitem__, words))
+        for numbers in islice(self._places, len(self.said), None):
+            self.said.append(Said(*[self.lexicon.meanings[word] for word in numbers]))
         kept.hello_packets[done] = 1 + parted[plain]
         kept.hello_no[done], kept.hello_ns[done] = number[each, HELLO], time_ns[each, HELLO]
         kept.end_no[done], kept.end_ns[done] = number[each, last], time_ns[each, last]
