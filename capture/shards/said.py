@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from capture.facts import CLIENT, PROXY, Mark
 from capture.frames import Ints
 from capture.protocols.events import Request
+from capture.protocols.exchange import HttpExchange
 from capture.shards.numbers import Numbers
 from capture.shards.opened import Openings, plain_host
 from capture.shards.skeleton import STAND_IN
@@ -159,9 +161,12 @@ def _of_talk(talk: Conversation) -> tuple[Hashable, list[Mark], str] | None:
         return None
     request = exchanges[0].request
     host = plain_host(request.authority) if request is not None else ""
+    bodies = [item.body_start for item in exchanges]
+    if host and any(map(partial(_names, host), exchanges, bodies)):
+        host = ""  # what it means there may follow from its being the host asked for
     key: list[Hashable] = [*talk.languages, talk.first_bytes[1]]
     marks: list[Mark] = []
-    for item in exchanges:
+    for item, body in zip(exchanges, bodies, strict=True):
         asked, answered, request = item.request_first, item.response_first, item.request
         if asked is None or answered is None or request is None or item.response is None:
             return None
@@ -170,9 +175,18 @@ def _of_talk(talk: Conversation) -> tuple[Hashable, list[Mark], str] | None:
         marks += (asked, answered)
         key += (
             _of_request(request, host), item.response, item.body_expected, item.body_received,
-            item.body_complete, item.body_start,
+            item.body_complete, item.interim, body,
         )  # fmt: skip
     return tuple(key), marks, host
+
+
+def _names(host: str, exchange: HttpExchange[Mark], body: bytes) -> bool:
+    """Whether a reply, or the start of its body, names a host."""
+    response = exchange.response
+    if response is None:
+        return False
+    words = [response.reason, *[value for _, value in response.headers]]
+    return host in "\0".join(words).lower() or host.encode() in body.lower()
 
 
 def _of_request(request: Request, host: str) -> Hashable:

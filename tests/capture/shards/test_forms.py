@@ -72,6 +72,16 @@ def test_alike() -> None:
     assert [*others] == [first] * 3
 
 
+def test_a_reply_that_names_a_host_is_alike_only_for_who_asked_for_the_same() -> None:
+    moved = "HTTP/1.1_302_Found~Location:_https://one.example.com/"
+    itself, other, again = keys(
+        refused("one.example.com", status=moved),
+        refused("two.example.net", status=moved),
+        refused("one.example.com", status=moved),
+    )
+    assert itself == again != other
+
+
 PLAIN = refused("one.example.com").rstrip()
 RESET = PLAIN.replace("c FA", "c RA")
 
