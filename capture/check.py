@@ -66,7 +66,7 @@ def check_files(
         for index, path in enumerate(paths):
             label = f"{path} ({index + 1} of {len(paths)})" if len(paths) > 1 else path
             outcome = check_file(path, options, progress=progress, label=label, processes=processes)
-            large = isinstance(outcome, Report) and len(outcome.flows) >= LARGE
+            large = isinstance(outcome, Report) and _flows(outcome) >= LARGE
             if large:
                 gc.freeze()  # the collector would only walk it, again and again
             yield outcome
@@ -76,6 +76,11 @@ def check_files(
                 gc.collect()
     else:
         yield from _in_parallel(paths, options, wanted, progress)
+
+
+def _flows(report: Report) -> int:
+    """How many flows are in a report or its table."""
+    return len(report.table.lines if report.table is not None else report.flows)
 
 
 def check_file(

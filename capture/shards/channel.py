@@ -1,4 +1,4 @@
-"""Messages between the process that divides the work and its workers, over a pair of pipes."""
+"""Messages between the workers, and to the process that started them, over a pair of pipes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ class Kind(Enum):
 
     PROGRESS = 0
     """Bytes of the file that were read."""
-    SHOWN = 1
-    """What a worker shows the others, or the others show it."""
-    DONE = 2
+    TOLD = 1
+    """What a worker tells another of a window."""
+    SHOWN = 2
+    """What it shows all at the same point."""
+    DONE = 3
     """A worker's result."""
 
 

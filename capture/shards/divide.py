@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from capture.frames import Source
 from capture.judging import Catalogue
@@ -24,7 +24,6 @@ MOST: Final = 4
 """Workers that still speed up each other's work: one after the other they find the records."""
 
 Progress = Callable[[int, int | None], None]
-T = TypeVar("T")
 
 
 def divide(
@@ -131,29 +130,21 @@ def _work(source: RecordedSource, part: Part, peers: Peers, channel: Channel, pa
         channel.send(Kind.PROGRESS, pack(look.base + len(look.data)))
         del look  # its buffer need not outlive it
 
-    def show(value: T) -> list[T]:
-        channel.send(Kind.SHOWN, pack(value))
-        return [unpack(data) for data in unpack(channel.receive()[1])]
-
-    channel.send(Kind.DONE, pack(part.finish(show)))
+    channel.send(Kind.DONE, pack(part.finish(peers.show)))
 
 
 def _report(channels: list[Channel], progress: Callable[[int], None] | None) -> Report:
-    """Pass on what the workers show each other until all are done."""
-    while True:
-        kinds, found = zip(*[_next(channel, progress) for channel in channels], strict=True)
-        if kinds[0] is Kind.DONE:
-            return _agreed([unpack(data) for data in found])
-        shown = pack(list(found))
-        for channel in channels:
-            channel.send(Kind.SHOWN, shown)
+    """Wait until all workers are done. They go on together: one tells how far."""
+    first, *others = channels
+    return _agreed([_done(first, progress), *[_done(other, None) for other in others]])
 
 
-def _next(channel: Channel, progress: Callable[[int], None] | None) -> tuple[Kind, bytes]:
+def _done(channel: Channel, progress: Callable[[int], None] | None) -> Rows:
     while True:
         kind, data = channel.receive()
-        if kind is not Kind.PROGRESS:
-            return kind, data
+        if kind is Kind.DONE:
+            rows: Rows = unpack(data)
+            return rows
         if progress is not None:
             progress(unpack(data))
 

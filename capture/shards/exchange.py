@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 from mmap import mmap
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capture.shards.channel import Channel, Kind, pack, unpack
 from capture.sources.windows import MOST_MAPPED
+
+T = TypeVar("T")
 
 ROOM: Final = MOST_MAPPED + (MOST_MAPPED >> 2)
 """Bytes of a slot: the headers of a window take no more than the window, other frames' columns
@@ -69,12 +71,12 @@ class Peers:
         self._memory = memory
 
     def tell(self, other: int, value: Any) -> None:
-        """Tell another worker a little.
+        """Tell another worker a little of a window.
 
         Raises:
             Lost: It is gone.
         """
-        self._channels[other].send(Kind.SHOWN, pack(value))
+        self._channels[other].send(Kind.TOLD, pack(value))
 
     def hear(self, other: int) -> Any:
         """What another worker tells next.
@@ -83,6 +85,30 @@ class Peers:
             Lost: It is gone.
         """
         return unpack(self._channels[other].receive()[1])
+
+    def show(self, value: T) -> list[T]:
+        """Show all workers a value, which all do at this point; what each showed, this one's own
+        as it is.
+
+        Raises:
+            Lost: One of them is gone.
+        """
+        found, shown = [value] * self.count, pack(value)
+        # No two wait for each other to read: the lower speaks first, and everybody meets the
+        # others in order, so that of all meetings to come the first can always be held.
+        for other in sorted(self.others):
+            if self.index < other:
+                self._channels[other].send(Kind.SHOWN, shown)
+            found[other] = self._shown(other)
+            if self.index > other:
+                self._channels[other].send(Kind.SHOWN, shown)
+        return found
+
+    def _shown(self, other: int) -> Any:
+        kind, data = self._channels[other].receive()
+        while kind is not Kind.SHOWN:  # of a window that nobody took any more
+            kind, data = self._channels[other].receive()
+        return unpack(data)
 
     def part(self) -> None:
         """Give up the shared memory: nobody will look at more."""
