@@ -44,6 +44,7 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
         "line-list--warning",
         "line-list--accent",
         "line-list--strong",
+        "line-list--key",
         "line-list--hit",
         "line-list--overlay",
     }
@@ -62,6 +63,7 @@ class LineList(ScrollView, can_focus=True, inherit_bindings=False):
         & > .line-list--warning { color: $text-warning; }
         & > .line-list--accent { color: $text-accent; }
         & > .line-list--strong { text-style: bold; }
+        & > .line-list--key { color: $text-accent; text-style: bold; }
         & > .line-list--hit { color: $text-warning; text-style: bold underline; }
         & > .line-list--overlay { text-style: bold reverse; }
         & > .line-list--cursor { text-style: bold; background: $block-cursor-blurred-background; }

@@ -115,3 +115,17 @@ async def test_palette_finds_by_what_an_action_is_about(words: str, found: str) 
         await user.press("ctrl+p", *words)
         await user.until(lambda: found in user.text())
         await user.until(lambda: "Sort by next column" not in user.text())
+
+
+async def test_keys_scroll_it() -> None:
+    async with using(loaded_app(), (80, 24)) as user:
+        await user.press("question_mark")
+        first = user.text()
+        assert "Find" in first.splitlines()[1]
+        for there, back in (("j", "k"), ("down", "up"), ("pagedown", "pageup"), ("G", "g")):
+            await user.press(there)
+            assert user.text() != first
+            await user.press(back)
+            assert user.text() == first
+        await user.press("end")
+        assert "Known issue" in user.text()

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any, ClassVar, Final
 
 from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
 
 from tui.keys.bindings import SUBJECTS, BoundAction, actions_of, key_for
 from tui.screens.answering import AnsweringScreen
 from tui.screens.base import PaneScreen
+from widgets.text_view import Line, TextView
 
 __all__ = ["HelpScreen"]
 
@@ -31,6 +30,8 @@ PANEL_WIDE: Final = 150
 """Columns of the panel where there is room, as in the style sheet, and with two columns of text."""
 FRAME: Final = 5
 """Columns of the frame, its padding and a scroll bar."""
+GAP: Final = 2
+"""Columns between two columns of text at least."""
 
 
 class HelpScreen(AnsweringScreen, ModalScreen[None]):
@@ -38,8 +39,6 @@ class HelpScreen(AnsweringScreen, ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,f1", "dismiss", "Close", id="help.close"),
-        Binding("j", "scroll(1)", "Down", show=False, id="help.down"),
-        Binding("k", "scroll(-1)", "Up", show=False, id="help.up"),
     ]
 
     def __init__(self, below: Screen[Any], *, ascii_only: bool = False) -> None:
@@ -50,12 +49,11 @@ class HelpScreen(AnsweringScreen, ModalScreen[None]):
         """Columns of the screen that the sections were written for."""
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="help"), Horizontal(id="help-columns"):
-            yield Static(id="help-text")
-            yield Static(id="help-more")
+        # No widget that draws all of its text: only what shows is drawn, in a third of the time.
+        yield TextView(id="help")
 
     def on_mount(self) -> None:
-        panel = self.query_one("#help", VerticalScroll)
+        panel = self.query_one(TextView)
         panel.border_title = "Keys"
         panel.border_subtitle = f"{key_for('help.close', self, self.app)} closes"
         panel.focus()
@@ -63,9 +61,6 @@ class HelpScreen(AnsweringScreen, ModalScreen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         self._fill(event.size.width)
-
-    def action_scroll(self, lines: int) -> None:
-        self.query_one("#help", VerticalScroll).scroll_relative(y=lines, animate=False)
 
     def sections(self) -> list[Section]:
         """Titles with the actions under them; an id is listed once, where it first stands."""
@@ -98,36 +93,44 @@ class HelpScreen(AnsweringScreen, ModalScreen[None]):
             return
         self._filled = width
         # Not by Textual's breakpoints, which it minds once the screen has been drawn.
-        self.set_class(width < WIDE, "-one")
         self.set_class(width >= WIDE, "-two")
         sections = self.sections()
-        first: Sequence[Section] = sections
-        second: Sequence[Section] = ()
-        room = min(width, PANEL) - FRAME
         if width >= WIDE:
-            first, second = _halves(sections)
-            room = (min(width, PANEL_WIDE) - FRAME) // 2 - 2
-        self.query_one("#help-text", Static).update(self._text(first, room))
-        self.query_one("#help-more", Static).update(self._text(second, room))
+            column = (min(width, PANEL_WIDE) - FRAME) // 2
+            left, right = [_text(half, column - GAP) for half in _halves(sections)]
+            lines = _side_by_side(left, right, column)
+        else:
+            lines = _text(sections, min(width, PANEL) - FRAME)
+        panel = self.query_one(TextView)
+        panel.styles.height = len(lines) + 2
+        panel.show(lines)
 
-    def _text(self, sections: Sequence[Section], room: int) -> Content:
-        keys = {action.id: " ".join(action.keys) for _, actions in sections for action in actions}
-        width = max(map(cell_len, keys.values()), default=0)
-        lines = []
-        for title, actions in sections:
-            lines.append(Content.styled(title, "bold"))
-            for action in actions:
-                key = keys[action.id]
-                pad = " " * (width - cell_len(key))
-                line = Content.assemble(
-                    "  ", (key, "bold $text-accent"), pad, f"  {action.description}"
-                )
-                more = f"  {action.tooltip}"
-                if action.tooltip and line.cell_length + cell_len(more) <= room:
-                    line = Content.assemble(line, (more, "$foreground 70%"))
-                lines.append(line)
-            lines.append(Content(""))
-        return Content("\n").join(lines[:-1])
+
+def _text(sections: Sequence[Section], room: int) -> list[Line]:
+    """Sections as lines of at most so many cells; explanations stand where a whole one fits."""
+    keys = {action.id: " ".join(action.keys) for _, actions in sections for action in actions}
+    width = max(map(cell_len, keys.values()), default=0)
+    lines: list[Line] = []
+    for title, actions in sections:
+        lines.append([(title, "strong")])
+        for action in actions:
+            key = keys[action.id]
+            said = " " * (width - cell_len(key)) + f"  {action.description}"
+            more = f"  {action.tooltip}" if action.tooltip else ""
+            if 2 + cell_len(key + said + more) > room:
+                more = ""
+            lines.append([("  ", ""), (key, "key"), (said, ""), (more, "dim")])
+        lines.append([])
+    return lines[:-1]
+
+
+def _side_by_side(left: list[Line], right: list[Line], column: int) -> list[Line]:
+    """Two columns of so many cells."""
+    lines: list[Line] = []
+    for one, other in zip_longest(left, right, fillvalue=()):
+        used = sum([cell_len(text) for text, _ in one])
+        lines.append([*one, (" " * (column - used), ""), *other])
+    return lines
 
 
 def _halves(sections: Sequence[Section]) -> tuple[Sequence[Section], Sequence[Section]]:
