@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -251,16 +250,6 @@ def _keep_freed_memory() -> None:
     (mallopt(3), "dynamic mmap threshold"); the array is never touched and takes no memory.
     """
     np.empty(_HEAP_KEPT, np.uint8)
-
-
-def give_back_memory() -> None:
-    """No block follows: let the C library give back what it keeps for the next one's columns."""
-    if sys.platform == "linux":
-        import ctypes  # numpy has imported it
-
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it: malloc_trim(3)
-        if trim is not None:
-            trim(0)
 
 
 def _rows(block: FrameBlock, frame: Ints) -> Rows:

@@ -16,7 +16,7 @@ import numpy as np
 
 from capture.analysis import Analysis
 from capture.decode.columns import IcmpError
-from capture.decode.decoder import Decoder, give_back_memory
+from capture.decode.decoder import Decoder
 from capture.decode.heads import Look, look_at
 from capture.decode.share import Share
 from capture.facts import CaptureFacts, FlowFacts
@@ -139,7 +139,6 @@ class Part(Analysis):
 
     def finish(self, show: Show) -> Rows:
         """All blocks were taken: judge the share's flows in the light of the others'."""
-        give_back_memory()
         timed = self.info.times_known
         self.tracker.finish()
         self.tracker.table.close()

@@ -26,7 +26,7 @@ BLOCK: Final = 8 << 20
 MAPPED: Final = 8 << 20
 """Bytes mapped at a time at least."""
 MOST_MAPPED: Final = 24 << 20
-RECORDS: Final = 48_000
+RECORDS: Final = 64_000
 """Records that a mapped window should hold: enough to pay for the fixed cost of a block, while
 a column of them still fits a processor's cache (measured)."""
 _PAGE: Final = 1 << 16
