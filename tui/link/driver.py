@@ -1,12 +1,19 @@
-"""A terminal's driver that writes what differs, when the link has room for it."""
+"""A terminal's driver that writes what differs, when the link has room for it.
+
+And reads keys its own way, see `tui.link.typed`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
+import os
+import signal
 from typing import TYPE_CHECKING, Final
 
 from textual import events
+
+from tui.link.typed import TypedReader
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -45,6 +52,13 @@ def paced(base: type[Driver], budget: LinkBudget, canvas: Canvas) -> type[Driver
                 self._news = True
                 budget.ask()
             super().process_message(message)
+
+        def run_input_thread(self) -> None:
+            """Read keys until told to end; a terminal that is gone hangs up."""
+            reader = TypedReader(self.fileno, self.process_message, debug=self._debug)
+            if not reader.read_until(self.exit_event):
+                # The kernel tells the session's leader, and not everybody below it.
+                os.kill(os.getpid(), signal.SIGHUP)
 
         def write(self, data: str) -> None:
             if self._news:
