@@ -83,12 +83,12 @@ def half_close(scene: Scene) -> Hit | None:
 def window_limited(scene: Scene) -> Hit | None:
     """Without window scaling (RFC 7323 section 2) a round trip carries 64 kB, and it did."""
     flow, rtt_ns = scene.flow, scene.flow.rtt_ns
-    if flow.syn is None or flow.syn_ack is None or rtt_ns is None or rtt_ns < LONG_RTT_NS:
-        return None
     unscaled = [side for side in (CLIENT, PROXY) if flow.sides[side].wscale < 0]
+    if not unscaled or flow.syn is None or flow.syn_ack is None or rtt_ns is None:
+        return None
     sender = max((CLIENT, PROXY), key=lambda side: flow.sides[side].window_full)
     full, sent = flow.sides[sender].window_full, flow.sides[sender].bytes
-    if not unscaled or full < FILLED or sent < BULK or scene.stream_gap(sender):
+    if full < FILLED or sent < BULK or rtt_ns < LONG_RTT_NS or scene.stream_gap(sender):
         return None
     if scene.quality.one_way or scene.quality.text or not scene.quality.timed:
         return None

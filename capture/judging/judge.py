@@ -90,14 +90,10 @@ def quiet(flow: FlowFacts, capture: CaptureFacts) -> bool:
     """
     if flow.tunnel is None or flow.icmp or flow.mid_stream or flow.one_way or capture.text:
         return False
-    tls, silence, wait = flow.tls, flow.longest_silence, flow.longest_wait
+    tls = flow.tls
     if tls is None or tls.server_hello is None or tls.alerts or tls.certificates:
         return False
     if len(flow.exchanges) != 1 or not flow.closes or flow.syn_count > 1 or not tls.client_hello:
-        return False
-    if (silence is not None and silence.end.time_ns - silence.start.time_ns > QUIET_GAP_NS) or (
-        wait is not None and wait.end.time_ns - wait.start.time_ns > QUIET_GAP_NS
-    ):
         return False
     for side in flow.sides:
         if side.run is not None or side.holes or side.unacked or side.zero_windows:
@@ -118,8 +114,13 @@ def quiet(flow: FlowFacts, capture: CaptureFacts) -> bool:
     name, mark = flow.closes[0]
     if name != "client_fin" or mark.number < client.last.mark.number:
         return False
-    used = tls.sides[CLIENT].app_bytes > QUIET_BYTES and proxy.first_app is not None
-    return used and _prompt(flow)
+    if tls.sides[CLIENT].app_bytes <= QUIET_BYTES or proxy.first_app is None:
+        return False
+    # Times come last: flows that differ in them only are judged together as long as nobody asks.
+    return _prompt(flow) and not any(
+        gap is not None and gap.end.time_ns - gap.start.time_ns > QUIET_GAP_NS
+        for gap in (flow.longest_silence, flow.longest_wait)
+    )
 
 
 QUIET_BYTES = 160

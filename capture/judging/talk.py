@@ -151,8 +151,9 @@ def last_word(scene: Scene) -> bool:
         return False
     if last.length in GOAWAY:
         return True
-    after_silence = wait is not None and wait.end == last.mark and wait.seconds >= LAST_WORD_S
-    return after_silence and last.length <= LAST_WORD
+    if last.length > LAST_WORD or wait is None or wait.seconds < LAST_WORD_S:
+        return False
+    return wait.end == last.mark
 
 
 def missing(scene: Scene) -> int:

@@ -24,7 +24,7 @@ from capture.judging.cards import Card
 from capture.protocols.events import ClientHello, Request, Response, ServerHello
 from capture.record import record
 from capture.report.table import TableRow
-from capture.shards.forms import PACKETS_AT, SHUT_AT, SIZES, SPANS, SPANS_AT, Forms
+from capture.shards.forms import PACKETS_AT, SHUT_AT, SIZES, SPANNED, SPANS, SPANS_AT, Forms
 from capture.shards.said import Reader
 from capture.shards.traced import Trace, Untraceable
 from capture.tracking.build import FlowRows, longest_silence, longest_wait, zero_window
@@ -206,15 +206,18 @@ class _Judged:
             Untraceable: It does not speak for others.
         """
         assert self._rows is not None
-        spans = self._rows.flow._replace(**self._given(SPANS, SPANS_AT))
+        spans = self._given(SPANS, SPANS_AT)
+        for what in SPANNED:
+            spans[f"{what}_ns"] -= spans[f"{what}_from_ns"]  # where it ends was given
+        own = self._rows.flow._replace(**spans)
         facts = self._traced(replace(facts, longest_silence=None, longest_wait=None))
         # What follows from times is worked out again.
         self._line = judge(
             replace(
                 facts,
                 rtt_ns=facts.ack.time_ns - facts.syn.time_ns if facts.ack and facts.syn else None,
-                longest_silence=longest_silence(spans),
-                longest_wait=longest_wait(spans, facts.sides, facts.tunnel, facts.last),
+                longest_silence=longest_silence(own),
+                longest_wait=longest_wait(own, facts.sides, facts.tunnel, facts.last),
                 sides=(self._shut(facts, CLIENT), self._shut(facts, PROXY)),
             )
         )

@@ -33,7 +33,8 @@ SIZES: Final = (
 
 
 _SPAN: Final = ("from_no", "from_ns", "to_no", "ns")
-SPANS: Final = tuple([f"{what}_{part}" for what in ("silence", "wait") for part in _SPAN])
+SPANNED: Final = ("silence", "wait")
+SPANS: Final = tuple([f"{what}_{part}" for what in SPANNED for part in _SPAN])
 """Columns of a flow in which those of one form may differ, too. Which packets are the furthest
 apart is a matter of chance; a rule that asks where they come among others is noted doing so."""
 
@@ -55,9 +56,11 @@ class Forms:
         sized: Whether the key leaves the flow's sizes out.
         hosts: The host that each flow asked for, where its key leaves it out; else empty.
         values: What else may differ: the ``SIZES`` of the client's side and the proxy's; from
-            ``SPANS_AT`` on the ``SPANS``; from ``SHUT_AT`` on for how long each side's window was
-            shut; from ``PACKETS_AT`` on number and time of each packet that facts mention, in
-            order. The first packet is none, unused ones are, too: 0. Shape ``(n, places)``.
+            ``SPANS_AT`` on the ``SPANS``, but with when they end in place of how long they are,
+            so that comparisons with times inside are bounds; from ``SHUT_AT`` on for how long
+            each side's window was shut; from ``PACKETS_AT`` on number and time of each packet
+            that facts mention, in order. The first packet is none, unused ones are, too: 0.
+            Shape ``(n, places)``.
     """
 
     def __init__(self, tracker: Tracker, flows: Ints, reader: Reader) -> None:
@@ -70,6 +73,7 @@ class Forms:
             for name in SIZES
         ])  # fmt: skip
         spans = _stacked([getattr(table.flows, name)[flows] for name in SPANS])
+        spans[:, _SPAN.index("ns") :: len(_SPAN)] += spans[:, _SPAN.index("from_ns") :: len(_SPAN)]
         packets = np.concatenate([_stacked(numbers), said.packets], 1)
         ranks = _ranks(packets)
         marks = np.zeros((len(flows), ranks.shape[1] + 1, 2), np.int64)
