@@ -52,8 +52,9 @@ class Quality(NamedTuple):
 
 def _gap(side: Direction) -> bool:
     sent_again = side.bytes > side.stream_bytes and not side.lost_segments
-    whole = side.bytes == side.stream_bytes or sent_again
-    if side.acked_unseen and whole and not side.holes:
+    missing = sum(hole.right - hole.left for hole in side.holes)
+    whole = side.bytes + missing == side.stream_bytes or sent_again
+    if side.acked_unseen and whole and not any(hole.acked for hole in side.holes):
         # All came, only after its acknowledgement (two queues, no loss); but a FIN may lack.
         return side.acked_beyond > 1
     return side.acked_unseen > 0 or any(hole.acked for hole in side.holes)

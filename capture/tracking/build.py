@@ -212,7 +212,7 @@ def _direction(c: Any, other: Any, odd: Oddities, row: int, last_ns: int) -> Dir
         unacked=unacked,
         unacked_since=Mark(c.last_sent_no, c.last_sent_ns) if unacked else None,
         run=_run(odd, row, other.max_ack) if row in odd.ranges else None,
-        holes=_holes(odd, row) if row in odd.gaps else (),
+        holes=_holes(odd, row, other.max_ack) if row in odd.gaps else (),
         sacked_beyond_hole=other.sack_right > other.max_ack >= 0,
         fin=fin,
         fin_acked=fin is not None and other.max_ack >= c.fin_end,
@@ -268,8 +268,11 @@ def _run(odd: Oddities, row: int, max_ack: int) -> RetransmitRun | None:
     )  # fmt: skip
 
 
-def _holes(odd: Oddities, row: int) -> tuple[Hole, ...]:
-    return tuple(Hole(g.left, g.right, g.mark, False, g.beyond) for g in odd.gaps[row][:MAX_HOLES])
+def _holes(odd: Oddities, row: int, max_ack: int) -> tuple[Hole, ...]:
+    return tuple([
+        Hole(gap.left, gap.right, gap.mark, max_ack > gap.left, gap.beyond)
+        for gap in odd.gaps[row][:MAX_HOLES]
+    ])  # fmt: skip
 
 
 # -- what was said --------------------------------------------------------------------

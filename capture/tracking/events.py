@@ -111,7 +111,7 @@ class Oddities:
 
 
 def classify(table: FlowTable, odd: Oddities, segments: Segments, a: Analysed) -> None:
-    """Fill the retransmission bits of ``a.analysis`` and note what is odd."""
+    """Fill the retransmission bits of ``a.analysis`` and ``a.filled``, and note what is odd."""
     special = a.flags & _SPECIAL
     bits = a.analysis
     sends = (a.length > 0) | (special & (SYN | FIN) != 0)
@@ -144,6 +144,7 @@ def _one_by_one(
             _open_gap(odd, a, position, row, at)
             continue
         kind, was_missing = _kind(table, odd, a, position, row, int(acked[position]), advanced)
+        a.filled[position] = was_missing
         if not kind:
             continue
         a.analysis[position] |= kind

@@ -314,7 +314,7 @@ def sort_out(
     client = row & 1 == CLIENT
     begins = rank == 0
     # Behind a hole only a conversation can wait for what fills it.
-    in_order = start[positions] <= np.maximum(a.before[positions], 1)
+    in_order = (start[positions] <= np.maximum(a.before[positions], 1)) & ~a.filled[positions]
     good = (whole & in_order) | (rank >= KEPT_SEGMENTS)
     at = segments.payload_at[index]
     is_head = _is_head(segments.data, at, length, client, begins & whole)

@@ -70,12 +70,13 @@ class Payload:
         kept = sides.kept[a.row]
         wanted = (end > sides.want[a.row]) | (kept > 0) & (kept < KEPT_SEGMENTS)
         rows = np.flatnonzero((a.length > 0) & wanted)
+        new = (end > a.before) | a.filled  # else sent again
         if len(rows):
             talking = sides.mode[a.row[rows]] == TALK
             plain = rows[~talking]
             row = a.row[plain]  # a side that its conversation left to the walker is no opening
             plain = plain[(sides.mode[row] == FRESH) | (sides.kept[row] > 0)]
-            plain = plain[end[plain] > a.before[plain]]  # sent again: nothing new
+            plain = plain[new[plain]]
             sorted_out = sort_out(self._table, segments, a, start, plain)
             self.openings.keep(segments, a, start, sorted_out.keep, sorted_out.rank)
             heads = sorted_out.heads
@@ -85,7 +86,7 @@ class Payload:
                 talking |= np.isin(a.row[rows] >> 1, sorted_out.odd)
             self._talk(segments, a, rows[talking], start)
             rows = rows[~talking]
-            rows = rows[end[rows] > np.maximum(sides.want[a.row[rows]], a.before[rows])]
+            rows = rows[(end[rows] > sides.want[a.row[rows]]) & new[rows]]
             rows = rows[sides.mode[a.row[rows]] >= RECORDS]
             if len(rows):
                 self.walker.walk(segments, a, rows)

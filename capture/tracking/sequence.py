@@ -86,6 +86,8 @@ class Analysed:
     """Row of the per-direction columns of each copy."""
     signature: Ints
     """What copies of a segment have in common, mixed into one number."""
+    filled: Mask
+    """Segments that brought bytes which were missing before later ones; filled by events."""
 
     def __len__(self) -> int:
         return len(self.index)
@@ -138,7 +140,7 @@ def analyse(table: FlowTable, segments: Segments, runs: Runs) -> Analysed:
         order, run, flow, side, row, segments.number[order], segments.time_ns[order], flags,
         length, seq, end, ack, raw_ack, segments.window[order], count, count, previous,
         previous_other, np.zeros(len(order), np.uint16), start, flows, dropped,
-        dropped_row, signature,
+        dropped_row, signature, np.zeros(len(order), np.bool_),
     )  # fmt: skip
     _expected(table, a, end)
     probe = _probes(table, a)

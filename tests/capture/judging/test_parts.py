@@ -77,6 +77,13 @@ class TestQuality:
             PROXY
         )
 
+    def test_such_a_hole_is_no_gap_where_all_else_came_after_its_acknowledgement(self) -> None:
+        side = {"acked_unseen": 1, "bytes": 6992, "stream_bytes": 7000}
+        missing = {"holes": (Hole(1, 9, MARK, False, 5),)}
+        assert scene(healthy().set(PROXY, **side, **missing)).quality.absent(PROXY)
+        side["bytes"] -= 1
+        assert not scene(healthy().set(PROXY, **side, **missing)).quality.absent(PROXY)
+
     def test_merged_segments(self) -> None:
         story = healthy().set(PROXY, oversized=40, data_packets=100)
         assert scene(story).quality.merged == (False, True)

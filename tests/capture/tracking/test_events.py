@@ -119,6 +119,12 @@ def test_what_the_receiver_acknowledged_is_no_hole_of_the_network(size: int) -> 
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_nor_is_what_had_been_acknowledged_before(size: int) -> None:
+    side = facts("21 c A 1 3001\n22 p A 1+1000 1\n22.1 p A 2001+1000 1\n", size).sides[PROXY]
+    assert [hole.acked for hole in side.holes] == [True]
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_acknowledged_beyond_what_was_captured(size: int) -> None:
     side = facts("21 p A 1+1000 1\n22 c A 1 1190\n", size).sides[PROXY]
     assert side.acked_unseen == 1

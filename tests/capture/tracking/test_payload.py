@@ -224,3 +224,34 @@ def test_a_request_behind_a_lost_one_is_read_before_its_reply(size: int) -> None
     assert last.request.target == "example.com:443"
     assert last.response is not None
     assert last.response.status == 200
+
+
+ERROR = "HTTP/1.1_503_Service_Unavailable~X-Squid-Error:_ERR_CONNECT_FAIL_111~~"
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_a_reply_that_was_captured_after_its_own_end_is_read(size: int) -> None:
+    """Two queues: the FIN, and even the acknowledgement, were captured before the reply."""
+    told = len(ERROR) + ERROR.count("~")
+    built = story(HANDSHAKE + f"""
+        21    c PA 1 1 x={CONNECT}
+        60    c A  {1 + ASKED} {1 + told}
+        60.01 p FA {1 + told} {1 + ASKED}
+        60.02 p PA 1 {1 + ASKED} x={ERROR}
+    """)  # fmt: skip
+    response = track(built.frames, every(size, built.frames)).facts().exchanges[-1].response
+    assert response is not None
+    assert response.status == 503
+
+
+@pytest.mark.parametrize("size", [2, 100])
+def test_records_that_were_captured_after_the_end_count(size: int) -> None:
+    hello, bye = "160303000500000000ff", "1503030002" + "0100"
+    built = story(TUNNEL + f"""
+        80    c PA {1 + ASKED} {1 + TOLD} b={hello}
+        81    c FA {1 + ASKED + 17} {1 + TOLD}
+        81.01 c PA {1 + ASKED + 10} {1 + TOLD} b={bye}
+    """)  # fmt: skip
+    tls = track(built.frames, every(size, built.frames)).facts().tls
+    assert tls is not None
+    assert [(alert.sender, alert.code) for alert in tls.alerts] == [(CLIENT, 0)]
