@@ -26,7 +26,7 @@ ALSO: Final = (*FIRST, "issue.copy")
 """Hints for what widgets bind without asking for a hint."""
 LAST: Final = (
     *("main.leave", "packet.back", "stream.back", "tls.back", "plots.back", "compare.back"),
-    "app.help",
+    *("about.back", "app.help"),
 )
 """Hints that keep their place when room is short: how to get out, how to learn the rest."""
 

@@ -67,6 +67,12 @@ class FactList(LineList):
         self._lay_out()
         self.cursor = 0
         self.scroll_to_row(0)
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "open":
+            return any(fact.row >= 0 for fact in self._facts)  # else no hint promises it
+        return super().check_action(action, parameters)
 
     @property
     def selected(self) -> Fact | None:

@@ -1,4 +1,4 @@
-"""Looking closer: the stream, TLS, plots, and two tunnels side by side."""
+"""Looking closer: the stream, TLS, plots, two tunnels side by side, the capture itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 
 from capture.packets.index import EMPTY
-from tui.keys.bindings import CLOSER
+from capture.units import plural
+from tui.keys.bindings import CLOSER, key_for
 from tui.screens.parts.base import MainPart
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class CloserPart(MainPart):
-    """Looking closer: the stream, TLS, plots, and two tunnels side by side."""
+    """Looking closer: the stream, TLS, plots, two tunnels side by side, the capture itself."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "stream", "Follow stream", show=False, id="main.stream", group=CLOSER,
@@ -27,15 +28,42 @@ class CloserPart(MainPart):
                 tooltip="Sequence, throughput, round trips and window over time"),
         Binding("d", "compare", "Compare", id="main.compare", group=CLOSER,
                 tooltip="Beside a marked tunnel, or the one that fits best"),
+        Binding("I", "about", "About the capture", show=False, id="main.about", group=CLOSER,
+                tooltip="Its warnings in full, its span, what fails and how often"),
     ]  # fmt: skip
+
+    _warned: int = 0
+    """Warnings about the capture that were told."""
 
     def took(self, snapshot: Snapshot) -> None:
         super().took(snapshot)
+        self._tell_warnings(snapshot)
         # A second capture was named on the command line: compare once this one is read.
         other: str = getattr(self.app, "other", "")
         if other and snapshot.finished and snapshot.report.flows:
             self.app.other = ""  # type: ignore[attr-defined]
             self.call_after_refresh(self.compare_with, other)
+
+    def _tell_warnings(self, snapshot: Snapshot) -> None:
+        """Once, when there are new ones: the header has room for no more than their number."""
+        warnings = snapshot.report.source.warnings
+        known, self._warned = self._warned, max(self._warned, len(warnings))
+        if len(warnings) > known:
+            key = key_for("main.about", self, self.app)
+            where = f" ({key} shows all)" if key else ""
+            self.tell(f"{plural(len(warnings), 'warning')}{where}: {warnings[known].message}")
+
+    def action_about(self) -> None:
+        from capture.report.about import about
+        from tui.screens.about import AboutScreen
+
+        snapshot = self._snapshot
+        if snapshot is None:
+            self.tell("nothing was read yet")
+            return
+        title = getattr(self.app, "capture_title", "") or snapshot.report.source.path
+        facts = about(snapshot, self._bridge.interfaces())
+        self.app.push_screen(AboutScreen(title, facts, glyphs=self._glyphs))
 
     def _chosen(self) -> FlowReport | None:
         """The selected tunnel; says so when there is none."""
