@@ -30,7 +30,10 @@ GIVE_UP_S = 120
 class Terminal:
     """A child process on a pseudo-terminal of 100 x 30."""
 
-    def __init__(self, *call: str, stdin: bytes | None = None, **environment: str) -> None:
+    def __init__(
+        self, *call: str, stdin: bytes | None = None, owned: bool = True, **environment: str
+    ) -> None:
+        """Start it; ``owned`` makes the terminal its controlling one, which tells of hang-ups."""
         self.master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         self.before = termios.tcgetattr(slave)
@@ -47,7 +50,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             env={**os.environ, **environment},
-            preexec_fn=self._take_terminal,
+            preexec_fn=self._take_terminal if owned else os.setsid,
         )
         if stdin is not None and self.process.stdin is not None:
             self.process.stdin.write(stdin)
@@ -110,8 +113,10 @@ class Terminal:
 
 
 @contextlib.contextmanager
-def terminal(*call: str, stdin: bytes | None = None, **environment: str) -> Iterator[Terminal]:
-    child = Terminal(*call, stdin=stdin, **environment)
+def terminal(
+    *call: str, stdin: bytes | None = None, owned: bool = True, **environment: str
+) -> Iterator[Terminal]:
+    child = Terminal(*call, stdin=stdin, owned=owned, **environment)
     try:
         yield child
     finally:
@@ -150,6 +155,24 @@ def test_lost_terminal_ends_it() -> None:
         os.close(child.slave)
         os.close(child.master)
         assert child.process.wait(GIVE_UP_S) != 0
+
+
+def test_lost_terminal_of_somebody_else_ends_it() -> None:
+    """Started by ``su`` or ``sudo``, which were told of the hang-up and are gone."""
+    with terminal(repr(str(DENIED)), owned=False) as child:
+        child.until(b"1 failing")
+        os.close(child.slave)
+        os.close(child.master)
+        assert child.process.wait(GIVE_UP_S) == 128 + signal.SIGHUP
+
+
+def test_a_byte_that_is_no_utf8_ends_nothing() -> None:
+    with terminal(repr(str(DENIED))) as child:
+        child.until(b"1 failing")
+        child.type(b"\xe9?")
+        child.until(b"closes")  # help
+        child.process.send_signal(signal.SIGTERM)
+        assert child.wait() == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize(
