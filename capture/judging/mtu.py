@@ -80,14 +80,19 @@ def lost_at_sender(scene: Scene, sender: int) -> RetransmitRun | None:
     return run if full and run.length > side.largest_acked else None
 
 
+def _full(scene: Scene, sender: int) -> int:
+    """What a full-size segment holds; the usual where the handshake was not captured."""
+    return scene.segment_limit(sender) or DEFAULT_MSS[scene.ip_version]
+
+
 def hole_at_receiver(scene: Scene, sender: int) -> Hole | None:
     """Full-size bytes that never came, though smaller later ones did.
 
     The capture lies near the receiver, which never acknowledges the missing bytes.
     """
     side = scene.flow.sides[sender]
-    limit = scene.segment_limit(sender)
-    if not limit or scene.quality.gaps[sender] or scene.quality.one_way:
+    limit = _full(scene, sender)
+    if scene.quality.gaps[sender] or scene.quality.one_way or scene.quality.mid_stream:
         return None
     if scene.quality.merged[sender] or side.largest >= FULL_SIZE * limit:
         return None
@@ -105,10 +110,12 @@ def swallowed(scene: Scene) -> int:
     The client's FIN draws an acknowledgement whose own sequence number shows how much its
     sender had said by then. Acknowledgements pass, so the path is not dead.
     """
-    proxy, limit = scene.proxy, scene.segment_limit(PROXY)
-    if not limit or proxy.largest >= FULL_SIZE * limit or not scene.quality.absent(PROXY):
+    proxy, limit = scene.proxy, _full(scene, PROXY)
+    if proxy.largest >= FULL_SIZE * limit or not scene.quality.absent(PROXY):
         return 0
-    if proxy.rst is not None or proxy.holes or proxy.retransmissions or scene.quality.text:
+    if proxy.rst is not None or proxy.holes or proxy.retransmissions:
+        return 0
+    if scene.quality.text or scene.quality.mid_stream:
         return 0
     sent = proxy.stream_bytes - proxy.bytes
     last = proxy.last_payload or scene.flow.syn_ack
@@ -128,7 +135,7 @@ def size_dependent(scene: Scene) -> bool:
 def full_size_reset(scene: Scene) -> bool:
     """The proxy's side answered the client's first full-size packet with RST."""
     client, flow = scene.client, scene.flow
-    limit = scene.segment_limit(CLIENT) or DEFAULT_MSS[scene.ip_version]
+    limit = _full(scene, CLIENT)
     if scene.first_end != "proxy_rst" or flow.tunnel is None or scene.client_left_first:
         return False
     if client.largest < FULL_SIZE * limit or scene.quality.gaps[CLIENT]:
@@ -149,7 +156,7 @@ def black_hole(scene: Scene) -> Hit | None:
 
 
 def _all_swallowed(scene: Scene) -> Hit:
-    limit, last = scene.segment_limit(PROXY), scene.proxy.last
+    limit, last = _full(scene, PROXY), scene.proxy.last
     return Hit(
         "mtu-black-hole",
         PROBLEM,
@@ -206,11 +213,11 @@ def _seen_by_sender(scene: Scene, sender: int, run: RetransmitRun) -> Hit:
 
 def _seen_by_receiver(scene: Scene, sender: int, hole: Hole) -> Hit:
     side = scene.flow.sides[sender]
-    limit = scene.segment_limit(sender)
+    limit = _full(scene, sender)
     missing = hole.right - hole.left
-    whole = abs(missing % limit) in (0, limit) if limit else False
+    whole = missing % limit == 0
     beyond = f"a segment of {hole.beyond} bytes" if hole.beyond else "an acknowledgement"
-    count = missing // limit if limit else 0
+    count = missing // limit
     return Hit(
         "mtu-black-hole",
         PROBLEM,

@@ -22,7 +22,7 @@ class Quality(NamedTuple):
     one_way: bool
     """Only one side was captured, although the other one talked."""
     mid_stream: bool
-    """The capture began after the flow."""
+    """The capture began after something was said on the flow."""
     gaps: tuple[bool, bool]
     """The peer acknowledged bytes of this side that the capture does not hold."""
     cut: tuple[bool, bool]
@@ -60,6 +60,18 @@ def _gap(side: Direction) -> bool:
     return side.acked_unseen > 0 or any(hole.acked for hole in side.holes)
 
 
+def _begins_with_request(flow: FlowFacts) -> bool:
+    """The first thing said in the capture is a request. Only the handshake is missing, or
+    requests whose replies were over: from here on everything was seen."""
+    first = flow.exchanges[0] if flow.exchanges else None
+    if first is None or first.request is None or first.request_mark is None:
+        return False
+    asked, told = (side.first_payload for side in flow.sides)
+    if asked is None or asked.number != first.request_mark.number:
+        return False
+    return told is None or told.number > asked.number
+
+
 def _merged(side: Direction) -> bool:
     return side.oversized > 0 and side.oversized >= OFFLOAD_SHARE * side.data_packets
 
@@ -69,7 +81,7 @@ def assess(flow: FlowFacts, capture: CaptureFacts) -> Quality:
     client, proxy = flow.sides[CLIENT], flow.sides[PROXY]
     return Quality(
         one_way=flow.one_way,
-        mid_stream=flow.mid_stream,
+        mid_stream=flow.mid_stream and not _begins_with_request(flow),
         gaps=(_gap(client), _gap(proxy)),
         # What a packet list does not show of a message is not missing: the message is named.
         cut=(

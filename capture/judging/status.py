@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from capture.facts import CLIENT
 from capture.judging import signs
 from capture.judging.connect import half_reply
 from capture.judging.hit import (
@@ -78,8 +79,9 @@ def _skip(scene: Scene) -> bool:
     response = scene.response
     if scene.stage != "answered" or response is None or response.status in (401, 407):
         return True
-    if scene.flow.first_language[0] in ("tls", "socks4", "socks5", "http2", "ssh", "other"):
-        return scene.request is None
+    if scene.flow.first_language[CLIENT] in ("tls", "socks4", "socks5", "http2", "ssh", "other"):
+        # What the client said first is judged where it was seen, by the rules of language.
+        return scene.request is None and scene.opening_seen(CLIENT)
     return not response.complete and half_reply(scene) is not None
 
 

@@ -65,6 +65,9 @@ LANGUAGE = (
              .close("proxy_fin"), "tls_to_plain_proxy", ("tls-to-plain-proxy",)),
     Scenario("TLS to a port that stays silent", lambda: bye_after(
              Story().connect().client_hello(), 6.0), "connect_no_reply", ("tls-to-silent-proxy",)),
+    Scenario("TLS to a plain port, or in a tunnel that the capture did not see open",
+             lambda: bare("tls", size=517).set(mid_stream=True).answer(400, "Bad Request"),
+             "bad_request", ("bad-request", "capture-began-later")),
     Scenario("SOCKS5, no answer", lambda: bye_after(bare("socks5", b"\5\2\0\2", 4), 5.0),
              "bad_request", ("socks-to-http-proxy",)),
     Scenario("SOCKS4, answered in HTTP", lambda: bare("socks4", b"\4\1\1\xbb").answer(

@@ -132,6 +132,9 @@ MTU = (
              .set(CLIENT, sacked_beyond_hole=True), "mtu_blackhole", ("mtu-black-hole",), 9.0),
     Scenario("server's flight vanishes", lambda: opened().client_hello().hole(PROXY, 2896, 1200)
              .wait(8).close("client_fin"), "mtu_blackhole", ("mtu-black-hole",)),
+    Scenario("server's flight vanishes, the SYN was not captured", lambda: opened().client_hello()
+             .hole(PROXY, 2896, 1200).set(CLIENT, mss=0).wait(8).close("client_fin"),
+             "mtu_blackhole", ("mtu-black-hole",)),
     Scenario("server's flight vanishes whole, FIN draws a telling ACK", lambda: swallowed(),
              "mtu_blackhole", ("mtu-black-hole",)),
     Scenario("small flight passes, the download vanishes", lambda: small_flight(),
@@ -148,6 +151,9 @@ TRANSFER = (
              "tunnel_closed_early", ("cut-in-record",)),
     Scenario("cut between records", lambda: download().close("proxy_fin").goodbye(),
              "tunnel_closed_early", ("cut-without-goodbye",)),
+    Scenario("cut between records; the capture began with the CONNECT", lambda: download()
+             .set(mid_stream=True).close("proxy_fin").goodbye(), "tunnel_closed_early",
+             ("cut-without-goodbye",)),
     Scenario("closed without an answer", lambda: unanswered().close("proxy_fin"),
              "tunnel_closed_early", ("closed-unanswered",)),
     Scenario("closed for idleness while the client waited", lambda: tunnel().fetch(9000).wait(60.0)

@@ -29,6 +29,7 @@ from tests.capture.judging.stories import (
     midway,
     probed,
     repaired,
+    rest_of_reply,
     shut,
     slow,
     ssh,
@@ -146,6 +147,8 @@ HEALTHY = (
              lambda: download().set(one_way=True).close("proxy_fin"), "ok", ("capture-one-way",)),
     Scenario("began before the capture",
              lambda: midway().close("proxy_fin"), "ok", ("capture-began-later",)),
+    Scenario("the capture began inside a reply, whose rest is no answer to the next request",
+             lambda: rest_of_reply().close("proxy_fin"), "ok", ()),
     Scenario("cut by the snapshot length",
              lambda: download().set(PROXY, cut_by_snaplen=100).set(missing=(0, 7))
              .close("proxy_fin").close("client_fin"), "ok"),

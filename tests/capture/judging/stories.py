@@ -143,6 +143,13 @@ def midway() -> Story:
     return story
 
 
+def rest_of_reply() -> Story:
+    """The rest of an error page, then another request."""
+    story = Story(mss=0).set(mid_stream=True).speak(PROXY, "other")
+    story.say(PROXY, 900)
+    return story.ask()
+
+
 def healthy_with(sender: int, **fields: Any) -> Story:
     """A healthy tunnel with some counters of its own."""
     return healthy().set(sender, **fields)
