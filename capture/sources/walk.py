@@ -154,23 +154,22 @@ def _lockstep(buffer: Buffer, entries: Ints, end: int, layout: Layout) -> _Lanes
     trail = [at]
     walking = len(entries)
     while walking * 16 > len(entries):
+        # Nobody looks where a lane should have stopped: what it finds then is left out below.
         for _ in range(_CHECK_EVERY):
-            after = at + lengths[np.minimum(at, last)]
-            after += layout.add
-            going = at < goals
-            going &= after <= end
+            size = lengths[np.minimum(at, last)] + np.int64(layout.add)
             if layout.add < layout.header:
-                going &= after >= at + layout.header
-            at = np.where(going, after, at)
+                size[size < layout.header] = end + 1
+            at = at + size
             trail.append(at)
-        walking = int(np.count_nonzero(going))
+        walking = int(np.count_nonzero(at < goals))
     history = np.array(trail)
-    moved = history[1:] != history[:-1]
+    moved = (history[:-1] < goals) & (history[1:] <= end)
+    counts = np.count_nonzero(moved, 0)
     return _Lanes(
         entries.tolist(),
         history[:-1].T[moved.T],
-        [0, *np.cumsum(np.count_nonzero(moved, 0)).tolist()],
-        at.tolist(),
+        [0, *np.cumsum(counts).tolist()],
+        history[counts, np.arange(len(entries))].tolist(),
     )
 
 

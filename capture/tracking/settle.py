@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from capture.facts import CLIENT, Exchange, Mark, Record, TlsDirection, TlsFacts
 from capture.frames import Ints
 from capture.protocols.events import ClientHello, Request, Response, ServerHello
+from capture.tracking.growing import Columns
 from capture.tracking.lexicon import MOST, PARTED, Lexicon
 from capture.tracking.openings import HELLO, MORE, SERVER, Openings
 from capture.tracking.records import LOST, RECORDS
-from capture.tracking.table import Columns, FlowTable, distinct
+from capture.tracking.table import FlowTable, distinct
 
 AFTER_NS: Final = 2_000_000_000
 """A closed flow is left alone for this long: its last packets may be under way."""

@@ -9,16 +9,15 @@ move up: what lasts is the ``uid`` column, which counts all flows ever seen, fro
 
 from __future__ import annotations
 
-from collections import namedtuple
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capture.decode.columns import ACK, RST, SYN, Segments
 from capture.frames import Ints
+from capture.tracking.growing import Columns
 
 SERVER_PORTS: Final = frozenset(
     {80, 443, 1080, 3128, 3129, 8000, 8080, 8081, 8118, 8123, 8443, 8888, 9090}
@@ -70,85 +69,8 @@ _SIDE_COLUMNS: Final = (
     ("asked_no", "u4", 0), ("asked_ns", "i8", 0),
 )  # fmt: skip
 
-_HALF: Final = (1 << 31) - 1
 _LANE: Final = np.uint64(0xFFFFFF)
 _MIX: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
-
-
-class Columns:
-    """Growing numpy columns with one row a flow or a direction."""
-
-    def __init__(self, spec: tuple[tuple[str, str, Any], ...], per_flow: int) -> None:
-        self._spec = spec
-        self.names = tuple([name for name, _, _ in spec])
-        """Names of the columns."""
-        row: Any = namedtuple("Row", self.names)  # type: ignore[misc]  # names known at run time
-        self._make: Callable[[Any], Any] = row._make
-        self._per_flow = per_flow
-        self._room = 0
-        for name, dtype, _ in spec:
-            setattr(self, name, np.zeros(0, dtype))
-
-    def __getattr__(self, name: str) -> NDArray[Any]:  # for type checkers: set in __init__
-        raise AttributeError(name)
-
-    def grow(self, flows: int) -> None:
-        """Make room for that many flows; new rows hold the column's initial value."""
-        rows = flows * self._per_flow
-        if rows <= self._room:
-            return
-        room = max(1024, rows, self._room * 5 // 4)
-        for name, dtype, initial in self._spec:
-            # Zeros take no memory before they are written: a counter of what never happens
-            # costs nothing.
-            column, before = np.zeros(room, dtype), getattr(self, name)
-            if before.any():
-                column[: self._room] = before
-            if initial:
-                column[self._room :] = initial
-            setattr(self, name, column)
-        self._room = room
-
-    def take(self, rows: Ints) -> list[Any]:
-        """Rows as named tuples of Python numbers; a batch costs little more than one."""
-        columns = [getattr(self, name)[rows].tolist() for name, _, _ in self._spec]
-        return list(map(self._make, zip(*columns, strict=True)))
-
-    def keep(self, flows: Ints) -> None:
-        """Keep the rows of these flows only (ascending); they move up."""
-        rows = flows
-        if self._per_flow > 1:
-            rows = (self._per_flow * flows[:, None] + np.arange(self._per_flow)).ravel()
-        before = {name: getattr(self, name) for name, _, _ in self._spec}
-        self._room = 0
-        for name, dtype, _ in self._spec:
-            setattr(self, name, np.zeros(0, dtype))
-        self.grow(len(flows))
-        for name, column in before.items():
-            getattr(self, name)[: len(rows)] = column[rows]
-
-    def save(self, rows: Ints) -> dict[str, NDArray[Any]]:
-        """The values of some rows; columns that hold nothing there are left out."""
-        saved = {}
-        for name, dtype, initial in self._spec:
-            values = getattr(self, name)[rows]
-            if not (values != initial).any():
-                continue
-            if dtype == "i8" and values.max() <= _HALF and values.min() >= -_HALF:
-                values = values.astype(np.int32)  # most are no times: half the room
-            saved[name] = values
-        return saved
-
-    def load(self, rows: Ints, saved: dict[str, NDArray[Any]]) -> None:
-        """Put saved values into rows that were never written to."""
-        for name, values in saved.items():
-            getattr(self, name)[rows] = values
-
-    def swap(self, left: int, right: int) -> None:
-        """Exchange two rows."""
-        for name, _, _ in self._spec:
-            column = getattr(self, name)
-            column[left], column[right] = column[right], column[left]
 
 
 @dataclass(slots=True)

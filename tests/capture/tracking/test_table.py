@@ -225,21 +225,6 @@ def test_flows_are_those_of_a_simple_model(
     assert flows_of("\n".join(lines), cuts) == expected
 
 
-def test_columns_grow_and_keep_what_they_hold() -> None:
-    columns = table.Columns((("a", "i8", -1), ("b", "?", False)), 2)
-    columns.grow(1)
-    columns.a[:2], columns.b[1] = (5, 6), True
-    columns.grow(5000)
-    assert columns.a[:3].tolist() == [5, 6, -1]
-    assert len(columns.a) >= 10_000
-    columns.swap(0, 1)
-    assert [tuple(row) for row in columns.take(np.array([0, 1, 2]))] == [
-        (6, True), (5, False), (-1, False),
-    ]  # fmt: skip
-    with pytest.raises(AttributeError):
-        _ = columns.unheard_of
-
-
 def test_find_knows_the_newest_flow_that_had_begun() -> None:
     seen = track(story(REUSED).frames)
     flows = seen.tracker.table.flows
