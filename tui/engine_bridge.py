@@ -153,6 +153,14 @@ class EngineBridge:
         """Interfaces of the capture, as far as known."""
         return tuple(self._interfaces()) if self._interfaces is not None else ()
 
+    def files(self) -> tuple[str, ...]:
+        """Files that the shown capture is read from or written to, as far as they have names."""
+        shown = self._given
+        if shown is None:
+            return ()
+        kept = shown.capturing.file if shown.capturing is not None else ""
+        return tuple(filter(None, (shown.report.source.path, kept)))
+
     @property
     def replay(self) -> ReplayControls | None:
         """Takes commands to the replay's clock; None where nothing can be replayed."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -183,8 +184,8 @@ async def test_a_long_writing_can_be_given_up() -> None:
 
 @asynccontextmanager
 async def demo(name: str, **looks: Any) -> AsyncIterator[User]:
-    """The screen on a real capture, read to its end."""
-    feed = FileFeed(str(find_demo(name).path))
+    """The screen on a real capture, a demo or a file, read to its end."""
+    feed = FileFeed(name if os.path.isabs(name) else str(find_demo(name).path))
     bridge = open_bridge(feed, Setup(AnalysisOptions(), None, 0.05))
     app = TunnelscopeApp(bridge, title=name, period_s=0.05, looks=Config(**looks))
     try:
@@ -317,3 +318,39 @@ def test_impossible_names_are_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(CannotWrite) as caught:
         write_whole(f"{tmp_path}/{name}", ["x"])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("link", [None, Path.symlink_to, Path.hardlink_to])
+def test_what_is_to_be_spared_never_goes_by_whatever_name(tmp_path: Path, link: Any) -> None:
+    evidence, other = tmp_path / "evidence.pcap", tmp_path / "other.pcap"
+    evidence.write_bytes(b"all of it")
+    if link is not None:
+        link(other, evidence)
+    target = other if link is not None else evidence
+    for replace in (False, True):
+        with pytest.raises(CannotWrite, match="is the capture that is open"):
+            write_whole(str(target), ["x"], replace=replace, spared=("-", str(evidence)))
+    assert evidence.read_bytes() == b"all of it"
+    write_whole(str(tmp_path / "free.pcap"), ["x"], spared=("-", str(evidence)))
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(CannotWrite, match="is no regular file"):
+        write_whole(str(pipe), ["x"], replace=True)
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("key", ["s", "e", "r"])
+async def test_the_open_capture_is_not_written_over(tmp_path: Path, key: str) -> None:
+    suffix = {"s": "pcap", "e": "md", "r": "txt"}[key]
+    path = tmp_path / f"case.{suffix}"  # whatever it holds is told by its bytes
+    path.write_bytes(find_demo("acl-denied").path.read_bytes())
+    before = path.read_bytes()
+    async with demo(str(path)) as user:
+        await user.press(*(("r", "s") if key == "r" else key))
+        await named(user, str(path))
+        await user.until(lambda: "is the capture that is open" in dialog_says(user))
+        await user.press("enter", "escape")
+    assert path.read_bytes() == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -370,10 +371,12 @@ class StreamScreen(PaneScreen):
     def _writing(self) -> Callable[..., str]:
         """What writes the files, in a thread."""
         keys = self._bridge.keys()
+        spared = self._bridge.files()
 
         def write(choice: Choice, told: Callable[[float], None], given_up: Event) -> str:
             from tui.writing import CannotWrite, write_whole
 
+            put = partial(write_whole, replace=choice.replace, spared=spared)
             side = {name: side for side, name in enumerate(SENDERS)}.get(choice.scope)
             reader = self._read_by(masked="secrets" not in choice.options)
 
@@ -386,13 +389,10 @@ class StreamScreen(PaneScreen):
 
             if choice.path.lower().endswith(".txt"):
                 lines = watched(_lines(StreamText(reader, self._view, keys), side))
-                count = write_whole(choice.path, lines, replace=choice.replace)
+                count = put(choice.path, lines)
                 return f"{choice.path}: {octets(count)}"
             paths = files_for(choice.path, side)
-            counts = [
-                write_whole(path, watched(_bytes(reader, which)), replace=choice.replace)
-                for which, path in paths.items()
-            ]
+            counts = [put(path, watched(_bytes(reader, which))) for which, path in paths.items()]
             return ", ".join(
                 f"{path}: {octets(count)}"
                 for path, count in zip(paths.values(), counts, strict=True)

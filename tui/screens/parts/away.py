@@ -149,6 +149,7 @@ class AwayPart(MainPart):
         """What writes the packets, in a thread, of what is shown now."""
         flows = {option.name: self.scoped(option.name) for option in self.scopes()}
         store, interfaces = self._bridge.store, self._bridge.interfaces()
+        spared = self._bridge.files()
 
         def write(choice: Choice, told: Callable[[float], None], given_up: Event) -> str:
             from capture.saving.flows import CannotSave, FlowSaver, SaveOptions
@@ -180,7 +181,9 @@ class AwayPart(MainPart):
                     interfaces=interfaces,
                     options=options,
                 )
-                size = write_whole(choice.path, chunks(saver), replace=choice.replace)
+                size = write_whole(
+                    choice.path, chunks(saver), replace=choice.replace, spared=spared
+                )
             except CannotSave as error:
                 raise CannotWrite(str(error)) from None
             said = f"saved {choice.path}: {plural(saver.packets, 'packet')}, {size:,} bytes"
@@ -243,6 +246,7 @@ class AwayPart(MainPart):
     def _exporting(self, snapshot: Snapshot) -> Callable[..., str]:
         """What writes the report, in a thread, of what is shown now."""
         flows = {option.name: self.scoped(option.name) for option in self.scopes()}
+        spared = self._bridge.files()
 
         def write(choice: Choice, told: Callable[[float], None], given_up: Event) -> str:
             from capture.report.export import SUFFIXES, export_chunks, format_of, of_flows
@@ -258,7 +262,7 @@ class AwayPart(MainPart):
                 drawn = [flow for flow in wanted if needs_block(flow)]
             ladders = self._rungs(snapshot, drawn)
             chunks = export_chunks(format, report, ladders)
-            size = write_whole(choice.path, chunks, replace=choice.replace)
+            size = write_whole(choice.path, chunks, replace=choice.replace, spared=spared)
             tunnels = plural(len(report.flows), "tunnel")
             return f"written {choice.path}: {tunnels}, {size:,} bytes"
 
