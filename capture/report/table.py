@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from capture.report.model import FlowReport
+from capture.report.model import Finding, FlowReport
 
 
 class TableRow(NamedTuple):
@@ -48,8 +48,13 @@ def table_row(flow: FlowReport) -> TableRow:
     return TableRow(
         flow.id, flow.client, flow.proxy, flow.target, flow.kind, flow.status, flow.reason,
         tls.sni if tls else None, tls.version if tls else None, flow.verdict,
-        " ".join([item.rule for item in flow.findings]) if flow.findings else "",
+        rules_of(flow.findings),
         flow.ended, flow.start_ns, flow.duration_s, flow.packets, flow.bytes_to_proxy,
         flow.bytes_to_client, flow.retransmissions_to_proxy + flow.retransmissions_to_client,
         flow.rtt_ms, attempts[-1].delay_ms if attempts else None,
     )  # fmt: skip
+
+
+def rules_of(findings: Sequence[Finding]) -> str:
+    """The cell that tells what was found."""
+    return " ".join([item.rule for item in findings]) if findings else ""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from capture.report.model import FlowReport, Report
 from capture.report.redact import safe
@@ -69,6 +69,23 @@ def line_of(row: TableRow, timed: bool) -> str:
         f"{duration_s},{packets},{up},{down},{resent},"
         f"{'' if rtt is None else rtt},{'' if delay is None else delay}"
     )
+
+
+def cells(name: str, values: Iterable[Any], timed: bool) -> Iterator[str]:
+    """The cells of a column: each as in ``line_of``.
+
+    Args:
+        name: The field of ``TableRow``.
+        values: Of so many rows.
+        timed: The capture has times.
+    """
+    if name in ("client", "proxy"):
+        return (text if _is_address(text) else cell(text) for text in values)
+    if name in ("target", "reason", "sni", "tls_version", "rules"):
+        return map(cell, values)
+    if name == "start_ns":
+        return (f"{rfc3339(time_ns)}" if timed else "" for time_ns in values)
+    return ("" if value is None else str(value) for value in values)  # plain words, numbers
 
 
 @lru_cache(maxsize=8192)

@@ -9,22 +9,21 @@ of this.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capture.facts import CLIENT, PROXY, CaptureFacts, Direction, Endpoint, FlowFacts, Mark
 from capture.frames import Ints
-from capture.judging import Judgement
 from capture.judging.cards import Card
 from capture.protocols.events import ClientHello, Request, Response, ServerHello
-from capture.record import record
 from capture.report.table import TableRow
 from capture.shards.forms import PACKETS_AT, SHUT_AT, SIZES, SPANNED, SPANS, SPANS_AT, Forms
+from capture.shards.lots import Cards, Column, Line, Lot, Same, each
 from capture.shards.said import Reader
 from capture.shards.traced import Trace, Untraceable
 from capture.tracking.build import FlowRows, longest_silence, longest_wait, zero_window
@@ -38,8 +37,6 @@ FEW: Final = 8
 BATCH: Final = 256
 """Flows whose facts are gathered at once."""
 
-T = TypeVar("T", Card, TableRow)
-
 _PLAIN: Final = frozenset({
     int, bool, float, str, bytes, type(None), Request, Response, ClientHello, ServerHello, Endpoint,
 })  # fmt: skip
@@ -50,15 +47,6 @@ _PLAIN: Final = frozenset({
 def _names(kind: type) -> tuple[str, ...]:
     """The fields of a dataclass, in order; none of another type."""
     return tuple([item.name for item in fields(kind)]) if is_dataclass(kind) else ()
-
-
-@record
-class Line:
-    """A judged flow: its row of the table, and what others must know of it."""
-
-    card: Card
-    judgement: Judgement
-    row: TableRow
 
 
 Judge = Callable[[FlowFacts], Line | None]
@@ -82,24 +70,22 @@ class Alike:
         self._reader = Reader()
         self._known: dict[Hashable, list[_Judged]] = defaultdict(list)
 
-    def lines(self, flows: Sequence[int]) -> list[Line]:
-        """The lines of those of the flows (ascending) that are to a proxy, in order."""
-        found: dict[int, Line | None] = {}
+    def lots(self, flows: Sequence[int]) -> Iterator[Lot]:
+        """Those of the flows (ascending) that are to a proxy, each in one lot."""
         for start in range(0, len(flows), CHUNK):
             chunk = np.array(flows[start : start + CHUNK], np.int64)
+            alone = np.ones(len(chunk), np.bool_)
             if self._shared and len(chunk) >= FEW:
-                self._together(chunk, found)
-            rest = [flow for flow in chunk.tolist() if flow not in found]
+                yield from self._together(chunk, alone)
+            rest = chunk[alone].tolist()
             for at in range(0, len(rest), BATCH):
                 batch = rest[at : at + BATCH]
-                for flow, facts in zip(batch, self._tracker.facts_of(batch), strict=True):
-                    found[flow] = self._judge(facts)
+                yield Lot.of([*filter(None, map(self._judge, self._tracker.facts_of(batch)))])
                 self._tracker.release(batch)
             self._tracker.release(chunk.tolist())
-        return [line for flow in flows if (line := found[flow]) is not None]
 
-    def _together(self, flows: Ints, found: dict[int, Line | None]) -> None:
-        """Judge those of the flows that have many like them."""
+    def _together(self, flows: Ints, alone: NDArray[np.bool_]) -> Iterator[Lot]:
+        """Judge those of the flows that have many like them; ``alone`` is cleared for these."""
         forms = Forms(self._tracker, flows, self._reader)
         alike: dict[Hashable, list[int]] = defaultdict(list)
         for at, key in enumerate(forms.keys):
@@ -112,14 +98,14 @@ class Alike:
             rest = np.array(places)
             known = self._known[key] if key in self._known or len(rest) >= FEW else []
             for judged in known:
-                rest = self._give(judged, forms, flows, rest, found)
+                rest = yield from self._give(judged, forms, flows, rest, alone)
             while len(rest) >= FEW:
                 first = int(rest[0])
                 one = ready.get(first) or self._judged(forms, flows, [first]).get(first)
                 if one is None:
                     break
                 known.append(one)
-                rest = self._give(one, forms, flows, rest, found)
+                rest = yield from self._give(one, forms, flows, rest, alone)
 
     def _judged(self, forms: Forms, flows: Ints, places: list[int]) -> dict[int, _Judged]:
         """Judge the flows at these places for all that are alike; by place, without those that
@@ -143,18 +129,17 @@ class Alike:
             ready[at] = one
         return ready
 
+    @staticmethod
     def _give(
-        self,
-        judged: _Judged,
-        forms: Forms,
-        flows: Ints,
-        rest: Ints,
-        found: dict[int, Line | None],
-    ) -> Ints:
+        judged: _Judged, forms: Forms, flows: Ints, rest: Ints, alone: NDArray[np.bool_]
+    ) -> Generator[Lot, None, Ints]:
         """Give a judgement to those to whom it belongs; returns the others."""
         same = judged.fits(forms, rest)
         mine = rest[same]
-        found.update(zip(flows[mine].tolist(), judged.lines(forms, flows, mine), strict=True))
+        alone[mine] = False
+        lot = judged.lot(forms, flows, mine) if len(mine) else None
+        if lot is not None:
+            yield lot
         return rest[~same]
 
 
@@ -257,21 +242,23 @@ class _Judged:
         """To which flows of the form the judgement belongs."""
         return self._trace.holds(forms.values[which])
 
-    def lines(self, forms: Forms, flows: Ints, which: Ints) -> list[Line | None]:
-        """The lines of flows to which the judgement belongs."""
-        if self._line is None:
-            return [None] * len(which)
-        hosts = [forms.hosts[at] for at in which.tolist()]
-        given = _Given(self._host, forms.values[which], hosts)
+    def lot(self, forms: Forms, flows: Ints, which: Ints) -> Lot | None:
+        """Flows to which the judgement belongs; None if they are not to a proxy."""
+        line = self._line
+        if line is None:
+            return None
+        asked = [forms.hosts[at] for at in which.tolist()]
+        given = _Given(self._host, forms.values[which], asked)
         table, tracker = self._tracker.table.flows, self._tracker
         ends = table.client[flows[which]].tolist()
         names = {key: tracker.address_text(key) for key in {end >> 16 for end in ends}}
         clients = [tracker.endpoint_text(end) for end in ends]
         hosts = [names[end >> 16] for end in ends]
-        cards = given.alike(self._line.card, client=clients, client_host=hosts)
-        rows = given.alike(self._line.row, client=clients)
-        judgement = self._line.judgement
-        return [Line(card, judgement, row) for card, row in zip(cards, rows, strict=True)]
+        return Lot(
+            [line.judgement] * len(which),
+            Cards(len(which), given.columns(line.card, client=clients, client_host=hosts)),
+            given.columns(line.row, client=clients),
+        )
 
 
 class _Given:
@@ -288,22 +275,26 @@ class _Given:
         self._values = values
         self._hosts = hosts
 
-    def alike(self, item: T, **own: list[str]) -> list[T]:
-        """A row or card of the judged flow, as each of the flows has it; ``own``: fields that
-        the flows tell by themselves."""
-        columns = [
-            own[name] if name in own else self._column(value)
-            for name, value in item._asdict().items()
-        ]
-        return [type(item)._make(values) for values in zip(*columns, strict=True)]
+    def columns(self, item: Card | TableRow, **own: list[str]) -> tuple[Column, ...]:
+        """The row or card of the judged flow, as the flows have it; ``own``: fields that they
+        tell by themselves."""
+        return tuple(
+            [
+                own[name] if name in own else self._column(value)
+                for name, value in item._asdict().items()
+            ]
+        )
 
-    def _column(self, value: Any) -> Iterable[Any]:
-        """A value of the judged flow, as each of the flows has it."""
+    def _column(self, value: Any) -> Column:
+        """A value of the judged flow, as the flows have it."""
         values = Trace.values(value, self._values)
         if values is not None:
             return values
         if isinstance(value, str) and self._host and self._host in value:
             return [value.replace(self._host, host) for host in self._hosts]
-        if isinstance(value, tuple) and value:
-            return zip(*map(self._column, value), strict=True)
-        return [value] * len(self._hosts)
+        if isinstance(value, tuple):
+            parts = [self._column(part) for part in value]
+            if not all(isinstance(part, Same) for part in parts):
+                count = len(self._hosts)
+                return list(zip(*[each(part, count) for part in parts], strict=True))
+        return Same(value)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,13 +30,13 @@ from capture.options import AnalysisOptions
 from capture.report.build import flow_report
 from capture.report.model import Finding, Report, SourceReport, Table
 from capture.report.table import table_row
-from capture.report.to_csv import line_of
 from capture.shards import table_only
-from capture.shards.alike import Alike, Line
+from capture.shards.alike import Alike
 from capture.shards.finished import Finished, chosen
+from capture.shards.lots import Cards, Line, Lot
 from capture.shards.settled import settled_cards, settled_lines
 from capture.tracking.payloads import File
-from capture.tracking.table import UNKNOWN, distinct
+from capture.tracking.table import distinct
 from capture.tracking.tracker import MANY_FLOWS, MAX_STRAY_ICMP
 
 T = TypeVar("T")
@@ -56,17 +56,13 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """The cards of a share as columns."""
+    """The cards of a share."""
 
-    columns: list[tuple[Any, ...]]
-    """One tuple a field of ``Card``: first the judged flows in order, then the witnesses."""
-    judged: int
-    """How many are judged; the others are settled flows that may stand for more."""
+    judged: list[Cards]
+    witnesses: Cards
+    """Settled flows that may stand for more."""
     settled: int
     """Settled flows, witnesses among them."""
-
-    def cards(self) -> list[Card]:
-        return list(map(Card._make, zip(*self.columns, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +142,16 @@ class Part(Analysis):
         own = self._capture(final=True)
         own = replace(own, tcp_flows=own.tcp_flows + self._finished.count)
         capture = merged(show(Seen(own, self.tracker.silent())))
-        judged = self._judge_all(capture)
+        lots = self._judge_all(capture)
         settled = self.tracker.settled_flows()
         lines = [*settled_lines(self.tracker, settled, timed)]
-        findings = self._relate_to(show, judged, capture)
-        lines += [line_of(item.row, timed) for item in judged]
-        judgements = {id(item.judgement): item.judgement for item in judged}.values()
+        findings = self._relate_to(show, lots, capture)
+        lines += chain.from_iterable([lot.texts(timed) for lot in lots])
+        judgements = {id(item): item for lot in lots for item in lot.judgements}.values()
         numbers = [
             *self._finished.numbers,
             self.tracker.table.flows.first_no[settled],
-            np.array([item.card.number for item in judged], np.int64),
+            *[np.fromiter(lot.cards.numbers(), np.int64, lot.cards.count) for lot in lots],
         ]
         return Rows(
             numbers=np.concatenate(numbers).astype(np.int64),
@@ -167,7 +163,7 @@ class Part(Analysis):
             not_understood=capture.not_understood,
         )
 
-    def _judge_all(self, capture: CaptureFacts) -> list[Line]:
+    def _judge_all(self, capture: CaptureFacts) -> list[Lot]:
         """Judge the flows that are not settled; nothing is kept of them but what a line needs."""
 
         def judged(facts: FlowFacts) -> Line | None:
@@ -177,35 +173,27 @@ class Part(Analysis):
             report = flow_report(facts, judgement, capture, 0, steps=False, bare=True)
             return Line(card(facts, judgement, capture), judgement, table_row(report))
 
-        return Alike(self.tracker, capture, judged).lines(self._due(capture, final=True))
+        return [*Alike(self.tracker, capture, judged).lots(self._due(capture, final=True))]
 
-    def _relate_to(
-        self, show: Show, judged: list[Line], capture: CaptureFacts
-    ) -> tuple[Finding, ...]:
+    def _relate_to(self, show: Show, lots: list[Lot], capture: CaptureFacts) -> tuple[Finding, ...]:
         """Judge the flows again in the light of all; findings about the capture."""
         settled = self.tracker.settled_flows()
         told = settled_cards(self.tracker, self.tracker.witnesses())
-        witnesses = [*self._finished.witnesses, *told]
-        cards = [*[item.card for item in judged], *chosen(witnesses)]
-        hands: list[Hand] = show(
-            Hand(list(zip(*cards, strict=True)), len(judged), len(settled) + self._finished.count)
-        )
+        witnesses = chosen([*self._finished.witnesses, *told])
+        count = len(settled) + self._finished.count
+        hands: list[Hand] = show(Hand([lot.cards for lot in lots], Cards.of(witnesses), count))
         deck, places = dealt(hands, self._index)
-        flows = sum(hand.settled + hand.judged for hand in hands)
+        judgements = [item for lot in lots for item in lot.judgements]
+        flows = sum(hand.settled + sum(cards.count for cards in hand.judged) for hand in hands)
         capture = replace(capture, settled=flows - len(deck))
-        own = {at: (None, judged[place].judgement) for at, place in places.items()}
-        for at, judgement in relate_cards(deck, own, capture, self.catalogue).items():
-            judged[places[at]] = _judged_again(judged[places[at]], judgement)
+        own = {at: (None, judgements[place]) for at, place in places.items()}
+        related = relate_cards(deck, own, capture, self.catalogue)
+        for at, place in places.items():
+            judgements[place] = related[at]
+        rest = iter(judgements)
+        for lot in lots:
+            lot.judgements = [*islice(rest, lot.cards.count)]
         return judge_cards(deck, capture, self.catalogue) if self._index == 0 else ()
-
-
-def _judged_again(line: Line, judgement: Judgement) -> Line:
-    """A line in the light of what the others said."""
-    if judgement is line.judgement:
-        return line
-    rules = " ".join([item.rule for item in judgement.findings])
-    row = line.row._replace(verdict=judgement.verdict, rules=rules)
-    return Line(line.card, judgement, row)
 
 
 def _gravest(judgement: Judgement) -> int:
@@ -239,19 +227,17 @@ def dealt(hands: Sequence[Hand], mine: int) -> tuple[list[Card], dict[int, int]]
     """All cards in order, with the witnesses that one process would have chosen.
 
     Returns:
-        The cards, and for those of judged flows in hand ``mine``: their place in that hand,
+        The cards, and for those of judged flows in hand ``mine``: their place among these,
         by their place among all.
     """
-    judged: list[tuple[Card, int, int]] = []
-    witnesses: list[Card] = []
-    for number, hand in enumerate(hands):
-        cards = hand.cards()
-        judged += [(card, number, place) for place, card in enumerate(cards[: hand.judged])]
-        witnesses += cards[hand.judged :]
-    every = [*judged, *[(card, UNKNOWN, UNKNOWN) for card in chosen(witnesses)]]
-    every.sort(key=lambda item: item[0].number)
-    places = {at: place for at, (_, number, place) in enumerate(every) if number == mine}
-    return [card for card, _, _ in every], places
+    judged = [[card for cards in hand.judged for card in cards.each()] for hand in hands]
+    witnesses = chain.from_iterable([hand.witnesses.each() for hand in hands])
+    deck = [*chain.from_iterable(judged), *chosen([*witnesses])]
+    order = np.argsort([card.number for card in deck], kind="stable").tolist()
+    first = sum(map(len, judged[:mine]))
+    own = range(first, first + len(judged[mine]))
+    places = {at: place - first for at, place in enumerate(order) if place in own}
+    return [deck[place] for place in order], places
 
 
 def joined(parts: Sequence[Rows]) -> Report:

@@ -72,12 +72,12 @@ def test_all_captures(paced: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(alike, "FEW", 1)
     monkeypatch.setattr(alike, "CHUNK", chunk)
     given, judged = 0, 0
-    lines, init = alike._Judged.lines, alike._Judged.__init__
+    lot, init = alike._Judged.lot, alike._Judged.__init__
 
-    def note_lines(self: Any, *taken: Any) -> Any:
+    def note_lot(self: Any, *taken: Any) -> Any:
         nonlocal given
-        found = lines(self, *taken)
-        given += len(found)
+        found = lot(self, *taken)
+        given += len(found.judgements) if found is not None else 0
         return found
 
     def note_judged(self: Any, *taken: Any) -> None:
@@ -85,7 +85,7 @@ def test_all_captures(paced: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) 
         judged += 1
         init(self, *taken)
 
-    monkeypatch.setattr(alike._Judged, "lines", note_lines)
+    monkeypatch.setattr(alike._Judged, "lot", note_lot)
     monkeypatch.setattr(alike._Judged, "__init__", note_judged)
     report = shared(paced)
     alone = engine.analyse(open_source(str(paced)), OPTIONS)
