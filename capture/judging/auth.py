@@ -27,6 +27,9 @@ LOOP: Final = 3
 ANSWERED_S: Final = 1.0
 """A client that has credentials at hand sends them sooner."""
 
+_UNANSWERED: Final = frozenset({"auth-challenge", "auth-scheme", "auth-ntlm-dropped"})
+"""Rules about a client that does not answer a demand; until it had the time, it may."""
+
 _CONNECTION_SCHEMES: Final = frozenset({"ntlm", "negotiate", "kerberos"})
 
 
@@ -56,8 +59,9 @@ def demanded(scene: Scene) -> Hit | None:
               if given else "no credentials"}  # fmt: skip
     rule, sure, words = _cause(exchange, offered, refusals)
     severity, again = PROBLEM, ""
-    if rule == "auth-challenge" and exchange.request is not None:
-        rule, severity, sure, again = _what_next(scene, exchange)
+    begun = given is None or given.ntlm_type == 1
+    if rule in _UNANSWERED and begun and exchange.request is not None:
+        rule, severity, sure, again = _what_next(scene, exchange, rule, sure)
     marks = [mark for e in refusals for mark in (e.request_mark, e.response_mark)]
     return Hit(
         rule,
@@ -77,8 +81,11 @@ def demanded(scene: Scene) -> Hit | None:
     )
 
 
-def _what_next(scene: Scene, exchange: Exchange) -> tuple[str, Severity, Confidence, str]:
-    """What the client did about the proxy's demand: nothing, something too late, or nothing yet.
+def _what_next(
+    scene: Scene, exchange: Exchange, rule: str, sure: Confidence
+) -> tuple[str, Severity, Confidence, str]:
+    """What the client did about the proxy's demand: nothing (``rule``, as ``sure``), something
+    too late, or nothing yet.
 
     Rule, severity, confidence and words.
     """
@@ -93,7 +100,7 @@ def _what_next(scene: Scene, exchange: Exchange) -> tuple[str, Severity, Confide
         soon = "the client has not answered yet"
         words = soon if scene.capture.live else "the capture ends before the client could answer"
         return "auth-challenge", WARNING, POSSIBLE, words
-    return "auth-challenge", PROBLEM, CERTAIN, ""
+    return rule, PROBLEM, sure, ""
 
 
 def _cause(

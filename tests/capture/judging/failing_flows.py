@@ -146,9 +146,11 @@ AUTH = (
     Scenario("wrong password", lambda: denied(**challenge("basic")).ask(credentials=BASIC)
              .answer(**challenge("basic")), "auth_required", ("auth-rejected",)),
     Scenario("only NTLM offered", lambda: denied(**challenge("ntlm")), "auth_required",
-             ("auth-scheme",)),
+             ("auth-scheme",), 2.0),
     Scenario("what ISA offers", lambda: denied(**challenge("negotiate", "kerberos", "ntlm")),
-             "auth_required", ("auth-scheme",)),
+             "auth_required", ("auth-scheme",), 2.0),
+    Scenario("what ISA offers, just now: a ticket may come", lambda: denied(**challenge(
+             "negotiate", "kerberos", "ntlm")), "auth_required", ("auth-challenge",)),
     Scenario("Basic where only NTLM is offered", lambda: Story().connect().ask(credentials=BASIC)
              .answer(**challenge("ntlm", "negotiate")), "auth_required", ("auth-scheme",)),
     Scenario("no scheme named", lambda: denied(**challenge()), "auth_required",
@@ -162,6 +164,9 @@ AUTH = (
     Scenario("left after NTLM message 2", lambda: Story().connect().ask(
              credentials=Credentials("ntlm", 1)).answer(**challenge("ntlm", ntlm_type=2))
              .close("client_fin"), "auth_required", ("auth-ntlm-dropped",)),
+    Scenario("NTLM message 2, just now", lambda: Story().connect().ask(credentials=Credentials(
+             "ntlm", 1)).answer(**challenge("ntlm", ntlm_type=2)), "auth_required",
+             ("auth-challenge",)),
     Scenario("Negotiate with NTLM inside", lambda: Story().connect().ask(
              credentials=Credentials("negotiate", 1)).answer(**challenge("negotiate")),
              "auth_required", ("auth-rejected", "auth-no-ticket")),
