@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from textual import events
 from textual.widgets import Input, OptionList, RadioButton
 
 from capture.check import check_file
@@ -106,6 +107,21 @@ async def test_a_scope_is_chosen(tmp_path: Path) -> None:
         flows = json.loads((tmp_path / "all.json").read_text())["flows"]
         assert len(flows) == len(list(user.tunnels().order))
         assert len(flows) > 1
+
+
+@pytest.mark.parametrize("first", [(), ("ctrl+u",)])
+async def test_a_name_typed_ahead_is_the_one_that_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with using(loaded_app()) as user:
+        await user.press("e")
+        await user.until(lambda: isinstance(user.app.screen, WriteScreen))
+        for key in (*first, "x", "1", ".", "t", "x", "t", "enter"):
+            character = key if len(key) == 1 else None
+            user.app.post_message(events.Key(key, character))  # no waiting in between
+        await user.until(lambda: "written x1.txt" in user.said())
+    assert [path.name for path in tmp_path.iterdir()] == ["x1.txt"]
 
 
 async def test_nothing_is_overwritten_without_a_second_word(tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Checkbox, Input, RadioButton, RadioSet, Static
 
 from capture.protocols.text import printable
 from tui.keys.bindings import key_for
+from tui.lines.line_input import LineInput
 from tui.screens.answering import AnsweringScreen
 from tui.writing import AlreadyThere, CannotWrite
 
@@ -74,6 +76,16 @@ class _Dot(RadioButton):
     @property
     def BUTTON_INNER(self) -> str:  # type: ignore[override]
         return "(*)" if self.value else "( )"
+
+
+class NameInput(LineInput):
+    """The file's name: what is typed ahead and the Enter behind it are obeyed in turn."""
+
+    class Accepted(Message):
+        """Enter."""
+
+    def accepted(self) -> None:
+        self.post_message(self.Accepted())
 
 
 class WriteScreen(AnsweringScreen, ModalScreen[str | None]):
@@ -145,7 +157,7 @@ class WriteScreen(AnsweringScreen, ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="write"):
             yield Static("File", classes="label")
-            yield Input(self._path, id="path", compact=True)
+            yield NameInput(self._path, id="path", compact=True)
             yield Static(self._hint, classes="label", markup=False)
             if self._scopes:
                 with RadioSet(id="scope", compact=True):
@@ -187,7 +199,7 @@ class WriteScreen(AnsweringScreen, ModalScreen[str | None]):
         if typed != field.value and typed.lower().endswith(self._suffixes):
             field.value = typed
 
-    def on_input_submitted(self, message: Input.Submitted) -> None:
+    def on_name_input_accepted(self, message: NameInput.Accepted) -> None:
         message.stop()
         if not self._busy:
             self._go()
