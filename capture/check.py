@@ -11,11 +11,12 @@ import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from capture.frames import FileSource, UnreadableInput
 from capture.options import AnalysisOptions
+from capture.record import record
 from capture.report.model import Report
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ Progress = Callable[[float | None, str], None]
 """Called with the part done (0 to 1, None where it cannot be told) and what is read."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unreadable:
     """A file that could not be judged."""
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from capture.record import record
+
 if TYPE_CHECKING:
     from capture.keeping.store import PacketStore
 
@@ -85,7 +87,7 @@ def no_frames(first_number: int) -> FrameBlock:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CaptureWarning:
     """Something about the input that a reader of the report must know."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from capture.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AnalysisOptions:
     """What ``check`` and the screen pass down."""
 

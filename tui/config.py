@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, Final
 
 from capture.protocols.text import printable
+from capture.record import record
 
 __all__ = ["Config", "ConfigError", "config_directory", "load"]
 
@@ -26,7 +27,7 @@ class ConfigError(Exception):
     """The configuration cannot be used. ``str()`` is one line with the file's name."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Config:
     """What the file says; the defaults are those of a missing file."""
 

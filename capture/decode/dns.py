@@ -8,8 +8,9 @@ follows at most ``MAX_POINTERS`` compression pointers, an answer section at most
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
+
+from capture.record import record
 
 MAX_POINTERS: Final = 16
 MAX_RECORDS: Final = 64
@@ -21,7 +22,7 @@ _RESPONSE: Final = 0x8000
 _OPCODE: Final = 0x7800
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """What a message asks and says."""
 

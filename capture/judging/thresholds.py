@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, field, fields
 from typing import Any, Final
+
+from capture.record import record
 
 
 def _seconds(default: float, meaning: str) -> float:
@@ -18,7 +20,7 @@ def _number(default: float, meaning: str, least: float) -> float:
     return number
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Thresholds:
     """What the rules compare with; times in seconds."""
 
@@ -59,7 +61,7 @@ class Thresholds:
 DEFAULTS: Final = Thresholds()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Threshold:
     """One of them, as a user knows it."""
 

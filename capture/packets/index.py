@@ -8,11 +8,12 @@ stays valid.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from capture.record import record
 
 PACKET_DTYPE: Final = np.dtype(
     [
@@ -71,7 +72,7 @@ ANALYSIS_NAMES: Final = {
 """Wireshark's words for its ``tcp.analysis`` flags."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PacketView:
     """A snapshot of the packet index."""
 

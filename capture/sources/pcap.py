@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
 from capture.frames import FrameBlock, Interface, Ints, SourceInfo
+from capture.record import record
 from capture.sources.recorded import RecordedSource
 from capture.sources.streams import Stream
 from capture.sources.walk import MAX_RECORD, Guess, Layout, Walk, walk
@@ -49,7 +50,7 @@ Walks: TypeAlias = Mapping[tuple[int, int], Walk]
 the beginning of the window."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PcapHeader:
     """The file header, as far as the records need it."""
 
@@ -110,8 +111,8 @@ def _variant(header: PcapHeader, minor: int, head: bytes) -> PcapHeader:
     if _believable(header, head):
         return header
     variants = [replace(header, swapped_lengths=True)] if minor == 3 else []
-    for record in (20, 24, 28) if header.record == 16 else (28,):  # Nokia; ss990417; ss990915
-        variants.append(replace(header, record=record))
+    for size in (20, 24, 28) if header.record == 16 else (28,):  # Nokia; ss990417; ss990915
+        variants.append(replace(header, record=size))
     return next((item for item in variants if _compelling(item, head)), header)
 
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capture.frames import Ints
+from capture.record import record
 
 if TYPE_CHECKING:
     from mmap import mmap
@@ -41,7 +41,7 @@ _CHECK_EVERY: Final = 8
 """Steps between two looks at how many lanes still walk."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layout:
     """How a record tells its length.
 
@@ -56,7 +56,7 @@ class Layout:
     add: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Walk:
     """The records found in a block."""
 
@@ -131,7 +131,7 @@ def _entries(buffer: Buffer, start: int, end: int, lanes: int, guess: Guess) -> 
     return np.array(entries, np.int64)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Lanes:
     entries: list[int]
     starts: Ints

@@ -25,3 +25,27 @@ def test_values_compare_hash_and_copy() -> None:
 def test_slots_only() -> None:
     with pytest.raises(AttributeError):
         Point(1).z = 3  # type: ignore[attr-defined]
+
+
+def test_values_of_another_type_differ() -> None:
+    @record
+    class Size:
+        x: int
+        y: int = 0
+
+    assert Point(1) != Size(1)  # type: ignore[comparison-overlap]
+    assert Point(1) != (1, 0)  # type: ignore[comparison-overlap]
+    assert len({Point(1), Size(1)}) == 2
+
+
+def test_a_field_alone_is_enough() -> None:
+    @record
+    class One:
+        names: tuple[str, ...]
+
+    assert One(("a",)) == One(("a",)) != One(("b",))
+    assert hash(One(("a",))) == hash(One(("a",)))
+
+
+def test_values_say_what_they_are() -> None:
+    assert repr(Point(1, y=2)) == "Point(x=1, y=2)"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from capture.record import record
 from tui.command.output import ReaderLeft, narrate, write_chunks
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ EXIT_UNREADABLE: Final = 4
 _STDIN: Final = "-"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """How a report is to be written, and what is to be an error."""
 
