@@ -237,15 +237,16 @@ class ReplayPart(MainPart):
             self.refresh_bindings()
 
     def action_play_tunnel(self) -> None:
-        """Play from where the selected tunnel begins; it stays selected."""
+        """Play from the selected tunnel's first packet on, which shows at once: a moment before
+        it the tunnel would not be there, and the panes would show another one."""
         snapshot, flow = self._snapshot, self._tunnels.selected
         if snapshot is None or flow is None:
             self.tell("no tunnel is selected")
             return
         self._wanted, self._instead = flow.uid, None
         rows = snapshot.packets.of_flow(flow.uid)
-        before = snapshot.packets.number(int(rows[0])) - 1 if len(rows) else 0
-        self._ask(lambda replay: replay.play_from(before))
+        first = snapshot.packets.number(int(rows[0])) if len(rows) else 0
+        self._ask(lambda replay: replay.play_from(first))
 
     def action_step_packet(self, direction: int) -> None:
         uid = self._scope()
