@@ -9,11 +9,13 @@ from typing import Final, NamedTuple
 from rich.cells import cell_len
 from textual.message import Message
 
-from widgets.cells import cut, fit
+from widgets.cells import cut, fit, wrap
 from widgets.glyphs import UNICODE, Glyphs
 from widgets.line_list import LineList
 
 _GAP: Final = "  "
+_INDENT: Final = "    "
+"""Before what does not fit beside a heading."""
 _CELL_MOST: Final = 28
 """A long name must leave room for what is said of it."""
 
@@ -40,7 +42,8 @@ class Section:
     remark: str = ""
     """Beside the heading: what is special here."""
     warning: bool = False
-    """The remark tells of something that does not work."""
+    """The remark tells of something that does not work: it is shown whole, on lines of its own
+    where need be, since it says what to do."""
     right: frozenset[int] = frozenset()
     """Columns that are aligned to the right."""
 
@@ -83,7 +86,7 @@ class ChoiceList(LineList):
         key = self.selected
         old_widths, old_rows = self._widths, self._rows
         self._sections = sections
-        self._rows = list(_rows_of(sections))
+        self._rows = list(self._rows_of(sections))
         self._widths = {section.title: self._measure(section) for section in sections}
         self.rows_changed(at_once=True)
         self._keep_cursor(key)
@@ -93,6 +96,13 @@ class ChoiceList(LineList):
         for row, (old, new) in enumerate(zip(old_rows, self._rows, strict=True)):
             if old.visible != new.visible:
                 self.refresh_row(row)
+
+    def resized(self) -> None:
+        key = self.selected
+        self._rows = list(self._rows_of(self._sections))
+        self.rows_changed(at_once=True)
+        self._keep_cursor(key)
+        self.clear_strips()
 
     def _measure(self, section: Section) -> tuple[int, ...]:
         """Widths of all columns but the last."""
@@ -149,10 +159,9 @@ class ChoiceList(LineList):
         return (shown.visible, self._widths[shown.section.title])
 
     def row_segments(self, row: int, width: int, selected: bool) -> Iterable[Cell]:
-        section, choice, heading = self._rows[row]
+        section, choice, words = self._rows[row]
         if choice is None:
-            if heading:
-                yield from self._heading(section, width)
+            yield from words
             return
         yield (f"{self.glyphs.cursor} " if selected else "  "), "accent"
         room = width - 2
@@ -166,14 +175,31 @@ class ChoiceList(LineList):
             room -= take + len(_GAP)
         yield cut(self.clean(last), max(room, 0), self.glyphs.ellipsis), last_part
 
-    def _heading(self, section: Section, width: int) -> Iterable[Cell]:
+    def _rows_of(self, sections: Iterable[Section]) -> Iterator[_Row]:
+        for number, section in enumerate(sections):
+            if number:
+                yield _Row(section, None, ())
+            for words in self._heading(section, self.line_width):
+                yield _Row(section, None, words)
+            for choice in section.choices:
+                yield _Row(section, choice, ())
+
+    def _heading(self, section: Section, width: int) -> Iterator[tuple[Cell, ...]]:
+        """A heading's lines: its remark beside it, a warning also below it."""
         title = cut(self.clean(section.title), width, self.glyphs.ellipsis)
-        yield title, "head"
         room = width - cell_len(title) - len(_GAP)
-        if section.remark and room > 0:
-            yield _GAP, ""
-            remark = cut(self.clean(section.remark), room, self.glyphs.ellipsis)
-            yield remark, "warning" if section.warning else "dim"
+        if not section.remark or room <= 0:
+            yield ((title, "head"),)
+            return
+        remark = self.clean(section.remark)
+        if not section.warning:
+            words = cut(remark, room, self.glyphs.ellipsis)
+            yield (title, "head"), (_GAP, ""), (words, "dim")
+            return
+        first, *others = wrap(remark, width - len(_INDENT), room)
+        yield (title, "head"), (_GAP, ""), (first, "warning")
+        for line in others:
+            yield (_INDENT, ""), (line, "warning")
 
     def cursor_shown(self, row: int) -> bool:
         return self._rows[row].choice is not None
@@ -216,25 +242,15 @@ class ChoiceList(LineList):
 
 
 class _Row(NamedTuple):
-    """A line of the list: a heading, a choice, or a blank one between sections."""
+    """A line of the list: of a heading, a choice, or a blank one between sections."""
 
     section: Section
     choice: Choice | None
-    heading: bool
+    words: tuple[Cell, ...]
+    """What a line of a heading says."""
 
     @property
     def visible(self) -> Hashable:
         """Everything that is seen of it."""
-        section, choice, heading = self
-        if choice is not None:
-            return (choice.cells, section.right)
-        return (section.title, section.remark, section.warning) if heading else ()
-
-
-def _rows_of(sections: Iterable[Section]) -> Iterator[_Row]:
-    for number, section in enumerate(sections):
-        if number:
-            yield _Row(section, None, False)
-        yield _Row(section, None, True)
-        for choice in section.choices:
-            yield _Row(section, choice, False)
+        section, choice, words = self
+        return words if choice is None else (choice.cells, section.right)

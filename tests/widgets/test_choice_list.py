@@ -105,3 +105,30 @@ async def test_hostile_names(width: int, glyphs: object) -> None:
         await stage.settle()
         assert stage.fits()
         assert not steers(stage.full_lines())
+
+
+@pytest.mark.parametrize("width", [30, 44, 100])
+async def test_a_warning_is_shown_whole_at_any_width(width: int) -> None:
+    remark = "no right to capture: use `sudo tunnelscope`, or once `sudo setcap cap_net_raw=eip x`"
+    async with staged(ChoiceList(), width, 14) as stage:
+        stage.widget.show([Section("Live", LIVE.choices, remark, warning=True), DEMOS])
+        await stage.settle()
+        lines = stage.lines()
+        assert " ".join(" ".join(lines[: lines.index("▸ eth0   7/s  about eth0")]).split()) == (
+            f"Live {remark}"
+        )
+        assert stage.fits()
+        await stage.press("down")
+        assert stage.widget.selected == ("Live", "wlan0")
+
+
+async def test_the_cursor_stays_on_its_choice_while_the_width_changes() -> None:
+    remark = " ".join(["words"] * 20)
+    async with staged(ChoiceList(), 100, 14) as stage:
+        stage.widget.show([Section("Live", LIVE.choices, remark, warning=True), DEMOS])
+        await stage.press("down")
+        before = stage.widget.cursor
+        await stage.resize(40, 14)
+        assert stage.widget.selected == ("Live", "wlan0")
+        assert stage.widget.cursor > before
+        assert stage.fits()

@@ -246,7 +246,9 @@ class ReplayPart(MainPart):
         self._wanted, self._instead = flow.uid, None
         rows = snapshot.packets.of_flow(flow.uid)
         first = snapshot.packets.number(int(rows[0])) if len(rows) else 0
-        self._ask(lambda replay: replay.play_from(first))
+        last = self._clock.packets if self._clock is not None else 0
+        # Behind the last packet there is nothing to play, and playing would start over.
+        self._ask(lambda replay: replay.play_from(max(0, min(first, last - 1))))
 
     def action_step_packet(self, direction: int) -> None:
         uid = self._scope()
