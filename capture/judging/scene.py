@@ -180,13 +180,13 @@ class Scene:
         """The proxy's side said something in the tunnel that the capture holds.
 
         ``tunnel_bytes`` may count bytes that never came: an acknowledgement shows how far
-        its sender's stream already went.
+        its sender's stream already went. What came later may be the rest of a 2xx in pieces.
         """
         flow, last = self.flow, self.proxy.last_payload
         if flow.tunnel is None:
             return False
         later = last is not None and last.number > flow.tunnel.number
-        return flow.tunnel_first[PROXY] is not None or later
+        return flow.tunnel_first[PROXY] is not None or (later and flow.tunnel_bytes[PROXY] > 0)
 
     # -- the end -------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ _HEAD_END: Final = 0x0D0A0D0A
 _CONNECT: Final = int.from_bytes(b"CONNECT ", "big")
 _HTTP: Final = int.from_bytes(b"HTTP/1.", "big")
 _HANDSHAKE: Final = 0x16
+_RECORD_HEADER: Final = 5
 
 _FIELDS: Final = ("row", "seq", "number", "time_ns")
 
@@ -325,6 +326,7 @@ def sort_out(
     seen = inner & (segments.payload_captured[index] > 0)
     tls[seen] = segments.data[at[seen]] == _HANDSHAKE
     good &= ~inner | tls
+    good &= ~inner | ~_is_thin(segments.data, at, length, tls)
     good &= ~(inner & client) | ((other_first != 0) & (other_first < number))
     good &= table.flows.syn_no[row >> 1] != 0
     odd = distinct(row[~good] >> 1)
@@ -334,6 +336,19 @@ def sort_out(
     counts = np.bincount(np.searchsorted(row[order][head], a.row[keep]), minlength=len(head))
     sides.kept[row[order][head]] += counts.astype(np.uint8)
     return Sorted(keep, rank[early], positions[fine & begins], odd)
+
+
+def _is_thin(
+    data: Bytes, at: Ints, length: Ints, candidates: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Segments with so little of the record they begin that it does not fit into as many as are
+    kept."""
+    result = np.zeros(len(at), np.bool_)
+    result[candidates] = length[candidates] < _RECORD_HEADER
+    rows = np.flatnonzero(candidates & ~result)
+    record = data[at[rows] + 3].astype(np.int64) << 8 | data[at[rows] + 4]
+    result[rows] = record + _RECORD_HEADER > (KEPT_SEGMENTS - 1) * length[rows]
+    return result
 
 
 def _is_head(

@@ -35,6 +35,7 @@ from tests.capture.judging.stories import (
     shut,
     small_flight,
     swallowed,
+    two_segments,
     unanswered,
 )
 
@@ -85,6 +86,8 @@ TLS = (
              ("tls-stall",)),
     Scenario("server silent, still open", lambda: opened().client_hello(), "tls_stall",
              ("tls-stall",), 30.0),
+    Scenario("server silent, and the 2xx had come in two segments", lambda: bye_after(
+             two_segments(opened()).client_hello(), 6.0), "tls_stall", ("tls-stall",)),
     Scenario("server silent, while the clock stepped back", lambda: bye_after(
              opened().client_hello(), 6.0).set(time_backwards=1), "tls_stall", ("tls-stall",)),
     Scenario("large hello, silence", lambda: bye_after(opened().client_hello(hello(length=1790)),

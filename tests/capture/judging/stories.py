@@ -135,6 +135,12 @@ def get_head() -> Story:
     )  # fmt: skip
 
 
+def two_segments(story: Story) -> Story:
+    """The rest of a reply's head comes by itself."""
+    story.sides[PROXY]["last_payload"] = story.packet(PROXY)
+    return story
+
+
 def midway() -> Story:
     """Nothing but the middle of a download."""
     story = Story(mss=0).set(mid_stream=True).speak(PROXY, "other").speak(CLIENT, "tls")

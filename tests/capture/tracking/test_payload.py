@@ -96,6 +96,8 @@ def test_a_plain_opening_needs_no_conversation() -> None:
         TUNNEL.replace("CONNECT_example.com:443", "GET_http://example.com/"),
         TUNNEL + f"80 c PA {1 + ASKED} {1 + TOLD} x=SSH-2.0-OpenSSH_9.0~",
         TUNNEL.replace(CONNECT, CONNECT + "early"),
+        TUNNEL + f"80 c PA {1 + ASKED} {1 + TOLD} b=1603",
+        TUNNEL + f"80 c PA {1 + ASKED} {1 + TOLD} b=160301020001",
     ],
 )
 def test_everything_else_does(text: str, size: int) -> None:
