@@ -213,12 +213,12 @@ def data(size: int) -> bytes:
 def test_a_hello_may_fill_two_segments(cut: int | None, size: int) -> None:
     frames = tunnel(client_hello(1), cut)
     settled, full = track(frames, every(size, frames)), track(frames, settle=False)
-    plain = cut is None or cut > 5  # with no more than its header nobody knows what it is
+    plain = cut is None or cut > 30  # in such small pieces it may need more than are kept
     assert settled.tracker.settled_flows().tolist() == [0] * plain
     mine, other = (without_session(without_records(item.facts(0))) for item in (settled, full))
     assert mine == other
     assert mine.tls is not None
-    assert mine.tls.client_hello_packets == (2 if cut and plain else 1)
+    assert mine.tls.client_hello_packets == (2 if cut and cut > 5 else 1)
 
 
 @pytest.mark.parametrize(
