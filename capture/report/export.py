@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,10 @@ SUFFIXES: Final = {
     ".txt": "text",
 }
 """Format by suffix, lower case."""
+
+
+_AUTHORITY: Final = re.compile(r"[A-Za-z0-9._:\[\]-]{1,300}")
+"""A host with its port as far as a shell takes it for nothing else."""
 
 
 def format_of(path: str) -> str | None:
@@ -67,6 +72,16 @@ def finding_text(flow: FlowReport, names: Mapping[str, str] | None = None) -> st
     from capture.report.to_text import flow_text
 
     return flow_text(flow, names)
+
+
+def repeat_command(flow: FlowReport) -> str | None:
+    """The command that asks the same proxy for the same once more (curl(1)), without the
+    credentials that were sent; None where it is not known, or not fit for a shell."""
+    scheme = {"tunnel": "https", "plain": "http"}.get(flow.kind)
+    known = (flow.proxy, flow.target or "")
+    if scheme is None or not all(map(_AUTHORITY.fullmatch, known)):
+        return None
+    return f"curl -v -x http://{flow.proxy} -I {scheme}://{flow.target}/"
 
 
 def capture_filter(flow: FlowReport) -> str:

@@ -289,6 +289,20 @@ async def test_every_useful_text_can_be_copied() -> None:
         assert user.said().startswith("copied: ip.addr")
 
 
+async def test_where_nothing_failed_the_request_can_be_repeated() -> None:
+    async with using(loaded_app()) as user:
+        await user.press("G", "y")
+        await user.until(lambda: "copied" in user.said())
+        flow = user.tunnels().selected
+        assert flow is not None
+        assert not flow.findings
+        repeated = f"curl -v -x http://{flow.proxy} -I https://{flow.target}/"
+        assert user.app.clipboard == repeated
+        await user.press("Y")
+        await user.until(lambda: isinstance(user.app.screen, CopyScreen))
+        assert repeated[:40] in user.text()
+
+
 async def test_leaving_the_list_copies_nothing() -> None:
     async with using(loaded_app()) as user:
         await user.press("Y", "j", "k", "escape")

@@ -117,5 +117,7 @@ async def test_the_palette_is_drawn_with_ascii_where_nothing_else_can_be() -> No
         await user.press("ctrl+p", "s", "a", "v")
         await user.until(lambda: "Save" in user.text())
         assert all(ord(letter) < 128 for letter in user.text()), user.text()
+        await user.press("ctrl+u", "l", "e", "f", "t")
+        await user.until(lambda: "Columns left  (Left, h)" in user.text())  # not "<", another key
         # A sign of two cells, which not every terminal without UTF-8 gets.
         assert not app.screen.query_one("SearchIcon").display

@@ -33,10 +33,11 @@ class ActionProvider(Provider):
             yield action
 
     def _candidates(self) -> Iterator[BoundAction]:
-        yield from active_actions(self.screen)
+        ascii_only = self.app.has_class("-ascii")
+        yield from active_actions(self.screen, ascii_only=ascii_only)
         if isinstance(self.screen, PaneScreen):
             for _, pane in self.screen.panes():
-                yield from actions_of(pane, self.app)
+                yield from actions_of(pane, self.app, ascii_only=ascii_only)
 
     async def discover(self) -> Hits:
         for action in self._actions():

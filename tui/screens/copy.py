@@ -35,7 +35,7 @@ class CopyScreen(AnsweringScreen, ModalScreen[str | None]):
             max-width: 100%;
             height: auto;
             max-height: 100%;
-            border: heavy $border;
+            &, &:focus { border: heavy $border; }
             border-title-color: $foreground;
             border-title-style: bold;
             border-subtitle-color: $foreground;

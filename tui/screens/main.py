@@ -442,9 +442,12 @@ class MainScreen(FindPart, LivePart, ReplayPart, FilterPart, AwayPart, CloserPar
         self.fill()
 
     def action_copy(self) -> None:
-        if self._issue.command is None:
+        if self._issue.command is not None:
+            self._issue.action_copy()
+        elif command := self.repeating():
+            self.copy_text(command, command)
+        else:
             self.tell("no command to copy here")
-        self._issue.action_copy()
 
 
 def _zoom_class(pane: Widget) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from capture.report.export import (
     finding_text,
     format_of,
     of_flows,
+    repeat_command,
 )
 from capture.report.rungs import Rung
 from tests.capture.report.data import SECRET, denied, healthy, hostile, mixed
@@ -56,6 +58,26 @@ def test_filters_that_find_the_flow_again() -> None:
     )
     six = replace(flow, client="[fd00::1]:4000")
     assert display_filter(six).startswith("ipv6.addr == fd00::1 and tcp.port == 4000 and ip.addr")
+
+
+def test_the_command_that_asks_once_more() -> None:
+    assert repeat_command(denied()) == (
+        f"curl -v -x http://{denied().proxy} -I https://{denied().target}/"
+    )
+    plain = replace(denied(), kind="plain", target="[fd00::1]:8080", proxy="[fd00::2]:3128")
+    assert repeat_command(plain) == ("curl -v -x http://[fd00::2]:3128 -I http://[fd00::1]:8080/")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target": None},
+        {"kind": "unknown"},
+        *({"target": f"a{sign}b:443"} for sign in "';$` \n|&@"),
+    ],
+)
+def test_what_a_shell_could_act_on_is_in_no_command(changes: dict[str, Any]) -> None:
+    assert repeat_command(replace(denied(), **changes)) is None
 
 
 def test_a_finding_as_text_is_safe_and_complete() -> None:

@@ -71,6 +71,13 @@ class AwayPart(MainPart):
         ascii_only = self.app.has_class("-ascii")
         self.app.push_screen(CopyScreen(texts, ascii_only=ascii_only), chosen)
 
+    def repeating(self) -> str:
+        """The command that asks once more for what the selected tunnel asked for; may be empty."""
+        from capture.report.export import repeat_command
+
+        flow = self._tunnels.selected
+        return (repeat_command(flow) or "") if flow is not None else ""
+
     def _copyable(self) -> list[tuple[str, str]]:
         from capture.report.export import capture_filter, display_filter, finding_text
         from capture.report.to_mermaid import diagram
@@ -79,7 +86,8 @@ class AwayPart(MainPart):
         if flow is None:
             return []
         names = self._snapshot.report.names if self._snapshot is not None else {}
-        texts = [("command", command) for command in self._issue.commands()]
+        commands = dict.fromkeys((*self._issue.commands(), self.repeating()))
+        texts = [("command", command) for command in commands if command]
         texts += [
             ("finding", finding_text(flow, names)),
             ("display filter", display_filter(flow)),
