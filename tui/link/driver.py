@@ -55,7 +55,8 @@ def paced(base: type[Driver], budget: LinkBudget, canvas: Canvas) -> type[Driver
 
         def run_input_thread(self) -> None:
             """Read keys until told to end; a terminal that is gone hangs up."""
-            reader = TypedReader(self.fileno, self.process_message, debug=self._debug)
+            # What gives way to keys does so while it is not clear yet whether it was Escape.
+            reader = TypedReader(self.fileno, self.process_message, budget.ask, debug=self._debug)
             if not reader.read_until(self.exit_event):
                 # The kernel tells the session's leader, and not everybody below it.
                 os.kill(os.getpid(), signal.SIGHUP)

@@ -65,12 +65,21 @@ class TypedReader:
     Args:
         fileno: The terminal, which need not block.
         take: Takes each message, in the thread.
+        begun: Called when a key has begun to arrive that may be an Escape.
         debug: Textual's log of keys.
     """
 
-    def __init__(self, fileno: int, take: Callable[[Message], None], *, debug: bool) -> None:
+    def __init__(
+        self,
+        fileno: int,
+        take: Callable[[Message], None],
+        begun: Callable[[], None],
+        *,
+        debug: bool,
+    ) -> None:
         self._fileno = fileno
         self._take = take
+        self._begun = begun
         self._parser = InputParser(debug)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -102,6 +111,8 @@ class TypedReader:
             text = self._decoder.decode(data)
             for message in self._parser.feed(text) if text else ():  # half a character: wait
                 self._take(message)
+            if self._parser.waits_s is not None:
+                self._begun()
         for message in self._parser.tick():
             self._take(message)
         return True

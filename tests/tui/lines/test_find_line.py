@@ -19,5 +19,6 @@ async def test_what_is_found_is_told_while_it_is_typed(size: tuple[int, int]) ->
         assert user.text().splitlines()[-2].strip().startswith("cisco")
         assert [pane.region for _, pane in user.screen.panes()] == panes
         await user.press("enter")
-        assert not line.display
+        assert not line.visible
+        assert user.app.screen.get_widget_at(5, size[1] - 2)[0] is not line
         assert "cisco: tunnel 1 of" in user.text().splitlines()[-1]

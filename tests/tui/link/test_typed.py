@@ -81,12 +81,16 @@ class Terminal:
         self.ended = threading.Event()
         self._messages: list[Message] = []
         self.there: bool | None = None
-        reader = TypedReader(self._reading, self._take, debug=False)
+        self.begun = 0
+        reader = TypedReader(self._reading, self._take, self._begun, debug=False)
         self._thread = threading.Thread(target=self._read, args=(reader,))
         self._thread.start()
 
     def _read(self, reader: TypedReader) -> None:
         self.there = reader.read_until(self.ended)
+
+    def _begun(self) -> None:
+        self.begun += 1
 
     def _take(self, message: Message) -> None:
         with self._changed:
@@ -130,8 +134,10 @@ def terminal() -> Iterator[Terminal]:
 def test_a_lone_escape_is_a_key_by_itself(terminal: Terminal) -> None:
     terminal.write(b"\x1b")
     assert terminal.told(1) == ["escape"]
+    assert terminal.begun == 1
     terminal.write(b"j")
     assert terminal.told(2) == ["escape", "j"]
+    assert terminal.begun == 1
 
 
 SAID = {
