@@ -71,7 +71,7 @@ def run(
 
     terminal.prepare_environment(slow_link=slow_link)
     terminal.draw_on_terminal()
-    from tui.feeds import FeedFailed
+    from tui.feeds import FeedFailed, FileFeed
     from tui.sessions import Setup, open_bridge
     from tui.themes import UnknownTheme, choose_theme
 
@@ -137,7 +137,8 @@ def run(
         threading.excepthook = threading.__excepthook__
     if shown is not None and shown.failure is not None and app.return_code == 0:
         code = EXIT_CANNOT_CAPTURE if shown.live else EXIT_UNREADABLE
-        return _complain(f"{app.capture_title}: {shown.failure}", code)
+        named = feed.file if isinstance(feed, FileFeed) else ""
+        return _complain(f"{named or app.capture_title}: {shown.failure}", code)
     return app.return_code or 0
 
 

@@ -104,7 +104,7 @@ class FileFeed:
         return "" if self.name or self.path == STDIN else self.path
 
     def open(self) -> Opened:
-        with failing_plainly(self.title):
+        with failing_plainly(self.file or self.title):
             if self.follow:
                 from capture.sources.follow import open_growing
 

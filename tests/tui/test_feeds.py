@@ -119,7 +119,7 @@ def test_what_cannot_be_read_is_not_remembered(
     with pytest.raises(FeedFailed) as caught:
         open_bridge(FileFeed(str(tmp_path / "none.pcap")), Setup(AnalysisOptions(), None, 0.25))
     assert caught.value.code == 4
-    assert str(caught.value).startswith("none.pcap: ")
+    assert str(caught.value).startswith(f"{tmp_path}/none.pcap: ")
     assert recent.recent_captures(9) == []
 
 
