@@ -194,7 +194,7 @@ def test_unreadable_input_is_one_line_and_no_screen(
         assert child.wait() == 4
         lines = child.output.strip().lower().split(b"\n")
         assert len(lines) == 1
-        assert lines[0].startswith(b"tunnelscope: " + name.encode())
+        assert lines[0].startswith(f"tunnelscope: {path}: ".lower().encode())
         assert said in lines[0]
         assert b"\x1b" not in child.output
 
