@@ -29,6 +29,9 @@ _FORMULA: Final = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 _is_address = re.compile(r"[0-9.]+:[0-9]+|\[[0-9a-f:.]+\]:[0-9]+").fullmatch
 """An address with its port needs no further look; every client is a different one."""
 
+_WORDS: Final = frozenset({"kind", "verdict", "ended"})
+"""Fields that hold one of few words each."""
+
 _ROWS: Final = 1000
 
 
@@ -66,8 +69,8 @@ def line_of(row: TableRow, timed: bool) -> str:
         f"{'' if status is None else status},{cell(reason)},"
         f"{cell(sni)},{cell(version)},{verdict},"
         f"{cell(rules)},{ended},{rfc3339(start_ns) if timed else ''},"
-        f"{duration_s},{packets},{up},{down},{resent},"
-        f"{'' if rtt is None else rtt},{'' if delay is None else delay}"
+        f"{duration_s!r},{packets},{up},{down},{resent},"  # formatting a float takes longer
+        f"{'' if rtt is None else repr(rtt)},{'' if delay is None else repr(delay)}"
     )
 
 
@@ -85,7 +88,9 @@ def cells(name: str, values: Iterable[Any], timed: bool) -> Iterator[str]:
         return map(cell, values)
     if name == "start_ns":
         return (f"{rfc3339(time_ns)}" if timed else "" for time_ns in values)
-    return ("" if value is None else str(value) for value in values)  # plain words, numbers
+    if name in _WORDS:
+        return iter(values)
+    return ("" if value is None else repr(value) for value in values)
 
 
 @lru_cache(maxsize=8192)

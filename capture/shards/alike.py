@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
+from sys import intern
 from typing import Any, Final
 
 import numpy as np
@@ -30,7 +31,7 @@ from capture.tracking.build import FlowRows, longest_silence, longest_wait, zero
 from capture.tracking.events import ZeroWindow
 from capture.tracking.tracker import Tracker
 
-CHUNK: Final = 4096
+CHUNK: Final = 8192
 """Flows whose forms are looked at at once."""
 FEW: Final = 8
 """Fewer flows than this are judged one by one: that takes no longer."""
@@ -291,7 +292,8 @@ class _Given:
         if values is not None:
             return values
         if isinstance(value, str) and self._host and self._host in value:
-            return [value.replace(self._host, host) for host in self._hosts]
+            # There are few, and they are shown to others: equal ones as one object cost less.
+            return [intern(value.replace(self._host, host)) for host in self._hosts]
         if isinstance(value, tuple):
             parts = [self._column(part) for part in value]
             if not all(isinstance(part, Same) for part in parts):

@@ -93,22 +93,24 @@ class Peers:
         Raises:
             Lost: One of them is gone.
         """
-        found, shown = [value] * self.count, pack(value)
+        shown = pack(value)
+        heard: dict[int, bytes] = {}
         # No two wait for each other to read: the lower speaks first, and everybody meets the
         # others in order, so that of all meetings to come the first can always be held.
         for other in sorted(self.others):
             if self.index < other:
                 self._channels[other].send(Kind.SHOWN, shown)
-            found[other] = self._shown(other)
+            heard[other] = self._shown(other)
             if self.index > other:
                 self._channels[other].send(Kind.SHOWN, shown)
-        return found
+        # Nobody waits for us any more.
+        return [unpack(heard[worker]) if worker in heard else value for worker in range(self.count)]
 
-    def _shown(self, other: int) -> Any:
+    def _shown(self, other: int) -> bytes:
         kind, data = self._channels[other].receive()
         while kind is not Kind.SHOWN:  # of a window that nobody took any more
             kind, data = self._channels[other].receive()
-        return unpack(data)
+        return data
 
     def part(self) -> None:
         """Give up the shared memory: nobody will look at more."""

@@ -37,8 +37,8 @@ def settled_lines(tracker: Tracker, flows: Ints, timed: bool) -> list[str]:
     said, which = tracker.said(flows)
     middles = {place: _middle(said[place]) for place in set(which)}
     return [
-        f"{client},{proxy},{middles[place]},{start},{lasted},{packets},{sent},{received},0,{rtt},"
-        f"{delay}"
+        f"{client},{proxy},{middles[place]},{start},{lasted!r},{packets},{sent},{received},0,"
+        f"{rtt!r},{delay!r}"  # formatting a float takes longer
         for client, proxy, place, start, lasted, packets, sent, received, rtt, delay in zip(
             _clients(tracker, own.client[flows]),
             _proxies(tracker, own.proxy[flows]),
