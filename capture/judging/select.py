@@ -29,7 +29,9 @@ CANDIDATE_PORTS: Final = PROXY_PORTS | SHARED_PORTS | {WEB_PORT}
 SCAN: Final = 8
 """More silent endpoints than this are a scan or a broken network, not a broken proxy."""
 
-_ESTABLISHED: Final = re.compile(r"connection established|connect(ion)? (ok|success)", re.I)
+_ESTABLISHED: Final = re.compile(
+    r"(connection|tunnel) established|connected|connect(ion)? (ok|success)", re.I
+)
 """Reason phrases of a 2xx that only CONNECT gets."""
 
 _PROXY_FIELDS: Final = ("proxy-connection", "proxy-authorization")

@@ -316,6 +316,8 @@ def not_tls(scene: Scene) -> Hit | None:
         return None
     if scene.stream_gap(PROXY) or scene.quality.one_way or scene.quality.text:
         return None
+    if scene.proxy.acked_unseen and flow.tunnel_language[PROXY] != "http":
+        return None  # what was captured late was not waited for: the first bytes may be others
     first = flow.tunnel_first[PROXY]
     if first is None or not flow.closes:
         return None

@@ -34,7 +34,7 @@ MAX_PENDING: Final = 256
 KEPT_EXCHANGES: Final = 16
 """First exchanges kept of a connection, and as many of the last."""
 
-_TUNNEL_REASON: Final = re.compile(r"connection|tunnel|established", re.IGNORECASE)
+_TUNNEL_REASON: Final = re.compile(r"connect(ion|ed)|tunnel|established", re.IGNORECASE)
 _TUNNELLED: Final = re.compile(rb"[\x14-\x18]\x03[\x00-\x04]|SSH-|PRI \* ")
 """What a tunnel usually begins with."""
 

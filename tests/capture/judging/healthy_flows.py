@@ -26,6 +26,7 @@ from tests.capture.judging.stories import (
     inspected,
     last_word,
     late,
+    late_flight,
     midway,
     probed,
     repaired,
@@ -168,6 +169,8 @@ HEALTHY = (
              lambda: opened().client_hello().server_flight().set(
              CLIENT, acked_unseen=1, stream_bytes=2000).close("proxy_fin"), "ok",
              ("capture-gap",)),
+    Scenario("the server's flight, each segment captured after its acknowledgement",
+             lambda: late_flight().close("client_fin").close("proxy_fin"), "ok"),
     Scenario("a hole that the client acknowledged",
              lambda: tunnel().hole(PROXY, 2896, 800, acked=True).wait(8).close("client_fin"), "ok",
              ("capture-gap",)),

@@ -324,6 +324,14 @@ def hello_lost() -> Story:
     return opened().repeat(CLIENT, 512, 5).set(tunnel_protocol="tls")
 
 
+def late_flight() -> Story:
+    """The first bytes of the answer that were read are not the first that it has."""
+    story = opened().client_hello()
+    story.say(PROXY, 1750)
+    story.record(CLIENT, 23, 69)
+    return story.set(PROXY, acked_unseen=1)
+
+
 def plain_inside() -> Story:
     """HTTP inside the tunnel where TLS was expected."""
     story = opened().client_hello()

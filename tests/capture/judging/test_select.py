@@ -69,6 +69,7 @@ PROXIED: dict[str, tuple[Story, dict[str, Any]]] = {
     "text capture of port 3128": (Story(proxy=SQUID).connect().set(
         CLIENT, bytes=900).set(PROXY, bytes=900), {"text": True}),
     "a lone 200 that only CONNECT gets": (Story().connect().answer(), {}),
+    "a lone 200 as F5 words it": (Story().connect().answer(200, "Connected"), {}),
     "two bytes of CONNECT, the rest cut off": (bare("http-part", b"CO", 130).set(
         CLIENT, cut_by_snaplen=3).set(PROXY, bytes=39), {}),
 }  # fmt: skip
