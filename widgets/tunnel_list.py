@@ -174,8 +174,8 @@ class TunnelList(LineList):
         if free and current is not None and first.failing and not current.failing:
             row = None  # nobody chose the healthy one: the failing one is why we are here
         if row is None:
-            row = min(old_cursor, len(self._order) - 1) if self._chosen else 0
-            self.cursor = row
+            gone = self._chosen and self._selected not in self._versions  # not hidden by a filter
+            self.cursor = row = min(old_cursor, len(self._order) - 1) if gone else 0
             self._select_row(row)
             self.bring_on_screen(row)
             return

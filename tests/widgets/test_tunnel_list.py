@@ -453,6 +453,20 @@ async def test_only_the_allowed_tunnels_are_shown() -> None:
         assert ids(tunnels) == [2, 1, 3, 5]
 
 
+async def test_what_a_filter_found_is_read_from_the_top() -> None:
+    flows = tuple(build.flow(number) for number in range(1, 9))
+    async with staged(TunnelList()) as stage:
+        tunnels = stage.widget
+        tunnels.show(flows)
+        tunnels.select(5)
+        tunnels.allow({1, 3, 6, 7, 8})
+        assert tunnels.selected is flows[0]
+        tunnels.allow(None)
+        tunnels.select(5)
+        tunnels.show(tuple(flow for flow in flows if flow.uid != 5))  # it is no more
+        assert tunnels.selected is flows[5]
+
+
 async def test_names_stand_for_addresses_where_they_are_known() -> None:
     async with staged(TunnelList(), 120, 8) as stage:
         stage.widget.show(THREE)
