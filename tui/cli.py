@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from capture.collector import STARTING, work_rarely
 from capture.protocols.text import printable
 from tui.command.arguments import UsageError, parse
 from tui.command.output import OutputFailed, ReaderLeft, narrate, prepare, write_chunks
@@ -38,6 +39,7 @@ _STDIN: Final = "-"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``tunnelscope`` and return its exit code."""
     _start_no_threads()
+    work_rarely(STARTING)
     prepare(sys.stdout)
     prepare(sys.stderr)
     try:

@@ -159,7 +159,7 @@ def _heads_of_link(block: FrameBlock, of_link: NDArray[np.bool_], link: int) -> 
         & (head["protocol"] == TCP)
         & (head["fragment"] & (MORE_FRAGMENTS | OFFSET) == 0)
         & (offset >= 0x50)
-        & (length >= 20 + (offset >> 4) * np.int64(4))
+        & (length >= 20 + (offset >> 2 & 0x3C))
         & (caplen >= link + 40)
     )
     found = Heads(link, frame, start, caplen, length, time_ns, position, head)

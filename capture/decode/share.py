@@ -76,9 +76,7 @@ def shares(
     mixed = (src ^ dst).astype(np.int64) << 16
     mixed ^= (sport ^ dport).astype(np.int64)
     mixed *= _MIX
-    mixed >>= 40
-    mixed &= 0xFFFF
-    found: Ints = mixed % count
+    found: Ints = (mixed >> 40).astype(np.uint16) % np.uint16(count)
     return found
 
 

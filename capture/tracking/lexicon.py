@@ -9,9 +9,9 @@ healthy tunnels may say; what a rule may have to look at is ``ODD``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -30,6 +30,8 @@ ODD: Final = -1
 """It must be looked at in full."""
 PARTED: Final = -2
 """A ClientHello that goes on in the next segment."""
+_UNKNOWN: Final = -3
+"""It was not met yet."""
 
 MOST: Final = 4096
 """Wordings of a kind that are remembered, and of hellos, of each length."""
@@ -141,22 +143,22 @@ class _Words:
         for which in np.split(order, np.flatnonzero(np.diff(size[order])) + 1):
             if len(which):
                 length = int(size[which[0]])
-                rows = np.ndarray((len(data) - length + 1, length), np.uint8, data, strides=(1, 1))
-                found[which] = self._of_rows(rows[at[which]])
+                every = np.ndarray((len(data) - length + 1,), f"V{length}", data, strides=(1,))
+                rows = every[at[which]].view(np.uint8).reshape(-1, length)
+                found[which] = self._of_rows(rows)
         return found
 
     def forget(self) -> None:
         """Know nothing any more."""
         self._known.clear()
 
-    def _of_rows(self, rows: Bytes) -> list[int] | Ints:
+    def _of_rows(self, rows: Bytes) -> Ints:
         """The numbers of messages of one length, one a row."""
         words = _words(rows)
-        found = list(map(self._known.get, words))
-        return [
-            self._learn(word) if number is None else number
-            for number, word in zip(found, words, strict=True)
-        ]
+        found = _looked_up(self._known, words)
+        for place in np.flatnonzero(found == _UNKNOWN).tolist():
+            found[place] = self._learn(words[place])
+        return found
 
     def _learn(self, word: bytes) -> int:
         number = self._known.get(word)
@@ -198,7 +200,7 @@ class _Hellos(_Words):
         super().forget()
         self._layouts.clear()
 
-    def _of_rows(self, rows: Bytes) -> list[int] | Ints:
+    def _of_rows(self, rows: Bytes) -> Ints:
         if rows.shape[1] < SHORTEST:
             return super()._of_rows(rows)
         session = rows[:, _SESSION].astype(np.int64)
@@ -211,13 +213,13 @@ class _Hellos(_Words):
             found[which] = self._of_shape(rows[which], (rows.shape[1], length))
         return found
 
-    def _of_shape(self, rows: Bytes, shape: tuple[int, int]) -> list[int]:
+    def _of_shape(self, rows: Bytes, shape: tuple[int, int]) -> Ints:
         layout = self._layouts.get(shape)
         if layout is None:
             layout = self._lay_out(shape, tuple(self._told(rows[0].tobytes())))
         words = _words(layout.blank(rows))
-        found: list[Any] = list(map(layout.known.get, words))
-        new = [place for place, number in enumerate(found) if number is None]
+        found = _looked_up(layout.known, words)
+        new = np.flatnonzero(found == _UNKNOWN).tolist()
         other = layout.told
         for place in new:
             number = layout.known.get(words[place])
@@ -238,6 +240,11 @@ class _Hellos(_Words):
             self._layouts.clear()
         layout = self._layouts[shape] = _Layout(slices, {})
         return layout
+
+
+def _looked_up(known: Mapping[bytes, int], words: Sequence[bytes]) -> Ints:
+    """The numbers of words; ``_UNKNOWN`` without one."""
+    return np.fromiter(map(known.get, words, repeat(_UNKNOWN)), np.int64, len(words))
 
 
 def _words(rows: NDArray[np.uint8]) -> list[bytes]:

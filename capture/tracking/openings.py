@@ -303,16 +303,12 @@ def sort_out(
         return Sorted(positions, positions, positions, positions)
     sides = table.sides
     row = a.row[positions]
-    order = np.argsort(row, kind="stable")
-    head = np.flatnonzero(np.concatenate(([True], row[order][1:] != row[order][:-1])))
-    rank = np.empty(len(positions), np.int64)
-    rank[order] = np.arange(len(positions)) - np.repeat(head, np.diff(head, append=len(order)))
-    rank += sides.kept[row]
+    client = row & 1 == CLIENT
+    rank = _ranks(client, a.run[positions]) + sides.kept[row]
     index = a.index[positions]
     number, length = a.number[positions], a.length[positions]
     whole = segments.payload_captured[index] == length
     other_first = sides.first_payload_no[row ^ 1].astype(np.int64)
-    client = row & 1 == CLIENT
     begins = rank == 0
     # Behind a hole only a conversation can wait for what fills it.
     in_order = (start[positions] <= np.maximum(a.before[positions], 1)) & ~a.filled[positions]
@@ -330,12 +326,21 @@ def sort_out(
     good &= ~(inner & client) | ((other_first != 0) & (other_first < number))
     good &= table.flows.syn_no[row >> 1] != 0
     odd = distinct(row[~good] >> 1)
-    fine = ~np.isin(row >> 1, odd)
+    fine = ~np.isin(row >> 1, odd, kind="table")
     early = fine & (rank < KEPT_SEGMENTS)
-    keep = positions[early]
-    counts = np.bincount(np.searchsorted(row[order][head], a.row[keep]), minlength=len(head))
-    sides.kept[row[order][head]] += counts.astype(np.uint8)
-    return Sorted(keep, rank[early], positions[fine & begins], odd)
+    sides.kept[row[early]] = rank[early] + 1  # of a direction's segments the last one counts
+    return Sorted(positions[early], rank[early], positions[fine & begins], odd)
+
+
+def _ranks(client: NDArray[np.bool_], run: Ints) -> Ints:
+    """How many segments of its direction there are before each one; ``run``, which ascends:
+    that of its flow."""
+    place = np.arange(len(run))
+    first = np.concatenate(([True], run[1:] != run[:-1]))
+    head = np.maximum.accumulate(np.where(first, place, 0))
+    sent: Ints = np.cumsum(client) - client
+    by_client: Ints = sent - sent[head]
+    return np.where(client, by_client, place - head - by_client)
 
 
 def _is_thin(

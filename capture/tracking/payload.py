@@ -83,7 +83,7 @@ class Payload:
             self.walker.begin(a.row[heads], end[heads])
             if len(sorted_out.odd):
                 self._hand_over(sorted_out.odd)
-                talking |= np.isin(a.row[rows] >> 1, sorted_out.odd)
+                talking |= np.isin(a.flow[rows], sorted_out.odd, kind="table")
             self._talk(segments, a, rows[talking], start)
             rows = rows[~talking]
             rows = rows[(end[rows] > sides.want[a.row[rows]]) & new[rows]]

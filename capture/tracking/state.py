@@ -48,7 +48,7 @@ def commit(table: FlowTable, odd: Oddities, segments: Segments, a: Analysed) -> 
     last = np.full(lanes, -1)
     last[lane] = count
     present = np.flatnonzero(last >= 0)
-    rows = (2 * a.run_flow[:, None] + np.arange(2)).ravel()
+    rows = _rows(a)
     _begin(table, segments, a, first_of(count, lane, lanes, len(a))[present], rows[present])
     _count(table, segments, a, lane, lanes, rows)
     _payload(table, a, lane, lanes, rows)
@@ -76,8 +76,8 @@ def _milestones(table: FlowTable, a: Analysed) -> None:
     kind = kind[telling]
     syn = telling[(kind & (SYN | ACK | RST) == SYN) & (a.side[telling] == 0)]
     reply = telling[(kind & (SYN | ACK) == SYN | ACK) & (a.side[telling] == 1)]
-    np.add.at(flows.syn_count, a.flow[syn], 1)
-    np.add.at(flows.syn_ack_count, a.flow[reply], 1)
+    _add(flows.syn_count, a.run_flow, a.run[syn])
+    _add(flows.syn_ack_count, a.run_flow, a.run[reply])
     first = _unset(syn, a.run, a.flow, flows.syn_no)
     flows.syn_seq[a.flow[first]] = (a.seq[first] + sides.base[a.row[first]]) & 0xFFFFFFFF
     flows.certain[a.flow[first]] = True
@@ -85,11 +85,21 @@ def _milestones(table: FlowTable, a: Analysed) -> None:
     first = _unset(reply, a.run, a.flow, flows.syn_ack_no)
     _set_first(a, first, a.flow, flows.syn_ack_ns, flows.syn_ack_no)
     fin = telling[kind & (FIN | RST) == FIN]
-    np.add.at(sides.fin_sent, a.row[fin], 1)
+    _add(sides.fin_sent, _rows(a), lane[fin])
     np.maximum.at(sides.fin_end, a.row[fin], a.end[fin])
     _set_first(a, _unset(fin, lane, a.row, sides.fin_no), a.row, sides.fin_ns, sides.fin_no)
     rst = telling[kind & RST != 0]
     _set_first(a, _unset(rst, lane, a.row, sides.rst_no), a.row, sides.rst_ns, sides.rst_no)
+
+
+def _rows(a: Analysed) -> Ints:
+    """Row of the per-direction columns of each lane."""
+    return (2 * a.run_flow[:, None] + np.arange(2)).ravel()
+
+
+def _add(column: Ints, keys: Ints, places: Ints) -> None:
+    """Count one for the key at each place; half the time of ``np.add.at``."""
+    column[keys] += np.bincount(places, minlength=len(keys)).astype(column.dtype)
 
 
 def _unset(positions: Ints, lane: Ints, keys: Ints, column: Ints) -> Ints:

@@ -10,6 +10,8 @@ move up: what lasts is the ``uid`` column, which counts all flows ever seen, fro
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import repeat
+from struct import Struct
 from typing import Final, TypeVar
 
 import numpy as np
@@ -25,6 +27,7 @@ SERVER_PORTS: Final = frozenset(
 """Ports that decide who is the server when no SYN was captured."""
 
 UNKNOWN: Final = -1
+_PAIR: Final = Struct("=qq")
 
 T = TypeVar("T")
 
@@ -95,7 +98,7 @@ class FlowTable:
         """Flows that ever were."""
         self.flows = Columns(_FLOW_COLUMNS, 1)
         self.sides = Columns(_SIDE_COLUMNS, 2)
-        self._current: dict[int, int] = {}
+        self._current: dict[bytes, int] = {}
         """Newest flow of each pair of endpoints, by ``_pair``."""
         self._before: dict[int, int] = {}
         """Of flows on a pair of endpoints that was used before: the one before."""
@@ -123,8 +126,7 @@ class FlowTable:
         """Know these flows as the newest ones of their endpoints."""
         left, right = self.flows.client[newest], self.flows.proxy[newest]
         low, high = np.minimum(left, right), np.maximum(left, right)
-        keys = map(_pair, low.tolist(), high.tolist())
-        self._current = dict(zip(keys, newest.tolist(), strict=True))
+        self._current = dict(zip(_pairs(low, high), newest.tolist(), strict=True))
 
     def close(self) -> None:
         """No segment follows: which endpoints belong to which flow need not be known."""
@@ -160,9 +162,8 @@ class FlowTable:
         low, high = np.minimum(source, target), np.maximum(source, target)
         order, start = _group(low, high)
         heads = order[start]
-        keys = map(_pair, low[heads].tolist(), high[heads].tolist())
-        current = self._current
-        flow = np.array([current.get(key, UNKNOWN) for key in keys], np.int64)
+        keys = _pairs(low[heads], high[heads])
+        flow = np.fromiter(map(self._current.get, keys, repeat(UNKNOWN)), np.int64, len(keys))
         reused = np.zeros(len(flow), np.bool_)
         splits = self._incarnations(segments, order, source, start, flow, reused)
         splits = self._stragglers(segments, order, source, start, flow, reused, splits)
@@ -259,7 +260,7 @@ class FlowTable:
                 moved.append(position + late)
         return sorted(moved)
 
-    def _key(self, segments: Segments, source: Ints, index: int) -> int:
+    def _key(self, segments: Segments, source: Ints, index: int) -> bytes:
         left = int(source[index])
         right = int(segments.dst[index]) << 16 | int(segments.dport[index])
         return _pair(min(left, right), max(left, right))
@@ -334,7 +335,7 @@ class FlowTable:
         columns.first_ns[rows] = columns.last_ns[rows] = segments.time_ns[at]
         columns.first_no[rows] = columns.last_no[rows] = segments.number[at]
         low, high = np.minimum(source[at], target[at]), np.maximum(source[at], target[at])
-        keys = map(_pair, low.tolist(), high.tolist())
+        keys = _pairs(low, high)
         again = reused[born]
         if not again.any():
             self._current.update(zip(keys, numbers.tolist(), strict=True))
@@ -366,9 +367,15 @@ def renumbered(table: dict[int, T], number: Ints, per_flow: int) -> dict[int, T]
     }
 
 
-def _pair(low: int, high: int) -> int:
-    """Two endpoints (49 bits each at most) as one key, half as large as a tuple of them."""
-    return low << 64 | high
+def _pair(low: int, high: int) -> bytes:
+    """Two endpoints as one key, half as large as a tuple of them."""
+    return _PAIR.pack(low, high)
+
+
+def _pairs(low: Ints, high: Ints) -> list[bytes]:
+    """Many of them, each as ``_pair`` makes it."""
+    keys: list[bytes] = np.stack((low, high), 1).view(f"V{_PAIR.size}").ravel().tolist()
+    return keys
 
 
 def distinct(values: Ints) -> Ints:

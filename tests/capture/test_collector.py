@@ -20,10 +20,12 @@ def as_before() -> Iterator[None]:
 
 
 def test_young_objects_are_walked_less_often() -> None:
-    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
     collector.work_rarely()
-    assert gc.get_threshold()[0] > before[0]
-    assert gc.get_threshold()[1] < before[1]
+    assert gc.get_threshold()[0] > 700
+    assert gc.get_threshold()[1] < 10
+    collector.work_rarely(collector.STARTING)
+    assert gc.get_threshold()[0] == collector.STARTING
 
 
 def test_what_is_set_aside_is_not_walked_until_it_is_taken_back() -> None:
