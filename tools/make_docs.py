@@ -44,6 +44,7 @@ _ENVIRONMENT: Final = (
     ("http_proxy, https_proxy", "endpoints that count as proxies"),
     ("NO_COLOR", "draw without colour"),
     ("COLORFGBG, TERM, COLORTERM", "tell which theme fits"),
+    ("ESCDELAY", "milliseconds in which what follows an Escape is a part of the same key"),
     ("XDG_CONFIG_HOME", "where the configuration lies"),
 )
 _FILES: Final = (
