@@ -8,9 +8,11 @@ failures of a large capture come in a few forms.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from itertools import combinations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capture.facts import CLIENT, PROXY
 from capture.frames import Ints
@@ -90,9 +92,10 @@ class Forms:
         ]
         own = np.where(said.sized[:, None], 0, sizes)
         same = np.concatenate([_stacked(exact), said.told, own, ranks], 1)
+        apart = said.alone | _late_ends(table, flows)
         self.keys: list[Hashable] = [
             None if alone else row.tobytes().rstrip(b"\0")  # of columns that only others need
-            for alone, row in zip(said.alone.tolist(), same, strict=True)
+            for alone, row in zip(apart.tolist(), same, strict=True)
         ]
 
 
@@ -113,6 +116,23 @@ def _columns(table: FlowTable, flows: Ints) -> tuple[list[Ints], list[Ints], lis
             elif not (name in _IGNORED or name.endswith("_ns") or name in SIZES):
                 exact.append(getattr(columns, name)[rows])
     return exact, numbers, times
+
+
+def _late_ends(table: FlowTable, flows: Ints) -> NDArray[np.bool_]:
+    """Flows whose FINs and RSTs came in another order than they were captured in."""
+    sides, found = table.sides, np.zeros(len(flows), np.bool_)
+    ends = [
+        (
+            getattr(sides, f"{what}_no")[2 * flows + side],
+            getattr(sides, f"{what}_ns")[2 * flows + side],
+        )
+        for what in ("fin", "rst")
+        for side in (CLIENT, PROXY)
+    ]
+    for (number, time), (other, when) in combinations(ends, 2):
+        late = np.where(number < other, time > when, time < when)
+        found |= (number > 0) & (other > 0) & late
+    return found
 
 
 def _stacked(columns: list[Ints]) -> Ints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -36,6 +37,10 @@ from capture.tracking.table import FlowTable
 MIN_RUN: Final = 3
 """Sent this often, a range counts as sent again and again."""
 MAX_HOLES: Final = 4
+LATE_NS: Final = 1_000_000_000
+"""Where each direction has an interface of its own, a capture holds one's packets up to so much
+later than the other's of the same time (tcpdump's buffer time-out): what closed first, the times
+tell. A clock that was set steps back farther."""
 
 
 class FlowRows(NamedTuple):
@@ -167,11 +172,18 @@ def _closes(sides: tuple[Direction, Direction]) -> tuple[tuple[str, Mark], ...]:
     ]  # fmt: skip
     if len(found) > 1:
         found.sort(key=_number_of)
+        back_ns = max(before[1].time_ns - after[1].time_ns for before, after in pairwise(found))
+        if 0 < back_ns < LATE_NS:
+            found.sort(key=_time_of)
     return tuple(found)
 
 
 def _number_of(item: tuple[str, Mark]) -> int:
     return item[1].number
+
+
+def _time_of(item: tuple[str, Mark]) -> int:
+    return item[1].time_ns
 
 
 def _direction(c: Any, other: Any, odd: Oddities, row: int, last_ns: int) -> Direction:

@@ -134,7 +134,7 @@ def healthy(table: FlowTable, flows: Ints, now_ns: int | None) -> Ints:
         ok &= s.max_ack[other] >= s.fin_end[side]
         # Where the borders are lost nothing is known to be cut; the client left first.
         ok &= (s.mode[side] == LOST) | (s.want[side] == s.fin_end[side] - 1)
-    ok &= s.fin_no[client] < s.fin_no[proxy]
+    ok &= (s.fin_no[client] < s.fin_no[proxy]) & (s.fin_ns[client] <= s.fin_ns[proxy])
     ok &= s.fin_end[client] - 1 - s.data_at[client] > REQUEST_BYTES
     asked = s.asked_no[client]  # the proxy said something after the client's request
     ok &= (asked > 0) & (s.last_payload_no[proxy] > asked)

@@ -72,6 +72,15 @@ def test_alike() -> None:
     assert [*others] == [first] * 3
 
 
+def test_a_flow_whose_ends_were_captured_in_another_order_is_looked_at_alone() -> None:
+    text = refused("one.example.com")
+    end = text.rindex("c FA")
+    seq, ack = map(int, text[end:].split()[2:4])
+    for ms, known in ((131, True), (129, False)):
+        (key,) = keys(text + f"{ms} p FA {ack} {seq + 1}\n")
+        assert (key is not None) is known
+
+
 def test_a_reply_that_names_a_host_is_alike_only_for_who_asked_for_the_same() -> None:
     moved = "HTTP/1.1_302_Found~Location:_https://one.example.com/"
     itself, other, again = keys(

@@ -100,6 +100,16 @@ def test_fin_without_its_acknowledgement(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("late_ms", "first"), [(300, "client_fin"), (299.98, "proxy_fin"), (-5000, "client_fin")]
+)
+def test_who_closed_first_is_told_by_time(late_ms: float, first: str, size: int) -> None:
+    """An interface for each direction; but a clock that was set back tells nothing."""
+    flow = facts(HANDSHAKE + f"300 c FA 1 2\n{late_ms} p FA 1 1\n301 c A 2 2\n", size)
+    assert flow.closes[0][0] == first
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_the_longest_silence(size: int) -> None:
     flow = facts(HANDSHAKE + "21 c PA 1+9 1\n5000 c PA 10+9 1\n9000 p A 1 19\n", size)
     silence = flow.longest_silence
