@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from functools import partial
-from typing import Final
+from collections.abc import Hashable, Iterator, Mapping
+from functools import lru_cache, partial
+from itertools import chain
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from capture.tracking.build import MIN_RUN
 from capture.tracking.openings import KEPT_SEGMENTS, Lot
 from capture.tracking.streams import Conversation
 from capture.tracking.tracker import Tracker
+
+T = TypeVar("T")
 
 _SAID, _SYNS, _RESET, _SHUT, _ALERTS, _COLUMNS = 0, 1, 2, 4, 6, 8
 """Columns of ``Said.told``; the last three are of each side."""
@@ -71,8 +74,8 @@ class Said:
             self._read(start, batch, tracker.payload.openings.lot(batch), reader)
         rows = np.stack([2 * flows + CLIENT, 2 * flows + PROXY], 1).ravel()
         self._marks: list[list[Mark]] = [[] for _ in range(count)]
-        self._hear(tracker, flows.tolist(), reader.numbers)
-        self._look(tracker, rows.tolist(), reader.numbers)
+        self._hear(tracker, flows, reader.numbers)
+        self._look(tracker, rows, reader.numbers)
         self._stack()
 
     def _read(self, start: int, flows: Ints, lot: Lot, reader: Reader) -> None:
@@ -96,61 +99,69 @@ class Said:
                 )
         self.alone[start : start + len(flows)] = missing.any(1)
 
-    def _hear(self, tracker: Tracker, flows: list[int], numbers: Numbers) -> None:
+    def _hear(self, tracker: Tracker, flows: Ints, numbers: Numbers) -> None:
         """Add conversations, and SYNs that were sent again."""
-        syns, talks = tracker.odd.syns, tracker.payload.conversations
-        for place, flow in enumerate(flows):
-            if flow in talks and (talk := tracker.conversation(flow)) is not None:
-                found = _of_talk(talk)
-                if found is None:
-                    self.alone[place] = True
-                    continue
-                said, marks, self.hosts[place] = found
-                self.told[place, _SAID] = numbers.of(said)
-                self.sized[place] = False
-                self._marks[place] = marks
-            if flow in syns:
-                self.told[place, _SYNS] = len(syns[flow])
-                self._marks[place] += syns[flow]
-            if flow in tracker.icmp:
+        for place, flow, _ in _known(tracker.payload.conversations, flows):
+            talk = tracker.conversation(flow)
+            found = _of_talk(talk) if talk is not None else None
+            if found is None:
                 self.alone[place] = True
+                continue
+            said, marks, self.hosts[place] = found
+            self.told[place, _SAID] = numbers.of(said)
+            self.sized[place] = False
+            self._marks[place] = marks
+        for place, _, syns in _known(tracker.odd.syns, flows):
+            self.told[place, _SYNS] = len(syns)
+            self._marks[place] += syns
+        for place, _, _ in _known(tracker.icmp, flows):
+            self.alone[place] = True
 
-    def _look(self, tracker: Tracker, rows: list[int], numbers: Numbers) -> None:
+    def _look(self, tracker: Tracker, rows: Ints, numbers: Numbers) -> None:
         """Add what else is known of some directions only."""
         odd, walker = tracker.odd, tracker.payload.walker
-        for at, row in enumerate(rows):
-            place, side = at >> 1, at & 1
-            if row in odd.resets:
-                self.told[place, _RESET + side] = numbers.of(odd.resets[row])
-            if row in odd.windows:
-                window = odd.windows[row]
-                shut = window.since, window.longest
-                self.told[place, _SHUT + side] = numbers.of(tuple([mark is None for mark in shut]))
-                self._marks[place] += [mark for mark in shut if mark is not None]
-            if row in walker.alerts:
-                alerts = walker.alerts[row]
-                told = tuple([(level, code) for _, level, code in alerts])
-                self.told[place, _ALERTS + side] = numbers.of(told)
-                self._marks[place] += [mark for mark, _, _ in alerts]
-            if row in odd.gaps or row in walker.carry:
-                self.alone[place] = True
-            if row in odd.ranges and any(x.sent >= MIN_RUN for x in odd.ranges[row].values()):
-                self.alone[place] = True
+        for at, _, reset in _known(odd.resets, rows):
+            self.told[at >> 1, _RESET + (at & 1)] = numbers.of(reset)
+        for at, _, window in _known(odd.windows, rows):
+            shut = window.since, window.longest
+            told = tuple([mark is None for mark in shut])
+            self.told[at >> 1, _SHUT + (at & 1)] = numbers.of(told)
+            self._marks[at >> 1] += [mark for mark in shut if mark is not None]
+        for at, _, alerts in _known(walker.alerts, rows):
+            said = tuple([(level, code) for _, level, code in alerts])
+            self.told[at >> 1, _ALERTS + (at & 1)] = numbers.of(said)
+            self._marks[at >> 1] += [mark for mark, _, _ in alerts]
+        for cut in (odd.gaps, walker.carry):
+            for at, _, _ in _known(cut, rows):
+                self.alone[at >> 1] = True
+        for at, _, ranges in _known(odd.ranges, rows):
+            if any(item.sent >= MIN_RUN for item in ranges.values()):
+                self.alone[at >> 1] = True
 
     def _stack(self) -> None:
         """Add columns for marks."""
-        self.alone |= np.array([len(marks) > MOST_MARKS for marks in self._marks], np.bool_)
-        every = [
-            (place, column, *mark)
-            for place, marks in enumerate(self._marks)
-            for column, mark in enumerate(marks[:MOST_MARKS])
-        ]
-        at, column, number, time_ns = np.array(every, np.int64).reshape(-1, 4).T
-        shape = len(self.told), int(column.max(initial=-1)) + 1
-        packets, times = np.zeros((2, *shape), np.int64)
-        packets[at, column], times[at, column] = number, time_ns
-        self.packets = np.concatenate([self.packets, packets], 1)
-        self.times = np.concatenate([self.times, times], 1)
+        counts = np.array([len(marks) for marks in self._marks], np.int64)
+        few = counts <= MOST_MARKS
+        self.alone |= ~few
+        kept = [marks for marks, enough in zip(self._marks, few.tolist(), strict=True) if enough]
+        every = np.fromiter(chain.from_iterable(chain.from_iterable(kept)), np.int64)
+        at = np.repeat(np.arange(len(counts)), counts * few)
+        first = np.cumsum(counts * few) - counts * few
+        column = np.arange(len(at)) - first[at]
+        marks = np.zeros((2, len(counts), int(column.max(initial=-1)) + 1), np.int64)
+        marks[:, at, column] = every.reshape(-1, 2).T
+        self.packets = np.concatenate([self.packets, marks[0]], 1)
+        self.times = np.concatenate([self.times, marks[1]], 1)
+
+
+def _known(things: Mapping[int, T], wanted: Ints) -> Iterator[tuple[int, int, T]]:
+    """Of things by flow or row those that are wanted (ascending): their place there, their flow
+    or row, and the thing."""
+    keys = np.sort(np.fromiter(things, np.int64, len(things)))
+    keys = keys[np.isin(keys, wanted)]
+    places = np.searchsorted(wanted, keys)
+    for place, key in zip(places.tolist(), keys.tolist(), strict=True):
+        yield place, key, things[key]
 
 
 def _of_talk(talk: Conversation) -> tuple[Hashable, list[Mark], str] | None:
@@ -189,6 +200,7 @@ def _names(host: str, exchange: HttpExchange[Mark], body: bytes) -> bool:
     return host in "\0".join(words).lower() or host.encode() in body.lower()
 
 
+@lru_cache(maxsize=512)
 def _of_request(request: Request, host: str) -> Hashable:
     """A request without the host."""
     if not host:
