@@ -249,3 +249,16 @@ class TunnelscopeApp(App[int]):
         from tui.screens.help import HelpScreen
 
         self.push_screen(HelpScreen(self.screen, ascii_only=self.ascii_only))
+
+    def action_command_palette(self) -> None:
+        from tui.keys.palette import Palette
+
+        if self.use_command_palette and not Palette.is_open(self):
+            self.push_screen(Palette(id="--command-palette"))
+
+    def search_themes(self) -> None:
+        from textual.theme import ThemeProvider
+
+        from tui.keys.palette import Palette
+
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))

@@ -225,6 +225,17 @@ async def test_seeking_by_keys(bridges: list[EngineBridge]) -> None:
         assert viewer.clock.at_end
 
 
+async def test_what_was_said_of_a_wrong_time_goes_with_the_next_one(
+    bridges: list[EngineBridge],
+) -> None:
+    async with watching(bridges) as viewer:
+        await viewer.go("noon")
+        await viewer.until(lambda: "no time" in viewer.said())
+        await viewer.go("50%")
+        await viewer.until(lambda: not viewer.clock.at_end)
+        assert not viewer.said()
+
+
 async def test_speed_is_shown_and_silences_are_skipped(bridges: list[EngineBridge]) -> None:
     async with watching(bridges) as viewer:
         await viewer.do("plus", "plus")

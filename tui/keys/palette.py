@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.screen import Screen
 
 from tui.keys.bindings import BoundAction, actions_of, active_actions
 from tui.screens.base import PaneScreen
 
-__all__ = ["ActionProvider"]
+__all__ = ["ActionProvider", "Palette"]
 
 BY_SUBJECT: Final = 0.01
 """Score of what is found by its subject or explanation alone: behind all that is named so."""
@@ -61,6 +61,14 @@ class ActionProvider(Provider):
 
     def _runner(self, action: BoundAction) -> partial[None]:
         return partial(_run, self.screen, action)
+
+
+class Palette(CommandPalette):
+    """The palette, also where its list has no line yet (typed ahead) or no room for one."""
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(CommandList).scrollable_content_region:
+            super()._action_command_list(action)  # without a line, Textual's raise KeyError
 
 
 def _label(action: BoundAction) -> str:

@@ -19,6 +19,18 @@ from tui.screens.answering import AnsweringScreen
 __all__ = ["CopyScreen"]
 
 
+class _Texts(OptionList):
+    """A list that can be paged through also where there is no room for a line of it."""
+
+    def action_page_up(self) -> None:
+        if self.scrollable_content_region:
+            super().action_page_up()  # without a line, Textual's raise KeyError
+
+    def action_page_down(self) -> None:
+        if self.scrollable_content_region:
+            super().action_page_down()
+
+
 class CopyScreen(AnsweringScreen, ModalScreen[str | None]):
     """Ends with the text to copy, or None."""
 
@@ -59,7 +71,7 @@ class CopyScreen(AnsweringScreen, ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         width = max((len(label) for label, _ in self._texts), default=0)
-        yield OptionList(
+        yield _Texts(
             *(
                 Option(
                     Content.assemble(

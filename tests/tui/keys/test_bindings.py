@@ -4,6 +4,7 @@ from collections import defaultdict
 
 import pytest
 from textual.binding import Binding
+from textual.events import Key
 
 from tests.tui.fakes import FakeEngine, loaded_app, make_app
 from tests.tui.test_packet_screen import open_packet
@@ -118,3 +119,18 @@ async def test_a_remapped_key_keeps_its_place_among_the_hints(size: tuple[int, i
         changed = hints.replace("s save", "W save").replace("d compare", "D compare")
         assert changed != hints
         assert user.text().split("\n")[-1] == changed
+
+
+@pytest.mark.parametrize("opens", ["ctrl+p", "ctrl+t", "Y"])
+@pytest.mark.parametrize("size", [(80, 24), (30, 4)])
+async def test_lists_are_paged_through_before_they_have_a_line(
+    opens: str, size: tuple[int, int]
+) -> None:
+    """Typed ahead, or where the terminal is too small to show one."""
+    async with using(loaded_app(), size, loaded=False) as user:
+        for key in (opens, *["pageup", "pagedown", "down"] * 5):
+            user.app.post_message(Key(key, None))
+        await user.rest()
+        assert len(user.app.screen_stack) > 1
+        await user.press("pageup", "pagedown", "escape")
+        assert user.app.is_running

@@ -294,6 +294,7 @@ class ReplayPart(MainPart):
         message.stop()
         text = message.query
         if text is not None:
+            self._footline.clear()  # what was said of the try before
             self._ask(lambda replay: replay.seek(text))
 
     def on_replay_bar_sought(self, message: ReplayBar.Sought) -> None:
