@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -166,6 +167,16 @@ async def test_frames_that_are_gone_are_said_to_be() -> None:
         await user.press("escape")
         await opened(user, "d", CompareScreen)
         assert "First difference" in user.text()
+
+
+async def test_a_lone_tunnel_is_compared_with_another_capture() -> None:
+    snapshot, store = capture()
+    alone = replace(snapshot, report=replace(snapshot.report, flows=snapshot.report.flows[:1]))
+    app = make_app(FakeEngine(alone, store=store))
+    app.set_keymap({"compare.other": "f9"})
+    async with using(app) as user:
+        await opened(user, "d", CompareScreen)
+        assert "no other tunnel to compare with; F9 opens another capture" in user.text()
 
 
 def with_hello() -> TunnelscopeApp:

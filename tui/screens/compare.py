@@ -20,6 +20,7 @@ from capture.snapshot import Snapshot
 from capture.units import size
 from tui.engine_bridge import EngineBridge
 from tui.footline import Footline
+from tui.keys.bindings import key_for
 from tui.lines.find_line import FindLine
 from tui.screens.base import PaneScreen
 from widgets.compare_view import CompareView
@@ -156,8 +157,9 @@ class CompareScreen(PaneScreen):
         left = self._here.subject(self._flow, sources[0])
         right = where.subject(partner, sources[1]) if partner is not None else None
         if left is None or right is None or partner is None:
+            key = key_for("compare.other", self, self.app)
             self._view.empty_text = (
-                "There is no other tunnel to compare with."
+                f"There is no other tunnel to compare with; {key} opens another capture."
                 if partner is None
                 else "What was seen of one of these tunnels is not kept any more."
             )
