@@ -6,13 +6,14 @@ nor rich nor scapy is touched unless the screen opens.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from capture.collector import STARTING, work_rarely
+from capture.collector import STARTING, set_aside, work_rarely
 from capture.protocols.text import printable
 from tui.command.arguments import UsageError, parse
 from tui.command.output import OutputFailed, ReaderLeft, narrate, prepare, write_chunks
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``tunnelscope`` and return its exit code."""
     _start_no_threads()
     work_rarely(STARTING)
+    atexit.register(set_aside)  # else all would be walked once more: 14 ms of 20 (measured)
     prepare(sys.stdout)
     prepare(sys.stderr)
     try:

@@ -278,14 +278,14 @@ def _expected(table: FlowTable, a: Analysed, end: Ints) -> None:
     advancing = a.flags & RST == 0
     before: list[Ints] = []
     for side in (0, 1):
-        value = np.where((a.side == side) & advancing, end, _BELOW) + lift
+        carried = table.sides.next_seq[2 * a.run_flow + side]
+        value = np.empty(len(end), np.int64)
+        value[1:] = np.where((a.side == side) & advancing, end, _BELOW)[:-1]
+        value[a.run_start] = carried
+        value += lift
         top = np.maximum.accumulate(value)
-        top = np.concatenate(([_BELOW], top[:-1])) if len(top) else top
-        top[a.run_start[a.run_start < len(top)]] = _BELOW
-        rest = np.maximum(top - lift, _BELOW)
-        # A run's first entry has no lift yet: _BELOW minus lift is clipped just above.
-        carried = table.sides.next_seq[2 * a.flow + side]
-        before.append(np.where(rest > carried, rest, np.where(carried < 0, _BELOW, carried)))
+        top -= lift
+        before.append(np.where(top < 0, _BELOW, top))
     a.before = np.where(a.side == 0, before[0], before[1])
     a.before_other = np.where(a.side == 0, before[1], before[0])
 

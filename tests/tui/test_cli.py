@@ -382,19 +382,6 @@ def test_a_full_disk_is_one_line() -> None:
     assert done.stderr == "tunnelscope: standard output: No space left on device\n"
 
 
-def test_numpy_has_no_threads() -> None:
-    if not Path("/proc/self/task").exists():
-        pytest.skip("no /proc here")
-    code = (
-        "import os, sys; from tui.cli import main; main(sys.argv[1:]);"
-        "print(len(os.listdir('/proc/self/task')), file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "check", HEALTHY], capture_output=True, cwd=ROOT, check=True
-    )
-    assert done.stderr == b"1\n"
-
-
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_any_output_encoding(encoding: str) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
