@@ -158,6 +158,8 @@ class CaptureHeader(Widget):
         done, total = snapshot.bytes_done, snapshot.bytes_total
         if not total:
             return f"reading {size(done)}"
+        if done >= total:
+            return f"judging {self.glyphs.ellipsis}"  # of many tunnels, that takes a while, too
         share = min(1.0, done / total)
         cells = round(share * _BAR_CELLS)
         full, empty = self.glyphs.bar_full, self.glyphs.bar_empty

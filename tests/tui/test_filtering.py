@@ -149,6 +149,15 @@ async def test_tab_completes_fields_and_values_of_the_capture() -> None:
         assert shown(user) == [1]
 
 
+@pytest.mark.parametrize(("code", "found"), [(403, "1 tunnel"), (599, "no tunnel")])
+async def test_what_is_found_while_it_reads_is_found_so_far(code: int, found: str) -> None:
+    snapshot, store = capture()
+    reading = replace(snapshot, finished=False)
+    async with using(make_app(FakeEngine(reading, store=store))) as user:
+        await apply(user, f"status == {code}")
+        assert user.said() == f"{found} found so far; F shows all again"
+
+
 async def test_tab_takes_what_all_have_in_common_first() -> None:
     async with using(loaded_app()) as user:
         await user.press("f")

@@ -192,12 +192,13 @@ class FilterPart(MainPart):
             if action.id == "main.clear-filter"
         ]
         back = f"; {keys[0]} shows all again" if keys else ""
-        clock = self._snapshot.clock if self._snapshot is not None else None
-        by = (
-            f" by {time_of_day(clock.now_ns)[:8]}"
-            if clock and clock.timed and not clock.at_end
-            else ""
-        )
+        snapshot = self._snapshot
+        clock = snapshot.clock if snapshot is not None else None
+        by = ""
+        if clock and clock.timed and not clock.at_end:
+            by = f" by {time_of_day(clock.now_ns)[:8]}"
+        elif snapshot is not None and not snapshot.finished:
+            by = " so far"
         self.tell(f"{plural(found, 'tunnel') if found else 'no tunnel'} found{by}{back}")
 
     def action_clear_filter(self) -> None:
