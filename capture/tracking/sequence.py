@@ -290,51 +290,58 @@ def _expected(table: FlowTable, a: Analysed, end: Ints) -> None:
     a.before_other = np.where(a.side == 0, before[1], before[0])
 
 
-def _last(a: Analysed, values: Ints, position: Ints, carried: Ints) -> Ints:
+def _last(values: Ints, position: Ints, carried: Ints) -> Ints:
     """A value of an earlier segment in the run, or what the state carries."""
     return np.where(position >= 0, values[position], carried)
 
 
 def _probes(table: FlowTable, a: Analysed) -> Mask:
     """Zero window probes: one byte at the expected place into a closed window."""
-    window = _last(a, a.window, a.previous_other, table.sides.last_window[a.row ^ 1])
-    probes: Mask = (a.length == 1) & (a.seq == a.before) & (window == 0)
+    probes: Mask = (a.length == 1) & (a.seq == a.before)
+    rows = np.flatnonzero(probes)
+    if len(rows):
+        carried = table.sides.last_window[a.row[rows] ^ 1]
+        probes[rows] = _last(a.window, a.previous_other[rows], carried) == 0
     return probes
 
 
 def _classify(table: FlowTable, a: Analysed, plain: Mask) -> None:
     """All classes that follow from each side's last packet."""
-    sides = table.sides
-    special = a.flags & (SYN | FIN | RST) != 0
-    last_window = _last(a, a.window, a.previous, sides.last_window[a.row])
-    last_ack = _last(a, a.raw_ack, a.previous, sides.last_ack[a.row])
-    quiet = plain & ~special
-    empty = quiet & (a.length == 0)
-    zero = a.window == 0
+    quiet = plain & (a.flags & (SYN | FIN | RST) == 0)
+    data = a.length > 0
     bits = a.analysis
-    bits[quiet & zero] |= mark.ZERO_WINDOW
+    bits[quiet & (a.window == 0)] |= mark.ZERO_WINDOW
     beyond = plain & (a.before >= 0) & (a.seq > a.before) & (a.flags & RST == 0)
     bits[beyond] |= mark.LOST_SEGMENT
     alive = quiet & (a.length <= 1) & (a.before > 0) & (a.seq == a.before - 1)
     bits[alive] |= mark.KEEP_ALIVE
-    still = empty & (a.seq == a.before)
-    same_ack = a.raw_ack == last_ack
-    bits[still & ~zero & (a.window != last_window) & same_ack] |= mark.WINDOW_UPDATE
-    _mark_full(table, a, quiet & (a.length > 0))
-    other = a.analysis[a.previous_other]
-    carried = sides.last_analysis[a.row ^ 1]
-    other = np.where(a.previous_other >= 0, other, carried)
-    same = still & (a.window == last_window)
-    alive_ack = same & ~zero & same_ack & (other & mark.KEEP_ALIVE != 0)
-    bits[alive_ack] |= mark.KEEP_ALIVE_ACK
-    probe_ack = (
-        same & zero & (same_ack | (a.raw_ack == (last_ack + 1 & _MOD)))
-        & (other & mark.ZERO_WINDOW_PROBE != 0)
-    )  # fmt: skip
-    bits[probe_ack] |= mark.ZERO_WINDOW_PROBE_ACK
-    bits[same & ~zero & same_ack & ~alive_ack] |= mark.DUP_ACK
+    _mark_full(table, a, quiet & data)
+    _mark_still(table, a, np.flatnonzero(quiet & ~data & (a.seq == a.before)))
     unseen = (a.ack > a.before_other) & (a.before_other > 0) & (a.flags & ACK != 0)
     bits[unseen] |= mark.ACKED_UNSEEN
+
+
+def _mark_still(table: FlowTable, a: Analysed, rows: Ints) -> None:
+    """Segments that send nothing and are where the stream is: answers of some kind."""
+    sides, row = table.sides, a.row[rows]
+    previous, previous_other = a.previous[rows], a.previous_other[rows]
+    window, raw_ack = a.window[rows], a.raw_ack[rows]
+    last_ack = _last(a.raw_ack, previous, sides.last_ack[row])
+    other = _last(a.analysis, previous_other, sides.last_analysis[row ^ 1])
+    zero = window == 0
+    same = window == _last(a.window, previous, sides.last_window[row])
+    same_ack = raw_ack == last_ack
+    bits = np.zeros(len(rows), a.analysis.dtype)
+    bits[~zero & ~same & same_ack] |= mark.WINDOW_UPDATE
+    alive = same & ~zero & same_ack & (other & mark.KEEP_ALIVE != 0)
+    bits[alive] |= mark.KEEP_ALIVE_ACK
+    probed = (
+        same & zero & (same_ack | (raw_ack == (last_ack + 1 & _MOD)))
+        & (other & mark.ZERO_WINDOW_PROBE != 0)
+    )  # fmt: skip
+    bits[probed] |= mark.ZERO_WINDOW_PROBE_ACK
+    bits[same & ~zero & same_ack & ~alive] |= mark.DUP_ACK
+    a.analysis[rows] |= bits
 
 
 def _mark_full(table: FlowTable, a: Analysed, data: Mask) -> None:
