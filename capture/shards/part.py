@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ from capture.judging.relate import relate_cards
 from capture.judging.select import is_proxied
 from capture.judging.whole import judge_cards
 from capture.options import AnalysisOptions
+from capture.record import record
 from capture.report.build import flow_report
 from capture.report.model import Finding, Report, SourceReport, Table
 from capture.report.table import table_row
@@ -45,7 +46,7 @@ Show = Callable[[Any], list[Any]]
 """Shows a value to all workers; returns what each of them showed, this one included."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Seen:
     """What a share shows of the capture."""
 
@@ -54,7 +55,7 @@ class Seen:
     """Server ends that answered no SYN, or answered with RST."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hand:
     """The cards of a share."""
 
@@ -65,7 +66,7 @@ class Hand:
     """Settled flows, witnesses among them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rows:
     """A share's result."""
 
@@ -243,7 +244,9 @@ def dealt(hands: Sequence[Hand], mine: int) -> tuple[list[Card], dict[int, int]]
 def joined(parts: Sequence[Rows]) -> Report:
     """One report of all shares."""
     numbers = np.concatenate([part.numbers for part in parts])
-    lines = [line for part in parts for text in part.texts for line in text.split("\n")]
+    lines: list[str] = []
+    for text in chain.from_iterable([part.texts for part in parts]):
+        lines += text.split("\n")
     order = np.argsort(numbers, kind="stable").tolist()
     return Report(
         source=parts[0].source,
