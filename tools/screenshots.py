@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -69,6 +68,7 @@ async def draw(shot: Shot, directory: Path) -> Path:
     from capture.options import AnalysisOptions
     from tui.application import TunnelscopeApp
     from tui.feeds import FileFeed
+    from tui.picture import self_contained
     from tui.sessions import Setup, open_bridge
     from widgets.tunnel_list import TunnelList
 
@@ -90,18 +90,10 @@ async def draw(shot: Shot, directory: Path) -> Path:
                 await pilot.press(*(key[5:] if key.startswith("text:") else (key,)))
                 await pilot.pause(REST_S)
             path = directory / f"{shot.name}.svg"
-            path.write_text(_self_contained(app.export_screenshot(title="tunnelscope")))
+            path.write_text(self_contained(app.export_screenshot(title="tunnelscope")))
     finally:
         bridge.stop()
     return path
-
-
-def _self_contained(svg: str) -> str:
-    """Without the web fonts that textual names: a picture must not fetch anything."""
-    svg = re.sub(r"\s*@font-face\s*\{[^}]*\}", "", svg)
-    # librsvg drops the blanks at both ends of a text unless it is told to keep them.
-    svg = svg.replace("<text ", '<text xml:space="preserve" ')
-    return svg.replace("Fira Code", "DejaVu Sans Mono")
 
 
 def main(arguments: list[str]) -> int:

@@ -60,9 +60,11 @@ class TunnelscopeApp(App[int]):
         Binding("question_mark,f1", "help", "Help", id="app.help"),
         Binding("ctrl+p", "command_palette", "Commands", show=False, id="app.palette"),
         Binding("ctrl+t", "change_theme", "Theme", show=False, id="app.theme"),
+        Binding("ctrl+s", "picture", "Screenshot", show=False, id="app.screenshot",
+                tooltip="Save the screen as an SVG picture"),
         Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend"),
         Binding("ctrl+c,ctrl+q", "leave", "Quit", show=False, priority=True, id="app.quit"),
-    ]
+    ]  # fmt: skip
 
     def __init__(
         self,
@@ -262,3 +264,17 @@ class TunnelscopeApp(App[int]):
         from tui.keys.palette import Palette
 
         self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
+
+    def action_picture(self) -> None:
+        """Save the screen as it is, whichever it is."""
+        from tui.picture import save_picture
+        from tui.writing import CannotWrite
+
+        below = (screen for screen in reversed(self.screen_stack) if isinstance(screen, PaneScreen))
+        screen = next(below, None)
+        try:
+            said, failed = f"screen saved: {save_picture(self.export_screenshot())}", False
+        except CannotWrite as error:
+            said, failed = str(error), True
+        if screen is not None:
+            screen.tell(said, error=failed)

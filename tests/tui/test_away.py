@@ -22,6 +22,7 @@ from tests.tui.user import SIZES, User, using
 from tui.application import TunnelscopeApp
 from tui.config import Config
 from tui.feeds import FileFeed
+from tui.footline import Footline
 from tui.screens.copy import CopyScreen
 from tui.screens.write_file import Choice, Option, WriteScreen
 from tui.sessions import Setup, open_bridge
@@ -309,13 +310,29 @@ async def test_leaving_the_list_copies_nothing() -> None:
         assert user.app.clipboard == ""
 
 
-async def test_a_picture_of_the_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("opens", ["t", "r", "d", "I"])
+async def test_a_picture_of_any_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opens: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     async with using(loaded_app()) as user:
-        await user.press("ctrl+s")
-        await user.until(lambda: "screen saved" in user.said())
+        await user.press(opens, "ctrl+s")
+        await user.until(lambda: list(tmp_path.glob("*.svg")))
+        said = user.app.screen.query_one(Footline).message
+        assert said.startswith("screen saved: tunnelscope-")
     (picture,) = tmp_path.iterdir()
-    assert picture.read_text().startswith("<svg")
+    drawn = picture.read_text()
+    assert drawn.startswith("<svg")
+    assert "@font-face" not in drawn
+    assert "url(http" not in drawn
+
+
+async def test_a_picture_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/proc")
+    async with using(loaded_app()) as user:
+        await user.press("ctrl+s")
+        await user.until(lambda: ".svg: " in user.said())
+        assert "saved" not in user.said()
 
 
 # Writing

@@ -45,8 +45,6 @@ class AwayPart(MainPart):
                 tooltip="Write a report to a file"),
         Binding("Y", "copy_menu", "Copy…", show=False, id="main.copy-menu", group=AWAY,
                 tooltip="Copy a filter, a finding, a command"),
-        Binding("ctrl+s", "screenshot", "Screenshot", show=False, id="main.screenshot", group=AWAY,
-                tooltip="Save the screen as an SVG picture"),
     ]  # fmt: skip
 
     # Copying
@@ -290,17 +288,6 @@ class AwayPart(MainPart):
                 lines = build_ladder(flow, facts, snapshot.packets, rows, legs, inner)
                 drawn[flow.uid] = rungs_of_ladder(lines, flow.start_ns)
         return drawn
-
-    # Pictures
-
-    def action_screenshot(self) -> None:
-        import time
-
-        name = time.strftime("tunnelscope-%Y%m%d-%H%M%S.svg")
-        try:
-            self.tell(f"screen saved: {self.app.save_screenshot(name)}")
-        except OSError as error:
-            self.tell(f"{name}: {error.strerror}", error=True)
 
 
 def format_of_capture(path: str) -> Format:
