@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from capture.facts import CaptureFacts, FlowFacts
@@ -38,6 +38,9 @@ WAITING = frozenset({"transfer_stalled", "tls_stall", "connect_no_reply", "proxy
 
 NEAR = 32
 """Connections to the same target before and after one that may have been used beside it."""
+
+AT_ONCE = 512
+"""Cards that are looked at between two chances for others to go first: 1 ms."""
 
 Own = Mapping[int, tuple[FlowFacts | None, Judgement]]
 """Facts and judgements of flows, by the place of their card. Without facts the findings that
@@ -70,7 +73,11 @@ def relate(
 
 
 def relate_cards(
-    cards: Sequence[Card], own: Own, capture: CaptureFacts, catalogue: Catalogue
+    cards: Sequence[Card],
+    own: Own,
+    capture: CaptureFacts,
+    catalogue: Catalogue,
+    give_way: Callable[[], object] | None = None,
 ) -> dict[int, Judgement]:
     """``relate`` for a part of the flows, in the light of all.
 
@@ -79,12 +86,21 @@ def relate_cards(
         own: The flows to be refined, by the place of their card, in that order.
         capture: The capture.
         catalogue: Texts for the findings that are added.
+        give_way: Called every `AT_ONCE` cards.
 
     Returns:
         The judgements of ``own``, in the same order.
     """
     book = _Book(cards, own, capture, catalogue)
-    result = {at: book.refined(at, item) for at, (_, item) in own.items()}
+    for start in range(0, len(cards), AT_ONCE):
+        if give_way is not None:
+            give_way()
+        book.enter(start, min(start + AT_ONCE, len(cards)))
+    result: dict[int, Judgement] = {}
+    for at, (_, item) in own.items():
+        if give_way is not None and len(result) % AT_ONCE == 0:
+            give_way()
+        result[at] = book.refined(at, item)
     _same_idle(result, cards, catalogue)
     _same_issuer(result, book, catalogue)
     return result
@@ -104,7 +120,11 @@ class _Book:
         self.answered_at: dict[str, int] = {}
         self.reached: set[tuple[str, str]] = set()
         self.names_at: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-        for at, item in enumerate(cards):
+
+    def enter(self, start: int, stop: int) -> None:
+        """Take in the cards at some places."""
+        for at in range(start, stop):
+            item = self.cards[at]
             # As ``Card.pair`` and ``Card.key``: there may be ten thousand, many times over.
             host, proxy = item.client_host, item.proxy
             pair = host, proxy

@@ -37,7 +37,8 @@ moment that one may take twice as long, and so on."""
 TWICE: Final = 4
 """So many times at most."""
 
-BATCH: Final = 64
+BATCH: Final = 8
+"""Flows that are looked at between two chances for the screen: 2 ms."""
 
 Stamp = tuple[int, int]
 """A flow's packets and ICMP errors so far: the same stamp means the same facts."""

@@ -37,7 +37,7 @@ from capture.report.build import flow_report
 from capture.report.model import Finding, FlowReport, Report, Severity, SourceReport
 from capture.second_leg.pairing import SecondLeg
 
-MANY: Final = 256
+MANY: Final = 32
 """Flows described between two chances for the screen."""
 REASONS: Final = 16
 """Reasons why frames were not understood that are told at most."""
@@ -114,7 +114,7 @@ class Past:
         begun = self._listed.by(number)
         looks = self._looks.at(resumed, begun, number, capture, afresh=afresh, give_way=give_way)
         give_way()
-        related, findings = self._relate(looks, resumed, number, len(begun), capture)
+        related, findings = self._relate(looks, resumed, number, len(begun), capture, give_way)
         give_way()
         reports = self._listed.some(self._reports, number)
         made = self._describe(looks, related, capture, give_way)
@@ -189,6 +189,7 @@ class Past:
         number: int,
         begun: int,
         capture: CaptureFacts,
+        give_way: GiveWay,
     ) -> tuple[dict[int, Judgement], tuple[Finding, ...]]:
         """Let flows shed light on each other, and judge the capture.
 
@@ -196,8 +197,10 @@ class Past:
             Judgements of flows, in the light of the others, and findings of the capture.
         """
         flows, deck, own = self._deck.at(number, looks)
+        give_way()
         capture = replace(capture, settled=begun - len(deck))
-        related = relate_cards(deck, own, capture, self._catalogue)
+        related = relate_cards(deck, own, capture, self._catalogue, give_way)
+        give_way()
         findings = judge_cards(deck, capture, self._catalogue)
         shown = {flows[at]: judgement for at, judgement in related.items()}
         told = {flows[at]: facts for at, (facts, _) in own.items()}

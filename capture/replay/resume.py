@@ -73,6 +73,7 @@ class Resumer:
         tracker.table.resume(checkpoint.flows, len(self._end))
         tracker.payload.openings.resume(checkpoint.openings)
         self._load(tracker, checkpoint, at, number)
+        give_way()
         decoder = Decoder()
         decoder.resume(checkpoint.decoder, self._addresses)
         for block in self._frames.blocks(checkpoint.packets, number):
