@@ -42,7 +42,8 @@ async def test_a_warning_is_told_once_and_can_be_read_in_full(size: tuple[int, i
         assert f"truncated-file {CUT}" in words
         assert "what was lost cannot be judged" in words
         await user.press("I")
-        assert user.app.screen is user.screen
+        assert not user.app.query("#facts")
+        assert user.focus() == "tunnels"
 
 
 async def test_nothing_is_told_of_a_sound_capture() -> None:

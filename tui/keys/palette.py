@@ -68,7 +68,7 @@ class Palette(CommandPalette):
 
     def _action_command_list(self, action: str) -> None:
         if self.query_one(CommandList).scrollable_content_region:
-            super()._action_command_list(action)  # without a line, Textual's raise KeyError
+            super()._action_command_list(action)  # without a line, Textual's raises KeyError
 
 
 def _label(action: BoundAction) -> str:

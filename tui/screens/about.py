@@ -38,7 +38,7 @@ class AboutScreen(PaneScreen):
             glyphs: Signs to draw with.
         """
         super().__init__()
-        self._name = title
+        self._called = title
         self._known = facts
         self._title = Static(id="title", markup=False)
         self._facts = FactList(glyphs=glyphs, id="facts", classes="closer")
@@ -50,7 +50,7 @@ class AboutScreen(PaneScreen):
         yield self._footline
 
     def on_mount(self) -> None:
-        self._title.update(f"About {printable(self._name, 300)}")
+        self._title.update(f"About {printable(self._called, 300)}")
         self._facts.border_title = "Capture"
         self._facts.show(self._known)
 

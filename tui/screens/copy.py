@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -22,13 +22,9 @@ __all__ = ["CopyScreen"]
 class _Texts(OptionList):
     """A list that can be paged through also where there is no room for a line of it."""
 
-    def action_page_up(self) -> None:
+    def _move_page(self, direction: Literal[-1, 1]) -> None:
         if self.scrollable_content_region:
-            super().action_page_up()  # without a line, Textual's raise KeyError
-
-    def action_page_down(self) -> None:
-        if self.scrollable_content_region:
-            super().action_page_down()
+            super()._move_page(direction)  # without a line, Textual's raises KeyError
 
 
 class CopyScreen(AnsweringScreen, ModalScreen[str | None]):
