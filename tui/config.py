@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, fields
-from pathlib import Path
-from typing import Any, Final
+from os.path import dirname, expanduser, isabs, isdir, join
+from typing import TYPE_CHECKING, Any, Final
 
 from capture.protocols.text import printable
 from capture.record import record
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Config", "ConfigError", "config_directory", "load"]
 
@@ -55,16 +58,21 @@ class Config:
 
 def config_directory() -> Path:
     """Where the user's configuration lies, whether it exists or not."""
+    from pathlib import Path  # late: it takes longer to import than a file is looked for
+
+    return Path(_directory())
+
+
+def _directory() -> str:
     home = _invoking_home()
     if home is not None:
-        return home / ".config" / NAME
+        return join(home, ".config", NAME)
     base = os.environ.get("XDG_CONFIG_HOME", "")
     # The base directory specification: a relative path is to be ignored.
-    root = Path(base) if os.path.isabs(base) else Path("~/.config").expanduser()
-    return root / NAME
+    return join(base if isabs(base) else expanduser("~/.config"), NAME)
 
 
-def _invoking_home() -> Path | None:
+def _invoking_home() -> str | None:
     """Home of the user who called sudo; None where there is none."""
     name = os.environ.get("SUDO_USER", "")
     if not name or name == "root" or not hasattr(os, "geteuid") or os.geteuid() != 0:
@@ -72,7 +80,7 @@ def _invoking_home() -> Path | None:
     import pwd
 
     try:
-        return Path(pwd.getpwnam(name).pw_dir)
+        return pwd.getpwnam(name).pw_dir
     except KeyError:
         return None
 
@@ -87,41 +95,38 @@ def load(path: str | None = None) -> Config:
         ConfigError: It cannot be read, or says what is not understood.
     """
     named = path is not None
-    file = Path(path) if path is not None else config_directory() / FILE
+    file = path if path is not None else join(_directory(), FILE)
     try:
         data = _parsed(file)
     except FileNotFoundError:
         if named:
-            raise ConfigError(f"{printable(str(file))}: no such file") from None
+            raise ConfigError(f"{printable(file)}: no such file") from None
         return Config(rules=_rules_beside(file))
     except OSError as error:
         if not named and isinstance(error, (PermissionError, NotADirectoryError)):
             return Config()  # another user's home: nothing was asked of it
-        raise ConfigError(f"{printable(str(file))}: {error.strerror}") from None
+        raise ConfigError(f"{printable(file)}: {error.strerror}") from None
     try:
         config = _understood(data)
     except ValueError as error:
         raise ConfigError(printable(f"{file}: {error}", 300)) from None
     merged = {item.name: getattr(config, item.name) for item in fields(config)}
     merged["rules"] = tuple(_absolute(name, file) for name in config.rules) + _rules_beside(file)
-    return Config(**{**merged, "path": str(file)})
+    return Config(**{**merged, "path": file})
 
 
-def _rules_beside(file: Path) -> tuple[str, ...]:
-    beside = file.parent / RULES
-    try:
-        return (str(beside),) if beside.is_dir() else ()
-    except OSError:
-        return ()
+def _rules_beside(file: str) -> tuple[str, ...]:
+    beside = join(dirname(file), RULES)
+    return (beside,) if isdir(beside) else ()
 
 
-def _absolute(name: str, file: Path) -> str:
+def _absolute(name: str, file: str) -> str:
     """A directory as the file names it: beside the file, unless it says otherwise."""
-    return str(file.parent / Path(name).expanduser())
+    return join(dirname(file), expanduser(name))
 
 
-def _parsed(file: Path) -> dict[str, Any]:
-    with file.open("rb") as opened:
+def _parsed(file: str) -> dict[str, Any]:
+    with open(file, "rb") as opened:
         import tomllib
 
         try:
@@ -129,7 +134,7 @@ def _parsed(file: Path) -> dict[str, Any]:
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(printable(f"{file}: {error}", 300)) from None
         except UnicodeDecodeError:
-            raise ConfigError(f"{printable(str(file))}: is no text in UTF-8") from None
+            raise ConfigError(f"{printable(file)}: is no text in UTF-8") from None
 
 
 # Understanding it

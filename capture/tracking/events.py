@@ -177,21 +177,21 @@ def _irregular(table: FlowTable, a: Analysed, rows: Ints, acked: Ints) -> Iterat
     flows, flow = table.flows, a.flow[rows]
     rtt = np.where(flows.ack_no[flow] != 0, flows.ack_ns[flow] - flows.syn_ns[flow], 0)
     taken = (a.row, a.number, a.time_ns, a.seq, a.length, a.end, a.before, a.analysis, acked)
-    columns = [rows, *[column[rows] for column in (*taken, _last_advance(table, a))], rtt]
+    columns = [rows, *[column[rows] for column in taken], _last_advance(table, a, rows), rtt]
     return map(_Irregular._make, zip(*[column.tolist() for column in columns], strict=True))
 
 
-def _last_advance(table: FlowTable, a: Analysed) -> Ints:
-    """Time of each sender's last segment that advanced its stream, before each segment."""
-    advances = (a.end > np.maximum(a.before, -1)) & (a.flags & RST == 0)
-    count = np.arange(len(a))
-    result = table.sides.next_ns[a.row]
-    head = a.run_start[a.run]
+def _last_advance(table: FlowTable, a: Analysed, rows: Ints) -> Ints:
+    """Time of each sender's last segment that advanced its stream, before those at ``rows``."""
+    advances = np.flatnonzero((a.end > np.maximum(a.before, -1)) & (a.flags & RST == 0))
+    result = table.sides.next_ns[a.row[rows]]
     for side in (0, 1):
-        last = np.maximum.accumulate(np.where(advances & (a.side == side), count, -1))
-        before = np.concatenate(([-1], last[:-1]))
-        use = (a.side == side) & (before >= head)
-        result = np.where(use, a.time_ns[before], result)
+        own = advances[a.side[advances] == side]
+        mine = np.flatnonzero(a.side[rows] == side)
+        if len(own) and len(mine):
+            last = own[np.maximum(np.searchsorted(own, rows[mine]) - 1, 0)]
+            here = (last < rows[mine]) & (last >= a.run_start[a.run[rows[mine]]])
+            result[mine[here]] = a.time_ns[last[here]]
     return result
 
 
