@@ -29,6 +29,16 @@ class TimeFormat(StrEnum):
         """Cells that a usual time takes; longer ones are cut at the left, never wrapped."""
         return {"absolute": 15, "relative": 11, "delta": 11, "epoch": 20}[self.value]
 
+    @property
+    def words(self) -> str:
+        """What the times mean."""
+        return {
+            "absolute": "time of day, UTC",
+            "relative": "since the first packet",
+            "delta": "since the packet before",
+            "epoch": "since 1970, UTC",
+        }[self.value]
+
     def text(self, time_ns: int, first_ns: int, before_ns: int | None) -> str:
         """A time as text; empty where the source has none.
 

@@ -258,6 +258,23 @@ async def test_evidence_outside_the_tunnel_shows_all_packets() -> None:
         assert user.packets().border_title == "Packets of 1"
 
 
+async def test_what_times_are_counted_from_is_said() -> None:
+    async with using(loaded_app()) as user:
+        seen = []
+        for _ in range(4):
+            await user.press("t")
+            seen.append(user.said())
+        assert (
+            seen[3] == "times in the timeline: since the first packet; of packets: time of day, UTC"
+        )
+        assert len(set(seen)) == 4
+        user.packets().focus()
+        await user.press("t")  # the pane's own key
+        assert user.said() == (
+            "times in the timeline: since the first packet; of packets: since the first packet"
+        )
+
+
 async def test_time_format_changes_in_both_panes() -> None:
     async with using(loaded_app()) as user:
         before = user.timeline().time_format, user.packets().time_format

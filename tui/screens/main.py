@@ -153,6 +153,8 @@ class MainScreen(FindPart, LivePart, ReplayPart, FilterPart, AwayPart, CloserPar
         self._issue.border_title = "Known issue"
         self._title_panes()
         self._tunnels.empty_text = empty_text(None)
+        for pane in (self._timeline, self._packets):
+            self.watch(pane, "time_format", self._tell_times, init=False)
         # The first screen is on the terminal before the first byte of the file is read.
         self.call_after_refresh(self._start)
 
@@ -436,6 +438,11 @@ class MainScreen(FindPart, LivePart, ReplayPart, FilterPart, AwayPart, CloserPar
     def action_time_format(self) -> None:
         self._timeline.action_time_format()
         self._packets.action_time_format()
+
+    def _tell_times(self) -> None:
+        """What times mean cannot be seen of them: proxies log in local time as often as not."""
+        ladder, packets = self._timeline.time_format, self._packets.time_format
+        self.tell(f"times in the timeline: {ladder.words}; of packets: {packets.words}")
 
     def action_all_packets(self) -> None:
         self._every_packet = not self._every_packet
