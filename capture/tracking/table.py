@@ -201,9 +201,13 @@ class FlowTable:
         owner: dict[int, tuple[int, int] | None] = {}
         """Sequence number and sender of the SYN that the group's latest flow began with."""
         head_of: dict[int, int] = {}
-        for position, number in zip(syns[~plain].tolist(), group[~plain].tolist(), strict=True):
-            index, known = int(order[position]), int(flow[number])
-            mine = (int(segments.seq[index]), int(source[index]))
+        syns, group = syns[~plain], group[~plain]
+        indices = order[syns]
+        columns = (syns, group, indices, segments.seq[indices], source[indices], flow[group])
+        for position, number, index, seq, sender, known in zip(
+            *[column.tolist() for column in columns], strict=True
+        ):
+            mine = (seq, sender)
             head = head_of.setdefault(number, int(start[number]))
             if number not in owner:
                 owner[number] = self._began_with(known)
