@@ -125,6 +125,28 @@ async def test_a_name_typed_ahead_is_the_one_that_is_written(
     assert [path.name for path in tmp_path.iterdir()] == ["x1.txt"]
 
 
+async def test_the_suggested_name_goes_with_what_is_chosen() -> None:
+    async with using(loaded_app()) as user:
+        for flow in list(user.tunnels().order):
+            user.tunnels().mark(flow.uid)
+        await user.press("e")
+        await user.until(lambda: isinstance(user.app.screen, WriteScreen))
+        field = user.app.screen.query_one("#path", Input)
+        assert field.value == "2-marked-tunnels.md"
+        for button, name in zip(
+            list(user.app.screen.query(RadioButton))[1:],
+            ("tunnel-1-acl_denied.md", "all-tunnels.md"),
+            strict=True,
+        ):
+            button.value = True
+            await user.rest()
+            assert field.value == name
+        field.value = "mine.html"
+        user.app.screen.query(RadioButton).first().value = True
+        await user.rest()
+        assert field.value == "mine.html"
+
+
 async def test_nothing_is_overwritten_without_a_second_word(tmp_path: Path) -> None:
     target = tmp_path / "r.md"
     target.write_text("mine")

@@ -36,6 +36,8 @@ class Option:
     name: str
     label: str
     on: bool = False
+    stem: str = ""
+    """Name of the file, without its suffix, that suits it; empty: any does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class WriteScreen(AnsweringScreen, ModalScreen[str | None]):
         super().__init__()
         self._title = title
         self._path = path
+        self._suggested = path
         self._hint = hint
         self._suffixes = tuple(re.findall(r"\.[a-z]+", hint))
         self._writing = writing
@@ -198,6 +201,14 @@ class WriteScreen(AnsweringScreen, ModalScreen[str | None]):
         typed = field.value.removesuffix(PurePath(self._path).suffix)
         if typed != field.value and typed.lower().endswith(self._suffixes):
             field.value = typed
+
+    def on_radio_set_changed(self, message: RadioSet.Changed) -> None:
+        """A name that nobody has touched goes with what is chosen."""
+        message.stop()
+        stem, field = self._scopes[message.index].stem, self.query_one("#path", Input)
+        if stem and field.value == self._suggested:
+            self._suggested = stem + PurePath(self._path).suffix
+            field.value = self._suggested
 
     def on_name_input_accepted(self, message: NameInput.Accepted) -> None:
         message.stop()

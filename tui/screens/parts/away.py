@@ -129,18 +129,18 @@ class AwayPart(MainPart):
         """Open the dialog that writes tunnels, unless there are none."""
         from tui.screens.write_file import WriteScreen
 
-        snapshot, flow = self._snapshot, self._tunnels.selected
+        snapshot = self._snapshot
         if snapshot is None or not snapshot.report.flows:
             self.tell("no tunnel to write")
             return
-        name = f"tunnel-{flow.id}-{flow.verdict}" if flow is not None else "tunnels"
+        scopes = self.scopes()
         self.app.push_screen(
             WriteScreen(
                 title,
-                path=f"{name}{suffix}",
+                path=f"{scopes[0].stem}{suffix}",
                 hint=hint,
                 writing=writing(snapshot),
-                scopes=self.scopes(),
+                scopes=scopes,
                 options=options,
                 ascii_only=self.app.has_class("-ascii"),
             ),
@@ -220,15 +220,18 @@ class AwayPart(MainPart):
         found = []
         flow, marked = self._tunnels.selected, self.marked()
         if marked:
-            found.append(("marked", f"the {len(marked)} marked"))
+            found.append(("marked", f"the {len(marked)} marked", f"{len(marked)}-marked-tunnels"))
         if flow is not None:
-            found.append(("selected", f"tunnel {flow.id}"))
+            found.append(("selected", f"tunnel {flow.id}", f"tunnel-{flow.id}-{flow.verdict}"))
         shown, every = sum(1 for _ in self._tunnels.order), len(self._snapshot_flows())
         if shown != every:
-            found.append(("shown", f"the {shown:,} shown"))
+            found.append(("shown", f"the {shown:,} shown", f"{shown}-tunnels"))
         if every > 1 or not found:
-            found.append(("all", f"all {plural(every, 'tunnel')}"))
-        return [Option(name, label, on=at == 0) for at, (name, label) in enumerate(found)]
+            found.append(("all", f"all {plural(every, 'tunnel')}", "all-tunnels"))
+        return [
+            Option(name, label, on=at == 0, stem=stem)
+            for at, (name, label, stem) in enumerate(found)
+        ]
 
     def _snapshot_flows(self) -> Sequence[FlowReport]:
         return self._snapshot.report.flows if self._snapshot is not None else ()
