@@ -14,7 +14,7 @@ unwrapped to 64 bits, so that streams may be longer than 4 GiB.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -290,7 +290,7 @@ def _expected(table: FlowTable, a: Analysed, end: Ints) -> None:
     a.before_other = np.where(a.side == 0, before[1], before[0])
 
 
-def _last(values: Ints, position: Ints, carried: Ints) -> Ints:
+def _last(values: NDArray[Any], position: Ints, carried: NDArray[Any]) -> NDArray[Any]:
     """A value of an earlier segment in the run, or what the state carries."""
     return np.where(position >= 0, values[position], carried)
 
