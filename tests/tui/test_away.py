@@ -125,6 +125,19 @@ async def test_a_name_typed_ahead_is_the_one_that_is_written(
     assert [path.name for path in tmp_path.iterdir()] == ["x1.txt"]
 
 
+async def test_the_scope_under_the_cursor_is_the_one_that_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with using(loaded_app()) as user:
+        await user.press("e", "tab", "down", "enter")
+        await user.until(lambda: "2 tunnels" in user.said())
+        await user.press("e", "tab", "down", "up", "enter")
+        await user.until(lambda: "1 tunnel," in user.said())
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["all-tunnels.md", "tunnel-1-acl_denied.md"]
+
+
 async def test_the_suggested_name_goes_with_what_is_chosen() -> None:
     async with using(loaded_app()) as user:
         for flow in list(user.tunnels().order):

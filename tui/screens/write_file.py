@@ -80,6 +80,23 @@ class _Dot(RadioButton):
         return "(*)" if self.value else "( )"
 
 
+class _OneOf(RadioSet):
+    """Choices of which the one under the cursor is chosen: Enter writes what is seen lit."""
+
+    def action_next_button(self) -> None:
+        super().action_next_button()
+        self._choose()
+
+    def action_previous_button(self) -> None:
+        super().action_previous_button()
+        self._choose()
+
+    def _choose(self) -> None:
+        if self.pressed_button is not None:  # else it is just being made
+            for button in self.query(".-selected").results(RadioButton):
+                button.value = True
+
+
 class NameInput(LineInput):
     """The file's name: what is typed ahead and the Enter behind it are obeyed in turn."""
 
@@ -163,7 +180,7 @@ class WriteScreen(AnsweringScreen, ModalScreen[str | None]):
             yield NameInput(self._path, id="path", compact=True)
             yield Static(self._hint, classes="label", markup=False)
             if self._scopes:
-                with RadioSet(id="scope", compact=True):
+                with _OneOf(id="scope", compact=True):
                     for scope in self._scopes:
                         yield _Dot(scope.label, value=scope.on, name=scope.name)
             for option in self._options:
@@ -174,7 +191,8 @@ class WriteScreen(AnsweringScreen, ModalScreen[str | None]):
         panel = self.query_one("#write")
         panel.border_title = self._title
         cancel = key_for("write.cancel", self, self.app)
-        panel.border_subtitle = f"Enter writes, Tab moves, {cancel} cancels"
+        ticks = "Space ticks, " if self._options else ""
+        panel.border_subtitle = f"Enter writes, Tab moves, {ticks}{cancel} cancels"
         if self._ascii:
             panel.styles.border = ("ascii", panel.styles.border_top[1])
         field = self.query_one("#path", Input)
