@@ -123,12 +123,14 @@ def _tunnels(report: Report) -> Iterator[AboutFact]:
     failing = Counter(flow.verdict for flow in report.telling if flow.failing)
     warned = sum(flow.severity is Severity.WARNING for flow in report.telling)
     for verdict, number in failing.most_common():
-        said = VERDICT_TITLES.get(verdict, "")
-        yield AboutFact(verdict, f"{number:<6,} {said}".rstrip(), "failed")
+        # Verdicts are longer than a label may be: the number is the label.
+        title = VERDICT_TITLES.get(verdict)
+        words = f"{verdict}: {title}" if title else verdict
+        yield AboutFact(f"{number:,}", words, "failed")
     if warned:
-        yield AboutFact("with a warning", f"{warned:,}", "warning")
+        yield AboutFact(f"{warned:,}", "with a warning", "warning")
     fine = len(report.flows) - failing.total() - warned
-    yield AboutFact("without a problem", f"{fine:,}")
+    yield AboutFact(f"{fine:,}", "without a problem")
 
 
 def _others(report: Report) -> Iterator[AboutFact]:

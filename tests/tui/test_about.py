@@ -51,7 +51,7 @@ async def test_nothing_is_told_of_a_sound_capture() -> None:
         assert not user.screen.query_one(Footline).message
         await user.press("I")
         assert "To be known first" not in user.text()
-        assert "acl_denied          1" in user.text()
+        assert "acl_denied: Denied by the proxy" in user.text()
 
 
 async def test_the_key_that_was_chosen_is_named() -> None:
