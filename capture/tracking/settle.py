@@ -69,7 +69,8 @@ class Said:
         return self.hello.sni or ""
 
 
-_SAID: Final = fields(Said)
+_WORDS: Final = len(fields(Said))
+"""Numbers of the lexicon that tell what was said on a tunnel."""
 
 
 class Summary(NamedTuple):
@@ -222,7 +223,7 @@ class Settler:
         said, settled = self._kept.said, self.settled()
         used = distinct(said[settled])
         said[settled] = np.searchsorted(used, said[settled])
-        words = np.array(list(self._places), np.int64).reshape(-1, len(_SAID))[used]
+        words = np.array(list(self._places), np.int64).reshape(-1, _WORDS)[used]
         new = self.lexicon.forget(np.concatenate([self._openings.said(), words.ravel()]))
         self._openings.reword(new)
         self.said = [self.said[place] for place in used.tolist()]
@@ -241,7 +242,7 @@ class Settler:
         said, number, time_ns = self._openings.starts(flows)
         parted = said[:, HELLO] == PARTED
         self._put_together(flows, said, parted)
-        said = said[:, : len(_SAID)]
+        said = said[:, :_WORDS]
         plain = (said >= 0).all(1)
         kept.refused[flows[~plain]] = True
         done, each = flows[plain], np.arange(len(flows))[plain]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from capture.demo import demo_path, find_demo
 from capture.options import AnalysisOptions
 from capture.snapshot import ReplayClock
+from tests.capture.decode.building import frames_of
+from tests.capture.tracking.building import write_pcap
 from tests.tui.fakes import loaded_app
 from tests.tui.user import User, using
 from tui.application import TunnelscopeApp
@@ -23,6 +26,7 @@ from widgets import line_list
 from widgets.replay_bar import ReplayBar
 
 TOUR = demo_path()
+DENIED = Path(__file__).parent.parent / "data" / "captures" / "02a_squid_acl_deny.pcap"
 
 
 class Viewer(User):
@@ -311,6 +315,24 @@ async def test_a_tunnel_is_played_from_where_it_begins(bridges: list[EngineBridg
         assert first <= viewer.clock.at_packet
         assert not viewer.clock.at_end
         assert viewer.selected() == 5
+
+
+async def test_a_tunnel_that_begins_with_the_last_packet_is_no_reason_to_start_over(
+    bridges: list[EngineBridge], tmp_path: Path
+) -> None:
+    before = frames_of(DENIED)
+    # Behind Ethernet and IPv4 without options: TCP, and no flag but SYN.
+    first = next(frame for frame in before if frame.data[23] == 6 and frame.data[47] == 2)
+    port = (50_000).to_bytes(2, "big")
+    syn = first.data[:34] + port + first.data[36:]
+    last = replace(first, data=syn, time_ns=before[-1].time_ns + 1000)
+    write_pcap(tmp_path / "late.pcap", [*before, last])
+    async with watching(bridges, tmp_path / "late.pcap") as viewer:
+        late = next(flow for flow in viewer.tunnels().order if flow.client.endswith(":50000"))
+        viewer.tunnels().select(late.uid)
+        await viewer.until(lambda: viewer.screen._shown and viewer.screen._shown.uid == late.uid)
+        await viewer.do("P")
+        assert viewer.clock.at_packet >= len(before)
 
 
 async def test_while_the_clock_runs_the_screen_rests_but_answers(
